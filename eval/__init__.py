@@ -1,0 +1,1 @@
+"""Command line, presets, artefact store, judging, statistics and tables."""

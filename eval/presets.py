@@ -1,0 +1,105 @@
+"""Presets: functions that return typed configs and derive from one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from eval.config import ParserSection, RunConfig, VocabularyConfig
+from models.config import (
+    ClassifierConfig,
+    DiffusionConfig,
+    EncoderConfig,
+    TrainConfig,
+)
+from models.lm_config import DiscriminatorConfig, LMConfig
+from tasks.oracles.config import ParserConfig
+
+
+def paper(corpus: str | None = None) -> RunConfig:
+    """The paper's hyperparameters, for one GPU (paper, appendix B; reference notes 2.2 to 2.11)."""
+    return RunConfig(
+        preset="paper",
+        corpus=corpus or "e2e",
+        diffusion=DiffusionConfig(train=TrainConfig(steps=200_000, ema=0.9999)),
+        classifier=ClassifierConfig(train=TrainConfig(steps=80_000, lr=5e-5, batch=32)),
+        lm=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
+        finetune=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
+        teacher=LMConfig(train=TrainConfig(steps=13_000, lr=5e-5, batch=64)),
+    )
+
+
+def small(corpus: str | None = None) -> RunConfig:
+    """Networks of 5 to 10 M parameters on E2E: hours on two CPU cores, minutes on a GPU."""
+    base = paper(corpus)
+    network = EncoderConfig(
+        layers=6, width=256, heads=4, feedforward=1024, dropout=0.1, attention_dropout=0.0
+    )
+    train = TrainConfig(batch=64, warmup=200, clip=1.0, decay="cosine", every=500)
+    lm = LMConfig(
+        layers=6, width=256, heads=4, dropout=0.1, train=replace(train, steps=6_000, lr=5e-4)
+    )
+    return replace(
+        base,
+        preset="small",
+        diffusion=replace(
+            base.diffusion,
+            network=network,
+            train=replace(train, steps=30_000, lr=5e-4, ema=0.999),
+        ),
+        classifier=replace(
+            base.classifier,
+            span_hidden=256,
+            network=replace(network, layers=4),
+            train=replace(train, steps=6_000, lr=3e-4, batch=32),
+        ),
+        lm=lm,
+        finetune=lm,
+        teacher=replace(lm, train=replace(lm.train, steps=8_000)),
+        discriminator=DiscriminatorConfig(train=replace(train, steps=4_000, lr=1e-3)),
+        parser=ParserSection(train=replace(train, steps=6_000, lr=1e-3, batch=16)),
+    )
+
+
+def demo(corpus: str | None = None) -> RunConfig:
+    """Minutes on two CPU cores, on the embedded grammar corpus."""
+    base = small(corpus or "grammar")
+    network = replace(base.diffusion.network, layers=4, width=192, feedforward=768)
+    lm = replace(base.lm, layers=3, width=128, train=replace(base.lm.train, steps=800, lr=1e-3))
+    return replace(
+        base,
+        preset="demo",
+        targets=40,
+        samples=5,
+        vocabulary=VocabularyConfig(above=0),
+        diffusion=replace(
+            base.diffusion,
+            length=40,
+            network=network,
+            train=replace(base.diffusion.train, steps=2_500, lr=1e-3, ema=0.99),
+        ),
+        classifier=replace(
+            base.classifier,
+            span_hidden=128,
+            network=replace(network, layers=2, width=128, feedforward=512),
+            train=replace(base.classifier.train, steps=800, lr=1e-3),
+        ),
+        lm=lm,
+        finetune=lm,
+        teacher=lm,
+        discriminator=replace(
+            base.discriminator, train=replace(base.discriminator.train, steps=600)
+        ),
+        parser=replace(
+            base.parser,
+            model=ParserConfig.small(),
+            train=replace(base.parser.train, steps=400, batch=32),
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[str | None], RunConfig]] = {
+    "demo": demo,
+    "small": small,
+    "paper": paper,
+}

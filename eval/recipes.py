@@ -1,0 +1,391 @@
+"""What every artefact is made from: corpus -> vocabulary, parser -> networks.
+
+Keys follow from the corpus's digest, the settings and seeds, the builders' versions and the keys
+of dependencies; neither the device nor the time between checkpoints changes them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.config import RunConfig
+from eval.jsonl import read
+from eval.store import Recipe, canonical, file_digest, recipe
+from tasks import TASKS
+from tasks.base import Corpus, Task, Text, Words
+from tasks.corpora import load_corpus
+from tasks.errors import UserError
+from tasks.progress import Progress
+from tasks.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.codec import Codec
+    from models.lm_config import LMConfig
+
+#: texts of the validation split that curves are drawn on
+VALID = 512
+VOCABULARY = "vocabulary.json"
+
+Folders = Mapping[str, Path]
+
+
+def settings(config: Any, **more: Any) -> dict[str, Any]:
+    """A config dataclass as it enters a key."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items() if k != "checkpoint"}
+        return value
+
+    return {**plain(dataclasses.asdict(config)), **more}
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is a GPU where there is one. Raises ``UserError`` for a device that is not there."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:N)") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device={name}: {torch.cuda.device_count()} CUDA devices are available")
+    return device
+
+
+def write_texts(path: Path, texts: Iterable[Text]) -> None:
+    """One text a line as JSON."""
+    with open(path, "w", encoding="utf-8") as file:
+        for text in texts:
+            record = {k: v for k, v in dataclasses.asdict(text).items() if v}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_texts(path: Path) -> tuple[Text, ...]:
+    return tuple(
+        Text(
+            words=tuple(record["words"]),
+            tree=record.get("tree"),
+            tags=tuple(record["tags"]) if "tags" in record else None,
+            fields=tuple((a, b) for a, b in record.get("fields", ())),
+        )
+        for record in read(path)
+    )
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """A corpus from its artefact, or with an oracle's trees from that of its parses."""
+    train, valid = (read_texts(folder / f"{split}.jsonl") for split in ("train", "valid"))
+    return Corpus((folder / "name").read_text(encoding="utf-8"), train, valid)
+
+
+def write_corpus(folder: Path, corpus: Corpus) -> None:
+    write_texts(folder / "train.jsonl", corpus.train)
+    write_texts(folder / "valid.jsonl", corpus.valid)
+    (folder / "name").write_text(corpus.name, encoding="utf-8")
+
+
+def _words(texts: Iterable[Text]) -> list[Words]:
+    return [text.words for text in texts]
+
+
+class Plan:
+    """The recipes of one run, each made once."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self._tasks: dict[str, Task] = {}
+        self._recipes: dict[str, Recipe] = {}
+
+    def task(self, name: str) -> Task:
+        if name not in self._tasks:
+            self._tasks[name] = TASKS.load(name)()
+        return self._tasks[name]
+
+    @cached_property
+    def device(self) -> torch.device:
+        return pick_device(self.config.device)
+
+    @property
+    def data(self) -> Path | None:
+        return Path(self.config.data) if self.config.data else None
+
+    def role(self, role: str, task: str) -> Recipe:
+        """The recipe of a generator's role (``models.base.Generator.artefacts``)."""
+        if role in ("classifier", "discriminator", "finetuned"):
+            return self._once(f"{role}.{task}", lambda: getattr(self, "_" + role)(task))
+        if role == "diffusion":
+            return self.diffusion
+        if role == "lm":
+            return self.lm
+        raise UserError(f"no artefact has the role '{role}'")
+
+    def _once(self, name: str, make: Any) -> Recipe:
+        if name not in self._recipes:
+            self._recipes[name] = make()
+        return self._recipes[name]
+
+    # corpora and oracles
+
+    @cached_property
+    def corpus(self) -> Recipe:
+        name, data = self.config.corpus, self.data
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            write_corpus(folder, load_corpus(name, data))
+
+        version = getattr(__import__(f"tasks.corpora.{name}", fromlist=["VERSION"]), "VERSION", 1)
+        return recipe("corpus", f"read corpus {name}", build, {"name": name}, version,
+                      data=_corpus_digest(name, data))  # fmt: skip
+
+    @cached_property
+    def vocabulary(self) -> Recipe:
+        above = self.config.vocabulary.above
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            corpus = read_corpus(deps["corpus"])
+            Vocabulary.build(_words(corpus.train), above).save(folder / VOCABULARY)
+
+        return recipe("vocabulary", "collect the vocabulary", build, {"above": above},
+                      deps={"corpus": self.corpus})  # fmt: skip
+
+    @property
+    def gold_trees(self) -> bool:
+        """Whether the corpus brings its own trees."""
+        return self.config.corpus == "grammar"
+
+    @cached_property
+    def parser(self) -> Recipe:
+        section, seed = self.config.parser, self.config.train_seed
+        model = dataclasses.replace(section.model, batch=section.train.batch)
+        config = {"model": settings(model), "train": settings(section.train), "seed": seed}
+        gold, nltk = self.gold_trees, None if self.gold_trees else nltk_folder(self.data)
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            import torch
+
+            from models.train import fit
+            from tasks.oracles.parser import ParserObjective, save_parser
+            from tasks.oracles.perceptron import find_perceptron, load_perceptron
+            from tasks.oracles.treebank import load_treebank
+
+            if gold:
+                corpus = read_corpus(deps["corpus"])
+                train, held = [[t.tree for t in texts if t.tree] for texts in
+                               (corpus.train, corpus.valid[:VALID])]  # fmt: skip
+                tagger = None
+            else:
+                assert nltk is not None
+                bank = load_treebank(nltk)
+                train, held = list(bank.train), list(bank.held_out)
+                tagger = load_perceptron(find_perceptron(nltk))
+            objective = ParserObjective(train, held, model, seed, tagger)
+            curve = fit(objective, section.train, folder, seed, torch.device("cpu"), progress)
+            final = {k.removeprefix("valid_"): v for k, v in curve[-1].items() if "valid_" in k}
+            source = "grammar gold trees" if gold else "Penn Treebank sample"
+            save_parser(folder, objective, {"trained on": source, "held out": len(held)} | final)
+
+        if gold:
+            return recipe("parser", "train the oracle parser", build, config,
+                          deps={"corpus": self.corpus})  # fmt: skip
+        assert nltk is not None
+        return recipe("parser", "train the oracle parser", build, config,
+                      data=_treebank_digest(nltk))  # fmt: skip
+
+    @cached_property
+    def texts(self) -> Recipe:
+        """The corpus with a tree on every text: gold ones, or the oracle parser's."""
+        if self.gold_trees:
+            return self.corpus
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            parser = load_parser(deps["parser"])
+            corpus = read_corpus(deps["corpus"])
+            trees = parser.parse(_words(corpus.train + corpus.valid), progress)
+            texts = [
+                dataclasses.replace(text, tree=tree)
+                for text, tree in zip(corpus.train + corpus.valid, trees, strict=True)
+            ]
+            n = len(corpus.train)
+            write_corpus(folder, Corpus(corpus.name, tuple(texts[:n]), tuple(texts[n:])))
+
+        return recipe("parses", "parse the corpus", build, {},
+                      deps={"corpus": self.corpus, "parser": self.parser})  # fmt: skip
+
+    # networks
+
+    @cached_property
+    def diffusion(self) -> Recipe:
+        config, seed = self.config.diffusion, self.config.train_seed
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.diffusion_training import train_diffusion
+
+            corpus = read_corpus(deps["corpus"])
+            train_diffusion(
+                folder, _words(corpus.train), _words(corpus.valid), vocabulary_of(deps),
+                config, seed, self.device, progress,
+            )  # fmt: skip
+
+        return recipe("diffusion", "train Diffusion-LM", build, settings(config, seed=seed),
+                      deps={"corpus": self.corpus, "vocabulary": self.vocabulary})  # fmt: skip
+
+    def _classifier(self, task: str) -> Recipe:
+        config, seed = self.config.classifier, self.config.train_seed
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.classifier import train_classifier
+
+            corpus = read_corpus(deps["texts"])
+            train_classifier(
+                folder, deps["diffusion"], task, corpus.train, corpus.valid[:VALID],
+                config, seed, self.device, progress,
+            )  # fmt: skip
+
+        return recipe("classifier", f"train the classifier of {task} on noisy latents", build,
+                      self._for_task(config, task),
+                      deps={"diffusion": self.diffusion, "texts": self._texts_for(task)})  # fmt: skip
+
+    @cached_property
+    def lm(self) -> Recipe:
+        return self._plain_lm("lm", "train the language model", self.config.lm, 0)
+
+    @cached_property
+    def teacher(self) -> Recipe:
+        """Judges fluency; with another seed than any language model that it judges."""
+        return self._plain_lm("teacher", "train the teacher of lm-score", self.config.teacher, 1)
+
+    def _plain_lm(self, kind: str, title: str, config: LMConfig, offset: int) -> Recipe:
+        seed = self.config.train_seed + offset
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.causal_lm import train_lm
+
+            corpus = read_corpus(deps["corpus"])
+            train, valid = ([((), words) for words in _words(texts)]
+                            for texts in (corpus.train, corpus.valid[:VALID]))  # fmt: skip
+            codec = make_codec(config, vocabulary_of(deps))
+            train_lm(folder, train, valid, codec, config, seed, self.device, progress)
+
+        return recipe(kind, title, build, settings(config, seed=seed),
+                      deps={"corpus": self.corpus, "vocabulary": self.vocabulary})  # fmt: skip
+
+    def _finetuned(self, task: str) -> Recipe:
+        config, seed = self.config.finetune, self.config.train_seed
+        start = {} if config.pretrained else {"lm": self.lm}
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.causal_lm import train_lm
+
+            corpus, control = read_corpus(deps["texts"]), self.task(task)
+            train, valid = (
+                [(control.prompt(c), words) for c, words in control.examples(texts, seed)]
+                for texts in (corpus.train, corpus.valid[:VALID])
+            )
+            codec = make_codec(config, vocabulary_of(deps))
+            codec = codec.with_prompt(control.prompt_tokens(corpus.train))
+            train_lm(
+                folder, train, valid, codec, config, seed, self.device, progress,
+                init=deps.get("lm"),
+            )  # fmt: skip
+
+        deps = {"texts": self._texts_for(task), "vocabulary": self.vocabulary, **start}
+        return recipe("finetuned", f"fine-tune a language model for {task}", build,
+                      self._for_task(config, task), deps=deps)  # fmt: skip
+
+    def _discriminator(self, task: str) -> Recipe:
+        config, seed = self.config.discriminator, self.config.train_seed
+        lm = self.config.lm
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.discriminator import train_discriminator
+
+            corpus, control = read_corpus(deps["texts"]), self.task(task)
+            train, valid = (
+                [(control.prompt(c), words) for c, words in control.examples(texts, seed)]
+                for texts in (corpus.train, corpus.valid[:VALID])
+            )
+            codec = make_codec(lm, vocabulary_of(deps))
+            codec = codec.with_prompt(control.prompt_tokens(corpus.train))
+            train_discriminator(folder, train, valid, codec, config, seed, self.device, progress)
+
+        more = self._for_task(config, task) | {"pretrained": lm.pretrained}
+        deps = {"texts": self._texts_for(task), "vocabulary": self.vocabulary}
+        return recipe("discriminator", f"train the future discriminator of {task}", build, more,
+                      deps=deps)  # fmt: skip
+
+    def _texts_for(self, task: str) -> Recipe:
+        """Parsing a corpus is work: only tasks that read trees depend on it."""
+        return self.texts if "tree" in self.task(task).needs else self.corpus
+
+    def _for_task(self, config: Any, task: str) -> dict[str, Any]:
+        version = self.task(task).version
+        return settings(config, seed=self.config.train_seed, task=task, task_version=version)
+
+
+def make_codec(config: LMConfig, vocabulary: Vocabulary) -> Codec:
+    from models.codec import TokenizerCodec, WordCodec
+
+    if config.pretrained:
+        return TokenizerCodec.from_pretrained(config.pretrained, vocabulary)
+    return WordCodec(vocabulary)
+
+
+def vocabulary_of(deps: Folders) -> Vocabulary:
+    return Vocabulary.load(deps["vocabulary"] / VOCABULARY)
+
+
+def load_parser(folder: Path) -> Any:
+    """The oracle parser of an artefact."""
+    from tasks.oracles.parser import ChartParserOracle
+
+    return ChartParserOracle.load(folder)
+
+
+def _corpus_digest(name: str, data: Path | None) -> str | None:
+    """Identity of a corpus's files, so that its key needs no reading of it. None: generated."""
+    if name != "e2e":
+        return None
+    from tasks.corpora import e2e
+
+    if data is None:
+        return f"{e2e.HUB_ID}@{e2e.HUB_REVISION}"
+    folder = e2e.find_folder(data)
+    parts = {name: file_digest(folder / name) for name in e2e.FILES.values()}
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def nltk_folder(data: Path | None) -> Path:
+    """Where NLTK's treebank sample and tagger lie: the data folder, ``NLTK_DATA`` or the home
+    folder. Raises ``UserError`` if they are nowhere."""
+    places = [data] if data else []
+    places += [Path(part) for part in os.environ.get("NLTK_DATA", "").split(os.pathsep) if part]
+    places.append(Path.home() / "nltk_data")
+    for place in places:
+        for base in (place, place / "nltk_data"):
+            if (base / "corpora" / "treebank.zip").is_file():
+                return base
+    raise UserError(
+        "the oracle parser needs NLTK's treebank sample: set data=DIR to a folder with "
+        "nltk_data/corpora/treebank.zip, or run python -m nltk.downloader treebank "
+        "averaged_perceptron_tagger_eng"
+    )
+
+
+def _treebank_digest(folder: Path) -> str:
+    from tasks.oracles.perceptron import find_perceptron
+
+    files = [folder / "corpora" / "treebank.zip", *sorted(find_perceptron(folder).glob("*.json"))]
+    parts = {path.name: file_digest(path) for path in files}
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()

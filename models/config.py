@@ -1,0 +1,184 @@
+"""Settings of every network and sampler, free of torch so that ``--help`` stays quick.
+
+Defaults are the reference code's, section by section of its notes; presets override them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tasks.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained (paper, appendix B)."""
+
+    #: optimiser steps; the learning rate has decayed by the last one
+    steps: int = 200_000
+    #: examples a step
+    batch: int = 64
+    #: peak learning rate of AdamW
+    lr: float = 1e-4
+    #: linear: to 0 at ``steps``; cosine: likewise along a half cosine; constant
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    #: steps over which the learning rate rises to its peak
+    warmup: int = 0
+    weight_decay: float = 0.0
+    #: gradient-norm clipping; 0 switches it off
+    clip: float = 0.0
+    #: decay of the exponential moving average of the weights; 0 switches it off. It starts from
+    #: the initial weights without bias correction, as in the reference code.
+    ema: float = 0.0
+    #: bf16 matrix products under autocast; weights and optimiser stay in fp32
+    bf16: bool = True
+    #: seconds between checkpoints (written at the next point of the curve)
+    checkpoint: float = 60.0
+    #: steps between points of the training curve, each with its validation
+    every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.every < 1:
+            raise UserError("training needs steps, batch and every of at least 1")
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A bidirectional Transformer encoder; the defaults are bert-base's."""
+
+    layers: int = 12
+    width: int = 768
+    heads: int = 12
+    feedforward: int = 3072
+    #: dropout on embeddings and hidden states
+    dropout: float = 0.1
+    #: dropout on attention weights; 0 allows the fused kernel on a CPU
+    attention_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Diffusion-LM: latents, noise schedule, denoising network, training (paper, section 4)."""
+
+    #: tokens of a sequence, START, END and PAD included
+    length: int = 64
+    #: pad: one text a sequence, filled with PAD; block: texts run together and are cut
+    padding: Literal["pad", "block"] = "pad"
+    #: dimension of the word embeddings
+    embedding: int = 16
+    #: word embeddings trained end to end (paper, section 4.1) or random and frozen
+    learned_embedding: bool = True
+    #: diffusion steps of training
+    steps: int = 2000
+    schedule: Literal["sqrt", "linear", "cosine"] = "sqrt"
+    #: what the network predicts (paper, section 4.2)
+    predict: Literal["x0", "eps", "mu"] = "x0"
+    #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
+    positions: int = 512
+    #: dimension of the sinusoidal time embedding; its MLP is four times as wide
+    time: int = 128
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(ema=0.9999))
+
+    def __post_init__(self) -> None:
+        if self.length < 4 or self.steps < 2:
+            raise UserError("diffusion needs a length of at least 4 and at least 2 steps")
+        if self.positions < self.length:
+            raise UserError(f"{self.positions} positions are too few for length {self.length}")
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """A control classifier on noisy latents (paper, appendix D)."""
+
+    #: decoding steps whose noise levels it is trained on
+    steps: int = 200
+    #: hidden units of the span scorer
+    span_hidden: int = 768
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5, batch=10))
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How latents are drawn."""
+
+    #: ancestral: q(x_s | x_t, x0), the DDPM posterior; ddim: with ``eta``
+    sampler: Literal["ancestral", "ddim"] = "ddim"
+    eta: float = 1.0
+    #: decoding steps
+    steps: int = 200
+    #: recompute: the schedule's formula anew with fewer steps, the network's time input 4.5 units
+    #: (of 1000) below what training used, as in the reference code; respaced: every k-th step
+    spacing: Literal["recompute", "respaced"] = "recompute"
+    #: replace each x0 estimate by its nearest word embeddings (the clamping trick, section 4.2)
+    clamp: bool = True
+
+
+@dataclass(frozen=True)
+class GuidanceConfig:
+    """Gradient steps on the latents (paper, section 5.1), with the reference code's quirks named.
+
+    The defaults are the released code's; :func:`guidance_for` gives those of the paper.
+    """
+
+    #: weight of the fluency term, lambda
+    fluency: float = 0.01
+    #: learning rate of Adagrad
+    lr: float = 0.1
+    #: gradient steps for each diffusion step
+    updates: int = 3
+    #: when Adagrad's accumulator is emptied: at each update (released: every coordinate then moves
+    #: by lr times the sign of its gradient), at each diffusion step, or never
+    reset: Literal["update", "step", "never"] = "update"
+    #: fluency term: squared distance to the mean over sigma (released) or over 2 sigma^2, the
+    #: Gaussian log-density (paper)
+    denominator: Literal["std", "variance"] = "std"
+    #: diffusion steps at the end of decoding without guidance
+    unguided: int = 10
+    #: step index at which length control calls the denoiser on x_{t-1}: t (released) or t-1
+    length_time: Literal["t", "t-1"] = "t"
+
+
+#: learning rate and lambda of each task in the released code
+RELEASED = {"syntax_spans": (0.1, 0.1), "length": (0.1, 0.01)}
+#: learning rate and lambda of each task in the paper's Table 6
+TABLE6 = {"syntax_spans": (0.15, 0.1), "length": (0.1, 0.01)}
+
+
+@dataclass(frozen=True)
+class DiffusionLMSettings:
+    """Decoding options of Diffusion-LM."""
+
+    #: released: the reference code's constants and quirks; paper: Table 6 and the paper's text;
+    #: custom: the fields of ``guidance`` as they stand
+    profile: Literal["released", "paper", "custom"] = "released"
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+
+@dataclass(frozen=True)
+class UnconditionalSettings:
+    """Decoding options of unconditional samples (the floor of every task)."""
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+
+def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
+    """The guidance constants of one task under the chosen profile."""
+    if settings.profile == "custom":
+        return settings.guidance
+    table = RELEASED if settings.profile == "released" else TABLE6
+    if task not in table:
+        raise UserError(f"profile '{settings.profile}' has no guidance constants for {task}")
+    lr, fluency = table[task]
+    if settings.profile == "released":
+        return GuidanceConfig(lr=lr, fluency=fluency)
+    return GuidanceConfig(
+        lr=lr, fluency=fluency, reset="step", denominator="variance", unguided=0, length_time="t-1"
+    )

@@ -1,0 +1,220 @@
+"""Sampling and beam search for causal language models, cached and batched over many prompts.
+
+A row's result depends on its own prompt and random numbers and on nothing else. That holds bit for
+bit because (1) rows run together only if their prompts are equally long, so that nothing is padded
+along the sequence, (2) the number of rows is always a multiple of ``CPU_ROWS`` on a CPU, where
+eager attention and fp32 matrix products then treat a row alike whatever stands beside it, and exactly
+``DEVICE_ROWS`` on an accelerator, whose kernels are chosen by shape, and (3) each row's uniforms
+are drawn beforehand from its own stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, GPT2LMHeadModel, GPT2Model
+
+CPU_ROWS = 8
+DEVICE_ROWS = 64
+
+
+class CachedNetwork:
+    """A GPT-2 body with its key-value cache: feeds tokens in, gives the last hidden state back."""
+
+    def __init__(self, body: GPT2Model) -> None:
+        self.body = body
+        self.cache = DynamicCache(config=body.config)
+
+    def feed(self, ids: Tensor) -> Tensor:
+        """``ids`` (R, k) following what was fed before -> hidden state of the last one (R, D)."""
+        out = self.body(input_ids=ids, past_key_values=self.cache, use_cache=True)
+        return out.last_hidden_state[:, -1]
+
+
+class Reweighting(Protocol):
+    """Changes next-token logits during sampling (FUDGE)."""
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """(R, V) of the language model -> (R, V) to sample from; -inf excludes a token."""
+
+    def advance(self, tokens: Tensor) -> None:
+        """The tokens (R,) that were chosen."""
+
+
+def padded_rows(n: int, device: torch.device) -> int:
+    """How many rows stand in for ``n`` of them."""
+    multiple = CPU_ROWS if device.type == "cpu" else DEVICE_ROWS
+    return -(-n // multiple) * multiple
+
+
+def next_group(lengths: Sequence[int], batch: int, device: torch.device) -> list[int]:
+    """Which of the waiting prompts run next: the first one and those of its length, in order."""
+    most = batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
+    return [i for i, length in enumerate(lengths) if length == lengths[0]][: max(1, most)]
+
+
+def stack(prompts: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Prompts of one length as (R, L), the first repeated up to the padded number of rows."""
+    filler = padded_rows(len(prompts), device) - len(prompts)
+    return torch.tensor([*prompts, *[prompts[0]] * filler], device=device)
+
+
+def truncate(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """Logits divided by ``temperature``, then restricted to the ``top_k`` largest (0: all), then to
+    the smallest set whose probability reaches ``top_p`` (the nucleus, the token that crosses it
+    included), as in the ``transformers`` logits warpers."""
+    logits = logits / temperature
+    if 0 < top_k < logits.shape[-1]:
+        bound = logits.topk(top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < bound, -torch.inf)
+    if top_p < 1:
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+        before = ordered.double().softmax(-1).cumsum(-1) - ordered.double().softmax(-1)
+        drop = (before >= top_p).scatter(-1, order, before >= top_p)
+        logits = logits.masked_fill(drop, -torch.inf)
+    return logits
+
+
+def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
+    """Inverse-CDF draws in fp64: ``logits`` (R, V), ``uniforms`` (R,) in [0, 1) -> ids (R,)."""
+    probabilities = logits.double().softmax(-1)
+    mass = probabilities.cumsum(-1)
+    # the first id whose cumulative mass exceeds u; u * total guards against rounding of the total
+    chosen = torch.searchsorted(mass, (uniforms * mass[:, -1])[:, None], right=True)[:, 0]
+    last = logits.shape[-1] - 1 - probabilities.gt(0).flip(-1).int().argmax(-1)
+    return torch.minimum(chosen, last)
+
+
+@torch.inference_mode()
+def sample(
+    model: GPT2LMHeadModel,
+    prompts: Sequence[Sequence[int]],
+    uniforms: Tensor,
+    eos: int,
+    forbidden: Sequence[int],
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    reweighting: Reweighting | None = None,
+) -> list[list[int]]:
+    """One sampled continuation for each prompt (all of one length), eos included where reached.
+
+    ``uniforms`` (n, limit), fp64: row i's random numbers, one a token, and the limit on tokens.
+    ``forbidden`` ids never come out. Stops once all rows have ended, which changes no row.
+    """
+    device = model.device
+    ids = stack(prompts, device)
+    rows, limit = len(ids), uniforms.shape[1]
+    u = torch.zeros(rows, limit, dtype=torch.float64)
+    u[: len(prompts)] = uniforms
+    u = u.to(device)
+    ended = torch.zeros(rows, dtype=torch.bool, device=device)
+    ended[len(prompts) :] = True
+    network = CachedNetwork(model.transformer)
+    hidden = network.feed(ids)
+    out = []
+    for step in range(limit):
+        logits = model.lm_head(hidden).float()
+        logits[:, list(forbidden)] = -torch.inf
+        if reweighting is not None:
+            logits = reweighting.logits(logits)
+        token = draw(truncate(logits, temperature, top_k, top_p), u[:, step])
+        out.append(token)
+        ended |= token == eos
+        if step + 1 == limit or bool(ended.all()):
+            break
+        hidden = network.feed(token[:, None])
+        if reweighting is not None:
+            reweighting.advance(token)
+    return [_until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
+
+
+@torch.inference_mode()
+def beam_search(
+    model: GPT2LMHeadModel,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    eos: int,
+    forbidden: Sequence[int],
+    beams: int = 4,
+) -> list[tuple[list[int], int]]:
+    """The best continuation of each prompt (all of one length), and how many steps it took.
+
+    The rules are those of ``transformers``' ``generate(num_beams=beams)`` with its defaults
+    (length_penalty 1, early_stopping False): a hypothesis that ends among the best ``beams`` of
+    2 * ``beams`` candidates is kept with its log-probability divided by its number of tokens (eos
+    included); a prompt is done once its best running score over the current length cannot beat
+    the worst of ``beams`` finished ones; at the limit running hypotheses count as finished.
+    """
+    device = model.device
+    n = len(prompts)
+    ids = stack(prompts, device)  # (P, L), one row a prompt, fillers repeat the first
+    count, vocabulary = len(ids), model.config.vocab_size
+    network = CachedNetwork(model.transformer)
+    hidden = network.feed(ids.repeat_interleave(beams, 0))
+    running = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
+    score = torch.full((count, beams), -1e9, device=device)
+    score[:, 0] = 0.0
+    best = torch.full((count, beams), -1e9, device=device)  # finished, normalised, descending
+    finished = torch.zeros(count, beams, dtype=torch.bool, device=device)
+    texts: list[list[list[int]]] = [[[] for _ in range(beams)] for _ in range(count)]
+    open_ = torch.ones(count, dtype=torch.bool, device=device)
+    open_[n:] = False
+    steps = [0] * count
+    first = torch.arange(count, device=device)[:, None] * beams
+    for length in range(1, limit + 1):
+        for p in open_.nonzero()[:, 0].tolist():
+            steps[p] = length
+        log_probs = model.lm_head(hidden).float().log_softmax(-1)
+        log_probs[:, list(forbidden)] = -torch.inf
+        total = (log_probs.view(count, beams, -1) + score[:, :, None]).view(count, -1)
+        candidate, at = total.topk(2 * beams, dim=-1)
+        origin, token = at // vocabulary, at % vocabulary
+        sequences = torch.cat([running.gather(1, _wide(origin, running)), token[:, :, None]], 2)
+        ends = token == eos
+        if length == limit:
+            ends = torch.ones_like(ends)
+        _finish(texts, best, finished, open_, candidate, ends, sequences, length)
+        score, keep = candidate.masked_fill(ends, -1e9).topk(beams, dim=-1)
+        running = sequences.gather(1, _wide(keep, sequences))
+        possible = score[:, 0] / length > torch.where(finished, best, -1e9).min(1).values
+        open_ &= possible
+        if length == limit or not bool(open_.any()):
+            break
+        network.cache.reorder_cache((first + origin.gather(1, keep)).flatten())
+        hidden = network.feed(token.gather(1, keep).view(-1, 1))
+    return [(_until(texts[p][0], eos), steps[p]) for p in range(n)]
+
+
+def _finish(
+    texts: list[list[list[int]]],
+    best: Tensor,
+    finished: Tensor,
+    open_: Tensor,
+    candidate: Tensor,
+    ends: Tensor,
+    sequences: Tensor,
+    length: int,
+) -> None:
+    """Merges the candidates that just ended into each open prompt's best finished ones."""
+    beams = best.shape[1]
+    new = ends & open_[:, None]
+    new[:, beams:] = False
+    for p in new.any(1).nonzero()[:, 0].tolist():
+        merged = torch.cat([best[p], torch.where(new[p], candidate[p] / length, -1e9)])
+        flags = torch.cat([finished[p], new[p]])
+        top, order = merged.topk(beams)
+        pool = [*texts[p], *sequences[p].tolist()]
+        texts[p] = [pool[i] for i in order.tolist()]
+        best[p], finished[p] = top, flags[order]
+
+
+def _wide(index: Tensor, like: Tensor) -> Tensor:
+    return index[:, :, None].expand(-1, -1, like.shape[2])
+
+
+def _until(row: list[int], eos: int) -> list[int]:
+    return row[: row.index(eos) + 1] if eos in row else row

@@ -1,0 +1,235 @@
+"""Diffusion-LM as a generator: guided (the paper's method) and unconditional (the floor)."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from tasks.targets import needed_words
+from torch import Tensor
+
+from models.base import Generator, Sample, TargetSamples, sample_rng
+from models.classifier import SpanClassifier, SpanGuide, load_classifier, refuse_block
+from models.config import (
+    DiffusionLMSettings,
+    GuidanceConfig,
+    SamplingConfig,
+    UnconditionalSettings,
+    guidance_for,
+)
+from models.denoiser import Denoiser
+from models.diffusion_training import load_diffusion
+from models.guidance import Guidance, LogProb
+from models.sampler import Noise, sample
+from models.schedule import Schedule, decoding_schedule
+from tasks.base import Target, Task
+from tasks.controls import Control, Length
+from tasks.errors import UserError
+from tasks.progress import Progress, silent
+from tasks.vocabulary import END, START, Vocabulary
+
+#: what a method needs to be given beside the network, by task
+CLASSIFIERS = ("syntax_spans",)
+WITHOUT_CLASSIFIER = ("length",)
+
+
+class Diffusion:
+    """A trained network on a decoding schedule: latents in, token ids out."""
+
+    def __init__(self, denoiser: Denoiser, sampling: SamplingConfig, device: torch.device) -> None:
+        self.sampling, self.device = sampling, device
+        self.schedule: Schedule = decoding_schedule(
+            denoiser.schedule, sampling.steps, sampling.spacing
+        )
+        #: fp32, for the embeddings and for rounding
+        self.denoiser = denoiser
+        #: bf16 matrix products; latents, schedule arithmetic and rounding stay in fp32
+        self.network = copy.deepcopy(denoiser).to(torch.bfloat16)
+        self.shape = (denoiser.config.length, denoiser.config.embedding)
+
+    def x0(self, x: Tensor, t: int) -> Tensor:
+        """The unclamped x_0 estimate at decoding step ``t``, differentiable in x."""
+        rows = torch.full((len(x),), int(self.schedule.train_index[t]), device=self.device)
+        times = torch.full((len(x),), float(self.schedule.model_time[t]), device=self.device)
+        return self.network.x0(x, rows, times)
+
+    def run(
+        self,
+        rngs: Sequence[torch.Generator],
+        guidance: Guidance | None,
+        progress: Progress = silent,
+    ) -> Tensor:
+        """Token ids (B, L), one row for each random stream."""
+        total = self.schedule.steps
+        with torch.no_grad():
+            x = sample(
+                self.x0,
+                self.schedule,
+                Noise(rngs, self.shape),
+                self.sampling,
+                self.device,
+                project=self.denoiser.nearest if self.sampling.clamp else None,
+                correct=guidance,
+                on_step=lambda t: progress(total - t, total),
+            )
+            return self.denoiser.logits(x).argmax(-1).cpu()
+
+
+class LengthGuide:
+    """Length control without a classifier (reference notes, section 2.6): the log-density, up to a
+    constant, of START at the first position and END right after the last word, under a Gaussian
+    around the unclamped x_0 estimate whose variance is the step's std, as in the released code."""
+
+    def __init__(
+        self, diffusion: Diffusion, controls: Sequence[Control], config: GuidanceConfig
+    ) -> None:
+        words = []
+        for control in controls:
+            if not isinstance(control, Length):
+                raise UserError(f"length control cannot read {control}")
+            words.append(control.words)
+        self.diffusion, self.config = diffusion, config
+        self.end = torch.tensor(words, device=diffusion.device) + 1
+        table = diffusion.denoiser.embedding.weight.float()
+        self.start_embedding, self.end_embedding = table[START], table[END]
+
+    def __call__(self, x: Tensor, s: int) -> Tensor:
+        # The released code names x_{t-1}'s noise level by t, not t-1.
+        t = s + 1 if self.config.length_time == "t" else s
+        x0 = self.diffusion.x0(x, t)
+        rows = torch.arange(len(x), device=x.device)
+        squares = (x0[:, 0] - self.start_embedding).square().sum(-1)
+        squares = squares + (x0[rows, self.end] - self.end_embedding).square().sum(-1)
+        return -squares / float(self.diffusion.schedule.posterior_std[s + 1])
+
+
+class _Batched(Generator):
+    """What the guided and the unconditional generator share: jobs, batches, bookkeeping."""
+
+    vocabulary: Vocabulary
+    diffusion: Diffusion
+
+    def guidance(self, controls: Sequence[Control]) -> Guidance | None:
+        """The guidance of one batch, row by row."""
+        return None
+
+    def refuse_long(self, targets: Sequence[Target]) -> None:
+        """Raises ``UserError`` for a target with more words than the network has positions."""
+        longest = self.diffusion.shape[0] - 2
+        for target in targets:
+            words = needed_words(target.control)
+            if words > longest:
+                raise UserError(
+                    f"target {target.id} needs {words} words; this Diffusion-LM has {longest}"
+                )
+
+    def generate(
+        self,
+        targets: Sequence[Target],
+        samples_per_target: int,
+        seed: int,
+        batch: int = 64,
+        progress: Progress = silent,
+    ) -> Iterator[TargetSamples]:
+        self.refuse_long(targets)
+        jobs = [(target, i) for target in targets for i in range(samples_per_target)]
+        done: list[Sample] = []
+        finished = 0
+        for first in range(0, len(jobs), batch):
+            chunk = jobs[first : first + batch]
+            started = time.monotonic()
+            rngs = [sample_rng(seed, self.name, target.id, i) for target, i in chunk]
+            guidance = self.guidance([target.control for target, _ in chunk])
+
+            def report(done: float, total: float, note: str = "") -> None:
+                progress(first + len(chunk) * done / total, len(jobs), note)  # noqa: B023
+
+            ids = self.diffusion.run(rngs, guidance, report)
+            seconds = (time.monotonic() - started) / len(chunk)
+            nfe = self.diffusion.schedule.steps + (guidance.evaluations if guidance else 0)
+            for (_, index), row in zip(chunk, ids.tolist(), strict=True):
+                tokens = self.vocabulary.decode(row)
+                words = self.vocabulary.strip(tokens)
+                done.append(Sample(index, words, tokens, float(nfe), seconds))
+            while finished < len(targets) and len(done) >= samples_per_target:
+                yield TargetSamples(targets[finished].id, tuple(done[:samples_per_target]))
+                del done[:samples_per_target]
+                finished += 1
+
+
+class DiffusionLM(_Batched):
+    """Diffusion-LM under gradient guidance (Li et al., 2022, section 5.1)."""
+
+    name: ClassVar[str] = "diffusion_lm"
+    Settings: ClassVar[type] = DiffusionLMSettings
+
+    def __init__(
+        self,
+        diffusion: Diffusion,
+        vocabulary: Vocabulary,
+        config: GuidanceConfig,
+        classifier: tuple[SpanClassifier, Mapping[str, int]] | None,
+    ) -> None:
+        self.diffusion, self.vocabulary, self.config = diffusion, vocabulary, config
+        self.classifier = classifier
+
+    @classmethod
+    def refuses(cls, task: str) -> str | None:
+        known = CLASSIFIERS + WITHOUT_CLASSIFIER
+        return None if task in known else f"no guidance is defined for {task}"
+
+    @classmethod
+    def artefacts(cls, task: str) -> tuple[str, ...]:
+        return ("diffusion", "classifier") if task in CLASSIFIERS else ("diffusion",)
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> DiffusionLM:
+        denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
+        refuse_block(denoiser)
+        diffusion = Diffusion(denoiser, settings.sampling, device)
+        classifier = None
+        if "classifier" in folders:
+            network, labels = load_classifier(
+                folders["classifier"],
+                denoiser,
+                vocabulary.digest,
+                settings.sampling.steps,
+                device,
+            )
+            classifier = network.to(torch.bfloat16), labels
+        return cls(diffusion, vocabulary, guidance_for(settings, task.name), classifier)
+
+    def guidance(self, controls: Sequence[Control]) -> Guidance:
+        guide: LogProb
+        if self.classifier is not None:
+            guide = SpanGuide(*self.classifier, controls)
+        else:
+            guide = LengthGuide(self.diffusion, controls, self.config)
+        return Guidance(guide, self.config)
+
+
+class Unconditional(_Batched):
+    """Samples without any control: the floor that a task's score is compared with."""
+
+    name: ClassVar[str] = "unconditional"
+    Settings: ClassVar[type] = UnconditionalSettings
+
+    def __init__(self, diffusion: Diffusion, vocabulary: Vocabulary) -> None:
+        self.diffusion, self.vocabulary = diffusion, vocabulary
+
+    @classmethod
+    def artefacts(cls, task: str) -> tuple[str, ...]:
+        return ("diffusion",)
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> Unconditional:
+        denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
+        return cls(Diffusion(denoiser, settings.sampling, device), vocabulary)

@@ -1,0 +1,182 @@
+"""Training Diffusion-LM end to end (paper, sections 4.1 and 4.2; reference notes, section 2.4)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.base import stream_seed
+from models.config import DiffusionConfig
+from models.denoiser import Denoiser, initial_std
+from models.process import posterior_coefficients, q_sample
+from models.train import fit
+from models.weights import load_module, save_module
+from tasks.base import Words
+from tasks.batching import BatchPlan
+from tasks.errors import UserError
+from tasks.progress import Progress, silent
+from tasks.vocabulary import END, PAD, START, Vocabulary
+
+VALIDATION_TEXTS = 256
+
+
+def encode(texts: Iterable[Words], vocabulary: Vocabulary, length: int, padding: str) -> Tensor:
+    """Training sequences (N, length) of ids: START, the words, END.
+
+    ``pad``: filled up with PAD; a longer text loses its end (and END), as in the reference code.
+    ``block``: all texts in one row, cut every ``length`` tokens, the rest dropped.
+    """
+    rows = [[START, *vocabulary.encode(words), END] for words in texts]
+    if padding == "pad":
+        filled = [(row + [PAD] * length)[:length] for row in rows]
+    else:
+        flat = [i for row in rows for i in row]
+        filled = [flat[i : i + length] for i in range(0, len(flat) - length + 1, length)]
+    if not filled:
+        raise UserError(f"no text fills a sequence of {length} tokens")
+    return torch.tensor(filled, dtype=torch.long)
+
+
+def losses(
+    denoiser: Denoiser, ids: Tensor, t: Tensor, noise: Tensor, start: Tensor
+) -> dict[str, Tensor]:
+    """The three terms of L_simple^e2e for each sequence, (B,) each.
+
+    ``ids`` (B, L); ``t`` (B,) training steps; ``noise`` and ``start`` (B, L, D) standard normal:
+    the noise of x_t given x_0, and of x_0 given the words. Terms: ``mse`` of the network's
+    prediction (at t=0, of the clean embedding), ``tT`` that pulls x_T to the prior, and
+    ``rounding``, the cross-entropy of the words given the noised x_0, with weight 1 at every t.
+    Gradients reach the embeddings through both sides of the mse.
+    """
+    schedule = denoiser.schedule
+    mean = denoiser.embedding(ids).float()  # (B, L, D)
+    x0 = mean + initial_std(schedule) * start
+    alpha_bar = torch.as_tensor(schedule.alpha_bar, dtype=torch.float32)[t.cpu()].to(ids.device)
+    x_t = q_sample(x0, alpha_bar[:, None, None], noise)
+    if denoiser.config.predict == "x0":
+        x0_hat = out = denoiser.x0(x_t, t)
+        goal = x0
+    else:
+        out = denoiser(x_t, _times(denoiser, t))
+        goal = noise if denoiser.config.predict == "eps" else _posterior_mean(denoiser, x0, x_t, t)
+        x0_hat = denoiser.x0(x_t, t) if bool((t == 0).any()) else out
+    mse = (goal - out).square().mean((1, 2))
+    at_zero = (mean - x0_hat).square().mean((1, 2))
+    last = float(schedule.alpha_bar[-1])
+    logits = denoiser.logits(x0)
+    rounding = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
+    return {
+        "mse": torch.where(t == 0, at_zero, mse),
+        "tT": last * x0.square().mean((1, 2)),
+        "rounding": rounding.view_as(ids).mean(1),
+    }
+
+
+def _times(denoiser: Denoiser, t: Tensor) -> Tensor:
+    return torch.as_tensor(denoiser.schedule.model_time, dtype=torch.float32)[t.cpu()].to(t.device)
+
+
+def _posterior_mean(denoiser: Denoiser, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+    schedule = denoiser.schedule
+    rows = [
+        posterior_coefficients(float(schedule.alpha_bar[i]), float(schedule.alpha_bar_prev[i]))[:2]
+        for i in t.tolist()
+    ]
+    table = torch.tensor(rows, device=x0.device)
+    return table[:, 0, None, None] * x0 + table[:, 1, None, None] * x_t
+
+
+class DiffusionObjective:
+    """What :func:`models.train.fit` descends: the mean of the summed terms over a batch."""
+
+    def __init__(
+        self, denoiser: Denoiser, train: Tensor, valid: Tensor, batch: int, seed: int
+    ) -> None:
+        self.module = denoiser
+        self.train_ids = train
+        self.valid_ids = valid[:VALIDATION_TEXTS]
+        self.plan = BatchPlan(len(train), batch, seed)
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        device = self.module.embedding.weight.device
+        ids = self.train_ids[torch.from_numpy(self.plan(step))].to(device)
+        shape = (*ids.shape, self.module.config.embedding)
+        t = torch.randint(0, self.module.config.steps, (len(ids),)).to(device)
+        noise, start = torch.randn(shape).to(device), torch.randn(shape).to(device)
+        parts = {k: v.mean() for k, v in losses(self.module, ids, t, noise, start).items()}
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def validate(self) -> Mapping[str, float]:
+        """The same terms on fixed validation texts, steps and noise."""
+        device = self.module.embedding.weight.device
+        rng = torch.Generator().manual_seed(0)
+        ids = self.valid_ids
+        t = torch.randint(0, self.module.config.steps, (len(ids),), generator=rng)
+        shape = (*ids.shape, self.module.config.embedding)
+        noise, start = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
+        sums: dict[str, float] = {}
+        for i in range(0, len(ids), 64):
+            part = [v[i : i + 64].to(device) for v in (ids, t, noise, start)]
+            for name, value in losses(self.module, *part).items():
+                sums[name] = sums.get(name, 0.0) + float(value.sum()) / len(ids)
+        return {"loss": sum(sums.values()), **sums}
+
+
+def train_diffusion(
+    folder: Path,
+    train: Sequence[Words],
+    valid: Sequence[Words],
+    vocabulary: Vocabulary,
+    config: DiffusionConfig,
+    seed: int,
+    device: torch.device,
+    progress: Progress = silent,
+) -> None:
+    """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``."""
+    torch.manual_seed(stream_seed(seed, "diffusion", "init"))
+    denoiser = Denoiser(config, len(vocabulary)).to(device)
+    ids = encode(train, vocabulary, config.length, config.padding)
+    held = encode(valid, vocabulary, config.length, config.padding)
+    objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed)
+    fit(objective, config.train, folder, seed, device, progress)
+    vocabulary.save(folder / "vocabulary.json")
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
+    save_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
+
+
+def _meta(config: DiffusionConfig, vocabulary: Vocabulary) -> dict[str, Any]:
+    return {
+        "kind": "diffusion",
+        "vocabulary": vocabulary.digest,
+        "padding": config.padding,
+        "steps": config.steps,
+    }
+
+
+def load_diffusion(folder: Path, device: torch.device) -> tuple[Denoiser, Vocabulary]:
+    """The trained network in eval mode, fp32, parameters frozen.
+
+    Raises ``UserError`` if a file is missing, cut short, or made for another vocabulary.
+    """
+    vocabulary = Vocabulary.load(folder / "vocabulary.json")
+    config = read_config(folder / "config.json", DiffusionConfig)
+    denoiser = Denoiser(config, len(vocabulary))
+    load_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
+    return denoiser.to(device).eval().requires_grad_(False), vocabulary
+
+
+def read_config(path: Path, cls: type) -> Any:
+    """A config dataclass (nested ones included) from its JSON; ``UserError`` if it does not fit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(cls).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,61 @@
+"""Settings of the causal language models and of the future discriminator, free of torch.
+
+Defaults are GPT-2 small's and the reference code's (reference notes, sections 2.9, 2.11, 2.12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.config import TrainConfig
+from tasks.errors import UserError
+
+
+@dataclass(frozen=True)
+class LMConfig:
+    """An autoregressive language model with GPT-2's architecture (paper, section 6.3)."""
+
+    layers: int = 12
+    width: int = 768
+    heads: int = 12
+    #: on embeddings, attention weights and residual branches; a pretrained network keeps its own
+    dropout: float = 0.1
+    #: longest sequence in tokens, prompt, START and END included; longer ones lose their end
+    max_length: int = 128
+    #: hub id or local folder of a pretrained GPT-2, whose weights and tokenizer are then used; the
+    #: empty string trains from scratch on the corpus vocabulary
+    pretrained: str = ""
+    #: train on the prompt tokens too, as the reference code does, or on the text alone
+    loss_on_prompt: bool = True
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5))
+
+    def __post_init__(self) -> None:
+        if self.layers < 1 or self.heads < 1 or self.width % self.heads:
+            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+        if self.max_length < 4:
+            raise UserError("a language model needs a max_length of at least 4")
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """FUDGE's future discriminator: a small causal network that judges every prefix of a text."""
+
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    dropout: float = 0.1
+    #: longest sequence in tokens, prompt, START and END included
+    max_length: int = 128
+    #: hidden units of the layers that join a prefix with its next token
+    hidden: int = 256
+    #: share of the mismatched controls drawn from texts of about the same length (within
+    #: ``near_words`` words), so that the length alone does not tell them from matching ones
+    near: float = 0.5
+    near_words: int = 3
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=2e-4))
+
+    def __post_init__(self) -> None:
+        if self.layers < 1 or self.heads < 1 or self.width % self.heads:
+            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+        if not 0 <= self.near <= 1:
+            raise UserError(f"near is a share between 0 and 1, not {self.near}")

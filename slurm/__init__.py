@@ -1,0 +1,1 @@
+"""The scheduler: fans the cells of a sweep out to SLURM (to come)."""

@@ -1,0 +1,35 @@
+"""The corpora, by name. Each entry is a function ``load(data, **options) -> Corpus``."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from tasks.base import Corpus
+from tasks.errors import unknown
+from tasks.registry import Registry
+
+CORPORA = Registry(
+    "corpus",
+    {
+        "grammar": "tasks.corpora.grammar:load",
+        "e2e": "tasks.corpora.e2e:load",
+    },
+)
+
+
+def load_corpus(name: str, data: Path | None = None, **options: int) -> Corpus:
+    """Reads or generates the corpus ``name``.
+
+    ``data``: the folder with the official files, for corpora that have files; ``None`` means the
+    public source (E2E) or none at all (``grammar``, which is generated). ``options``: whatever
+    the corpus's ``load`` names. Raises ``UserError`` for an unknown corpus or option, and for
+    missing or malformed files.
+    """
+    load = CORPORA.load(name)
+    known = [option for option in inspect.signature(load).parameters if option != "data"]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of corpus {name}", option, known)
+    corpus: Corpus = load(data, **options)
+    return corpus

@@ -1,0 +1,159 @@
+"""The E2E restaurant corpus, read as the reference code reads it.
+
+Words are the tokens of spaCy's blank English tokenizer, case kept, followed by one newline token
+(reference notes 2.1). Whether a file's texts were tokenised before makes no difference.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tasks.base import Corpus, Text, Words
+from tasks.errors import UserError
+
+NEWLINE = "\n"
+#: file names of the official release, split by split
+FILES = {"train": "trainset.csv", "valid": "devset.csv"}
+HEADER = ["mr", "ref"]
+#: the public copy: the branch of plain data files, since the default one is a loading script
+HUB_ID, HUB_REVISION = "tuetschek/e2e_nlg", "refs/convert/parquet"
+
+_FIELD = re.compile(r"([^\[\],]+)\[([^\[\]]*)\]")
+_MEANING = re.compile(rf"{_FIELD.pattern}(?:,{_FIELD.pattern})*")
+
+
+def load(data: Path | None = None) -> Corpus:
+    """All rows of both splits: 42,061 for training and 4,672 for validation.
+
+    ``data``: a folder that holds ``e2e/trainset.csv`` and ``e2e/devset.csv``, or the two files
+    themselves; ``None`` asks the public hub through ``datasets``. Raises ``UserError`` for a
+    missing folder or file, an unreachable hub, and any malformed row (naming file and row).
+    """
+    tokenize = _tokenizer()
+    splits: dict[str, tuple[Text, ...]] = {}
+    if data is None:
+        for split, rows in _from_hub().items():
+            splits[split] = tuple(_text(*row, tokenize) for row in rows)
+    else:
+        folder = find_folder(data)
+        for split, name in FILES.items():
+            splits[split] = read_csv(folder / name, tokenize)
+    return Corpus("e2e", splits["train"], splits["valid"])
+
+
+def find_folder(data: Path) -> Path:
+    """The folder with the official files: ``data/e2e`` or ``data``. Raises ``UserError``."""
+    if not data.is_dir():
+        raise UserError(f"data folder {data} does not exist")
+    candidates = [data / "e2e", data]
+    for folder in candidates:
+        if all((folder / name).is_file() for name in FILES.values()):
+            return folder
+    folder = candidates[0] if candidates[0].is_dir() else data
+    missing = [name for name in FILES.values() if not (folder / name).is_file()]
+    raise UserError(f"{folder} has no {' and no '.join(missing)} (the E2E corpus in official form)")
+
+
+def read_csv(path: Path, tokenize: Callable[[str], Words]) -> tuple[Text, ...]:
+    """Texts of one official file (columns ``mr,ref``, UTF-8), in file order.
+
+    Row numbers in errors count as a spreadsheet does: the header is row 1.
+    """
+    texts = []
+    for number, mr, ref in _rows(path):
+        try:
+            texts.append(_text(mr, ref, tokenize))
+        except UserError as error:
+            raise UserError(f"{path.name} row {number}: {error} (in {path.parent})") from None
+    if not texts:
+        raise UserError(f"{path} has a header and no rows")
+    return tuple(texts)
+
+
+def parse_meaning(mr: str) -> tuple[tuple[str, str], ...]:
+    """``"name[The Mill], area[riverside]"`` as (field, value) pairs, in the order given.
+
+    Raises ``UserError`` for anything else, such as an unclosed bracket.
+    """
+    if not _MEANING.fullmatch(mr.strip()):
+        raise UserError(f"the meaning {mr[:60]!r} is not of the form 'name[...], area[...]'")
+    return tuple((name.strip(), value.strip()) for name, value in _FIELD.findall(mr))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """(row number, mr, ref) of every row below the header."""
+    raw = path.read_bytes()
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path.name} row {number}: not UTF-8 text (in {path.parent})") from None
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    number = 1
+    try:
+        for row in reader:
+            if number == 1:
+                if [cell.strip() for cell in row] != HEADER:
+                    raise UserError(f"{path.name} row 1: the header must read mr,ref, not {row}")
+            elif len(row) != 2:
+                raise UserError(
+                    f"{path.name} row {number}: {len(row)} columns where mr,ref are 2"
+                    f" (in {path.parent})"
+                )
+            elif any("\n" in cell.strip() for cell in row):
+                raise UserError(
+                    f"{path.name} row {number}: a quoted cell runs over the end of the line"
+                    f" (in {path.parent})"
+                )
+            else:
+                yield number, row[0], row[1]
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"{path.name} row {number}: bad quoting: {error} (in {path.parent})"
+        ) from None
+    if number == 1:
+        raise UserError(f"{path} is empty: no header mr,ref")
+
+
+def _text(mr: str, ref: str, tokenize: Callable[[str], Words]) -> Text:
+    fields = parse_meaning(mr)
+    if not ref.strip():
+        raise UserError("the text is empty")
+    return Text((*tokenize(ref), NEWLINE), fields=fields)
+
+
+def _tokenizer() -> Callable[[str], Words]:
+    """spaCy's blank English tokenizer, runs of white space taken as one space."""
+    from spacy.lang.en import English
+
+    tokenizer = English().tokenizer
+
+    def tokenize(text: str) -> Words:
+        # a few thousand distinct words make up a million tokens: keep one string object of each
+        return tuple(sys.intern(token.text) for token in tokenizer(" ".join(text.split())))
+
+    return tokenize
+
+
+def _from_hub() -> dict[str, list[tuple[str, str]]]:
+    import datasets
+    import httpx
+
+    try:
+        rows = datasets.load_dataset(HUB_ID, revision=HUB_REVISION)
+        return {
+            split: list(zip(table["meaning_representation"], table["human_reference"], strict=True))
+            for split, table in (("train", rows["train"]), ("valid", rows["validation"]))
+        }
+    except (OSError, ValueError, RuntimeError, LookupError, httpx.HTTPError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"cannot fetch {HUB_ID} from the public hub ({reason[:120]}): pass data=DIR, a folder"
+            " with e2e/trainset.csv and e2e/devset.csv"
+        ) from None

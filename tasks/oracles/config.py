@@ -1,0 +1,58 @@
+"""Settings of the oracles trained here, free of torch so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ParserConfig:
+    """Sizes and regularisation of a ``ChartParser``; the defaults are for the treebank sample."""
+
+    encoder: Literal["lstm", "transformer"] = "lstm"
+    """Bidirectional LSTM (Gaddy et al. 2018) or benepar's partitioned Transformer."""
+    d_model: int = 400
+    """Width of the encoder's states, both directions together; even."""
+    layers: int = 2
+    """Layers of the encoder."""
+    d_char: int = 48
+    """Character embedding."""
+    d_word: int = 100
+    """Embedding of words seen often in training."""
+    d_input: int = 48
+    """Embedding of the input's predicted part-of-speech tags; unused without an input tagger."""
+    d_label: int = 192
+    """Hidden width of the span classifier and of the tag classifier."""
+    dropout: float = 0.35
+    """On the encoder's input, between its layers and on its output."""
+    word_dropout: float = 0.2
+    """Share of training words whose word embedding is replaced by that of the unknown word."""
+    tag_dropout: float = 0.15
+    """Share of training words whose predicted tag is hidden: it is wrong more often elsewhere than
+    on the newspaper text that the tagger was trained on."""
+    tag_loss: float = 2.0
+    """Weight of the tag classifier's cross-entropy beside the span loss."""
+    min_word: int = 2
+    """Words seen at least so often in training have an embedding."""
+    min_label: int = 3
+    """Labels (unary chains) seen at least so often are predicted; the time grows with them."""
+    batch: int = 16
+    """Sentences a training step."""
+    max_train_words: int = 45
+    """Longer sentences are left out of training: the chart grows with the square."""
+    max_words: int = 120
+    """Longer sentences are cut into pieces before parsing."""
+    max_chars: int = 24
+    """Characters read of a word."""
+    split: bool = True
+    """Parse the sentences of a text one by one and join them (see ``segments``). Off for a
+    treebank whose trees cover texts of several sentences."""
+
+    @classmethod
+    def small(cls) -> ParserConfig:
+        """For a corpus of regular trees (the grammar): about a minute of training on one core."""
+        return cls(
+            d_model=160, layers=1, d_char=24, d_word=48, d_input=0, d_label=96, dropout=0.1,
+            word_dropout=0.05, min_label=1, batch=32, max_train_words=60, split=False,
+        )

@@ -1,0 +1,118 @@
+"""The command line: values, presets and mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eval.config import RunConfig, help_text, keys, parse
+from eval.presets import PRESETS
+from eval.run import main
+from tasks.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_values_and_nested_keys() -> None:
+    config = parse(
+        [
+            "task=syntax_spans,length", "method=diffusion_lm,fudge", "preset=small", "corpus=e2e",
+            "data=../shared/data", "targets=50", "samples=10", "seed=7", "overwrite=true",
+            "diffusion.network.layers=2", "lm.train.lr=1e-3", "fudge.lam=4",
+        ]
+    )  # fmt: skip
+    assert config.tasks == ["syntax_spans", "length"]
+    assert config.methods == ["diffusion_lm", "fudge"]
+    assert (config.targets, config.samples, config.seed) == (50, 10, 7)
+    assert config.diffusion.network.layers == 2
+    assert config.lm.train.lr == 1e-3
+    assert config.fudge.lam == 4
+    assert config.overwrite is True
+    assert str(config.folder) == "results/run-small-e2e"
+    assert isinstance(config, RunConfig)
+
+
+def test_all_methods_and_defaults() -> None:
+    config = parse([])
+    assert (config.preset, config.corpus) == ("demo", "grammar")
+    assert config.tasks == ["syntax_spans"]
+    assert config.methods == ["diffusion_lm", "fudge", "ft_sample", "ft_search"]
+
+
+def test_paper_preset_has_the_papers_hyperparameters() -> None:
+    config = PRESETS["paper"](None)
+    assert (config.targets, config.samples) == (200, 50)
+    assert config.diffusion.train.steps == 200_000
+    assert config.diffusion.train.lr == 1e-4
+    assert config.diffusion.train.ema == 0.9999
+    assert (config.diffusion.length, config.diffusion.embedding) == (64, 16)
+    assert config.vocabulary.above == 10
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("task=lenght", "unknown task 'lenght': did you mean 'length'"),
+        ("task=", "task= names nothing"),
+        ("method=fugde", "unknown method 'fugde': did you mean 'fudge'"),
+        ("corpus=e2ee", "unknown corpus 'e2ee': did you mean 'e2e'"),
+        ("preset=smal", "unknown preset 'smal': did you mean 'small'"),
+        ("tragets=3", "unknown key 'tragets': did you mean 'targets'"),
+        ("diffusion.network.layer=3", "did you mean 'diffusion.network.layers'"),
+        ("targets=many", "targets=many: .*expected int"),
+        ("targets=0", "targets=0: at least 1"),
+        ("threads=-1", "threads=-1: at least 0"),
+        ("diffusion.schedule=root", "expected one of .*sqrt"),
+        ("diffusion.network.width=255", "width 255 is no multiple of heads 4"),
+        ("diffusion=3", "'diffusion' is a section"),
+        ("task", "'task' is not of the form key=value"),
+        ("source=anywhere", "expected one of"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    argument: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match=message):
+        parse([argument])
+    assert main([argument]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_key_given_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=1", "seed=2"]) == 2
+    assert "seed is given twice" in capsys.readouterr().err
+
+
+def test_every_key_has_type_default_and_meaning() -> None:
+    config = PRESETS["demo"](None)
+    page = help_text(config)
+    for name, key in keys(RunConfig, config).items():
+        assert key.meaning and key.type, name
+        assert f"  {name} ({key.type}) = " in page
+    assert "targets (int) = 40\n      control targets a task" in page
+
+
+def test_help_is_quick_and_needs_no_torch() -> None:
+    code = (
+        "import sys; from eval.run import main; code = main(['--help']); "
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules; sys.exit(code)"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert time.monotonic() - began < 2
+    assert "diffusion.network.layers (int)" in done.stdout
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("syntax_spans", "ft_search", "grammar", "demo", "small", "paper"):
+        assert name in out

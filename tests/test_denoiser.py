@@ -1,0 +1,184 @@
+"""The denoising network and its training objective (reference notes, sections 2.2 and 2.4)."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.config import DiffusionConfig, EncoderConfig, TrainConfig
+from models.denoiser import Denoiser, initial_std, time_embedding
+from models.diffusion_training import encode, load_diffusion, losses, train_diffusion
+from tasks.errors import UserError
+from tasks.vocabulary import Vocabulary
+
+TINY = EncoderConfig(layers=1, width=16, heads=2, feedforward=32, dropout=0.0)
+CONFIG = DiffusionConfig(length=12, positions=12, embedding=8, time=8, network=TINY)
+WORDS = Vocabulary(["START", "END", "UNK", "PAD", *"abcdefgh"])
+
+
+def tiny(**changes: object) -> Denoiser:
+    torch.manual_seed(0)
+    return Denoiser(dataclasses.replace(CONFIG, **changes), len(WORDS)).eval()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dim, words, expected", [(16, 821, 87_129_749), (128, 11_043, 88_712_483)])
+def test_parameter_counts_of_the_papers_networks(dim: int, words: int, expected: int) -> None:
+    with torch.device("meta"):
+        network = Denoiser(DiffusionConfig(embedding=dim), words)
+    assert sum(p.numel() for p in network.parameters()) == expected
+
+
+def test_initialisation_is_torchs() -> None:
+    """Embeddings and positions start from N(0, 1), not BERT's N(0, 0.02)."""
+    network = Denoiser(DiffusionConfig(network=TINY), 5000)
+    for table in (network.embedding.weight, network.position_embedding.weight):
+        assert float(table.detach().std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_time_embedding_is_cosines_then_sines() -> None:
+    features = time_embedding(torch.tensor([0.0, 250.0]), 8)
+    torch.testing.assert_close(features[0], torch.tensor([1.0] * 4 + [0.0] * 4))
+    rates = [10000 ** (-i / 4) for i in range(4)]
+    expected = torch.tensor([250.0 * r for r in rates])
+    torch.testing.assert_close(features[1, :4], expected.cos(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(features[1, 4:], expected.sin(), atol=1e-4, rtol=0)
+
+
+def test_rounding_head_is_tied() -> None:
+    network = tiny()
+    x = torch.randn(2, 3, 8)
+    expected = x @ network.embedding.weight.T + network.head_bias
+    torch.testing.assert_close(network.logits(x), expected)
+
+
+def test_nearest_is_brute_force() -> None:
+    network = tiny()
+    x = torch.randn(5, 12, 8)
+    table = network.embedding.weight
+    expected = table[torch.cdist(x.flatten(0, 1), table).argmin(1)].view_as(x)
+    assert torch.equal(network.nearest(x), expected)
+    assert torch.equal(network.nearest(expected), expected)
+
+
+def parts(network: Denoiser, t: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    rng = torch.Generator().manual_seed(seed)
+    ids = torch.randint(4, len(WORDS), (3, 12), generator=rng)
+    noise, start = (torch.randn(3, 12, 8, generator=rng) for _ in range(2))
+    return losses(network, ids, torch.full((3,), t), noise, start)
+
+
+def test_loss_terms_by_hand() -> None:
+    network = tiny()
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(4, len(WORDS), (3, 12), generator=rng)
+    noise, start = (torch.randn(3, 12, 8, generator=rng) for _ in range(2))
+    schedule = network.schedule
+    assert initial_std(schedule) == pytest.approx(0.12100, abs=1e-5)
+    clean = network.embedding(ids)
+    x0 = clean + 0.1210012831880857 * start
+    for t, goal in [(700, x0), (0, clean)]:
+        a = float(schedule.alpha_bar[t])
+        x_t = a**0.5 * x0 + (1 - a) ** 0.5 * noise
+        out = network(x_t, torch.full((3,), t * 0.5))
+        got = losses(network, ids, torch.full((3,), t), noise, start)
+        torch.testing.assert_close(got["mse"], (goal - out).square().mean((1, 2)))
+        torch.testing.assert_close(
+            got["tT"], float(schedule.alpha_bar[-1]) * x0.square().mean((1, 2))
+        )
+        # weight 1 at every t, on the noised x_0, PAD positions included
+        flat = F.cross_entropy(network.logits(x0).flatten(0, 1), ids.flatten(), reduction="none")
+        torch.testing.assert_close(got["rounding"], flat.view(3, 12).mean(1))
+
+
+def test_prior_term_is_as_small_as_the_notes_say() -> None:
+    assert float(parts(tiny(), 300)["tT"].mean()) == pytest.approx(2e-7, rel=0.5)
+
+
+def test_gradient_reaches_embeddings_through_the_target() -> None:
+    """With a constant network the mse still moves the embeddings: the target is not detached."""
+    network = tiny()
+    for layer in network.down:
+        for parameter in layer.parameters():
+            parameter.data.zero_()
+    parts(network, 500)["mse"].sum().backward()
+    assert network.embedding.weight.grad is not None
+    assert float(network.embedding.weight.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("predict", ["x0", "eps", "mu"])
+def test_every_parametrisation_trains(predict: str, tmp_path: Path) -> None:
+    """A few hundred steps lower the held-out mse of each parametrisation's own goal."""
+    train = TrainConfig(steps=200, batch=16, lr=3e-3, ema=0.9, every=100, bf16=False)
+    config = dataclasses.replace(CONFIG, predict=predict, steps=100, train=train)  # type: ignore[arg-type]
+    texts = [tuple("abcdefgh"[i % 8 : i % 8 + 4]) for i in range(64)]
+    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, torch.device("cpu"))
+    curve = (tmp_path / "curve.jsonl").read_text().splitlines()
+    first, last = (json.loads(curve[i]) for i in (0, -1))
+    assert last["valid_mse"] < first["valid_mse"]
+    network, _ = load_diffusion(tmp_path, torch.device("cpu"))
+    # what the sampler sees is an x_0 estimate: near the embeddings when there is little noise
+    ids = encode(texts[:4], WORDS, 12, "pad")
+    clean = network.embedding(ids)
+    index = torch.zeros(4, dtype=torch.long)
+    x_t = clean * float(network.schedule.alpha_bar[0]) ** 0.5
+    error = (network.x0(x_t, index) - clean).square().mean()
+    assert float(error) < float(clean.square().mean())
+
+
+def test_frozen_random_embeddings_stay() -> None:
+    network = tiny(learned_embedding=False)
+    assert not network.embedding.weight.requires_grad
+    # the reference code's rounding head still learns its bias
+    assert network.head_bias.requires_grad
+
+
+def test_padding_modes() -> None:
+    texts = [("a", "b"), ("c",), tuple("abcdefgh" * 2)]
+    padded = encode(texts, WORDS, 12, "pad")
+    assert padded[0].tolist() == [0, 4, 5, 1, *[3] * 8]
+    # a text that is too long loses its END
+    assert padded[2].tolist() == [0, *range(4, 12), *range(4, 7)]
+    blocks = encode(texts, WORDS, 5, "block")
+    # START a b END START | c END START a b | c d e f g | h a b c d | (the rest is dropped)
+    assert blocks[0].tolist() == [0, 4, 5, 1, 0] and blocks.shape == (5, 5)
+    with pytest.raises(UserError, match="no text fills"):
+        encode([("a",)], WORDS, 12, "block")
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    config = dataclasses.replace(CONFIG, train=TrainConfig(steps=2, batch=2, every=1))
+    texts = [("a", "b"), ("c", "d")]
+    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, torch.device("cpu"))
+    return tmp_path
+
+
+def test_checkpoint_of_another_vocabulary_is_refused(trained: Path) -> None:
+    Vocabulary([*WORDS.words[:-1], "z"]).save(trained / "vocabulary.json")
+    with pytest.raises(UserError, match="was made for vocabulary="):
+        load_diffusion(trained, torch.device("cpu"))
+
+
+def test_checkpoint_of_another_network_is_refused(trained: Path) -> None:
+    path = trained / "config.json"
+    path.write_text(path.read_text().replace('"layers": 1', '"layers": 2'))
+    with pytest.raises(UserError, match="does not fit this network"):
+        load_diffusion(trained, torch.device("cpu"))
+
+
+def test_truncated_checkpoint_is_refused(trained: Path) -> None:
+    path = trained / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="damaged or missing weights"):
+        load_diffusion(trained, torch.device("cpu"))
+
+
+def test_saved_weights_round_trip_in_bf16(trained: Path) -> None:
+    network, words = load_diffusion(trained, torch.device("cpu"))
+    assert words.words == WORDS.words
+    matrix = network.encoder.layer[0].attention.self.query.weight
+    assert torch.equal(matrix, matrix.to(torch.bfloat16).float())
+    assert not any(p.requires_grad for p in network.parameters())

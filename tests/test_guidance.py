@@ -1,0 +1,147 @@
+"""Guidance on functions whose gradients are known (reference notes, section 2.6)."""
+
+import pytest
+import torch
+
+from models.config import (
+    DiffusionLMSettings,
+    GuidanceConfig,
+    SamplingConfig,
+    guidance_for,
+)
+from models.guidance import Guidance, add
+from models.process import Step
+from models.sampler import Noise, sample
+from models.schedule import make_schedule
+from tasks.errors import UserError
+
+
+def quadratic(goal: float):  # type: ignore[no-untyped-def]
+    return lambda x, s: -(x - goal).square().sum((1, 2))
+
+
+def step(std: float = 0.2) -> Step:
+    rng = torch.Generator().manual_seed(1)
+    mean = torch.randn(2, 3, 4, generator=rng)
+    return Step(mean + std * torch.randn(2, 3, 4, generator=rng), mean, std)
+
+
+def test_fresh_adagrad_moves_every_coordinate_by_lr() -> None:
+    drawn = step()
+    config = GuidanceConfig(fluency=0.0, lr=0.1, updates=1)
+    moved = Guidance(quadratic(50.0), config)(drawn, 100) - drawn.x_s
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.1))
+    config = GuidanceConfig(fluency=0.0, lr=0.1, updates=3)
+    moved = Guidance(quadratic(-50.0), config)(drawn, 100) - drawn.x_s
+    torch.testing.assert_close(moved, torch.full_like(moved, -0.3))
+
+
+def test_kept_adagrad_is_torchs_adagrad() -> None:
+    """With ``reset="step"`` the three updates are those of torch.optim.Adagrad."""
+    drawn = step()
+    config = GuidanceConfig(fluency=0.03, lr=0.15, updates=3, reset="step")
+    got = Guidance(quadratic(0.7), config)(drawn, 100)
+    y = drawn.x_s.clone().requires_grad_(True)
+    optimiser = torch.optim.Adagrad([y], lr=0.15, eps=1e-10)
+    for _ in range(3):
+        loss = -quadratic(0.7)(y, 0).sum() + 0.03 * ((y - drawn.mean) ** 2 / drawn.std).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    torch.testing.assert_close(got, y.detach())
+
+
+@pytest.mark.parametrize("denominator", ["std", "variance"])
+def test_gradient_by_finite_differences(denominator: str) -> None:
+    std = 0.3
+    drawn = Step(*(t.double() for t in step(std)[:2]), std)
+    config = GuidanceConfig(fluency=0.4, denominator=denominator)  # type: ignore[arg-type]
+
+    def log_prob(x: torch.Tensor, s: int) -> torch.Tensor:
+        return torch.tanh(x).sum((1, 2)) * 1.3
+
+    def loss(y: torch.Tensor) -> float:
+        scale = std if denominator == "std" else 2 * std**2
+        fluency = ((y - drawn.mean) ** 2).sum() / scale
+        return float(-log_prob(y, 0).sum() + 0.4 * fluency)
+
+    gradient = Guidance(log_prob, config).gradient(drawn.x_s, drawn, 0)
+    for place in [(0, 0, 0), (1, 2, 3), (0, 1, 2)]:
+        delta = torch.zeros_like(drawn.x_s)
+        delta[place] = 1e-6
+        numeric = (loss(drawn.x_s + delta) - loss(drawn.x_s - delta)) / 2e-6
+        assert float(gradient[place]) == pytest.approx(numeric, rel=1e-6)
+
+
+def test_fluency_pulls_towards_the_mean() -> None:
+    drawn = step()
+    config = GuidanceConfig(fluency=1.0, lr=1e-3, updates=1)
+    moved = Guidance(lambda x, s: 0.0 * x.sum((1, 2)), config)(drawn, 100) - drawn.x_s
+    assert torch.equal(moved.sign(), (drawn.mean - drawn.x_s).sign())
+
+
+def test_rows_do_not_mix() -> None:
+    drawn = step()
+    config = GuidanceConfig(updates=3, reset="step")
+    both = Guidance(quadratic(0.4), config)(drawn, 50)
+    for row in range(2):
+        one = Step(drawn.x_s[row : row + 1], drawn.mean[row : row + 1], drawn.std)
+        assert torch.equal(Guidance(quadratic(0.4), config)(one, 50), both[row : row + 1])
+
+
+def test_composition_is_the_sum_of_gradients() -> None:
+    drawn = step()
+    guides = [quadratic(0.5), lambda x, s: torch.sin(x).sum((1, 2))]
+    config = GuidanceConfig(fluency=0.0)
+    parts = [Guidance(guide, config).gradient(drawn.x_s, drawn, 3) for guide in guides]
+    whole = Guidance(add(guides), config).gradient(drawn.x_s, drawn, 3)
+    torch.testing.assert_close(whole, parts[0] + parts[1])
+
+
+def run_counted(config: GuidanceConfig) -> tuple[int, dict[int, int]]:
+    """Gradient evaluations of a whole 200-step run, in all and at each s."""
+    calls: dict[int, int] = {}
+
+    def log_prob(x: torch.Tensor, s: int) -> torch.Tensor:
+        calls[s] = calls.get(s, 0) + 1
+        return -x.square().sum((1, 2))
+
+    guidance = Guidance(log_prob, config)
+    rngs = [torch.Generator().manual_seed(0)]
+    sample(
+        lambda x, t: 0.5 * x,
+        make_schedule("sqrt", 200),
+        Noise(rngs, (2, 2)),
+        SamplingConfig(),
+        torch.device("cpu"),
+        correct=guidance,
+    )
+    return guidance.evaluations, calls
+
+
+def test_released_run_has_570_evaluations() -> None:
+    evaluations, calls = run_counted(GuidanceConfig())
+    assert evaluations == 570
+    # x_{t-1} for t = 199 .. 10, three times each, and nothing in the last ten steps
+    assert calls == {s: 3 for s in range(9, 199)}
+
+
+def test_paper_run_guides_to_the_end() -> None:
+    config = guidance_for(DiffusionLMSettings(profile="paper"), "syntax_spans")
+    evaluations, calls = run_counted(config)
+    # all steps that leave noise: the last one returns the clean estimate
+    assert evaluations == 3 * 199 and set(calls) == set(range(199))
+
+
+def test_profiles() -> None:
+    released = guidance_for(DiffusionLMSettings(), "syntax_spans")
+    assert (released.lr, released.fluency, released.reset) == (0.1, 0.1, "update")
+    assert (released.denominator, released.unguided, released.updates) == ("std", 10, 3)
+    assert guidance_for(DiffusionLMSettings(), "length").fluency == 0.01
+    paper = guidance_for(DiffusionLMSettings(profile="paper"), "syntax_spans")
+    assert (paper.lr, paper.fluency, paper.reset) == (0.15, 0.1, "step")
+    assert (paper.denominator, paper.unguided) == ("variance", 0)
+    custom = GuidanceConfig(lr=0.3)
+    assert guidance_for(DiffusionLMSettings(profile="custom", guidance=custom), "x") is custom
+    with pytest.raises(UserError, match="no guidance constants for infilling"):
+        guidance_for(DiffusionLMSettings(), "infilling")

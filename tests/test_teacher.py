@@ -1,0 +1,110 @@
+"""lm-score: its definition on a known network, and the guard against judging oneself."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from models.causal_lm import gpt2, train_lm
+from models.codec import Codec, TokenizerCodec, WordCodec
+from models.config import TrainConfig
+from models.lm_config import LMConfig
+from models.teacher import Teacher, assert_distinct
+from models.weights import read_tensors, write_tensors
+from tasks.errors import UserError
+from tasks.vocabulary import SPECIALS, Vocabulary
+from transformers import GPT2LMHeadModel
+
+CPU = torch.device("cpu")
+VOCABULARY = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(12)), "\n"])
+CODEC = WordCodec(VOCABULARY)
+CONFIG = LMConfig(1, 16, 2, 0.0, 16, train=TrainConfig(steps=5, batch=4, lr=1e-2, every=5))
+TEXTS = [("w1", "w2", "w3"), ("w4",), (), ("w5",) * 14, ("w1", "zebra"), ("w2", "w2")]
+
+
+def train(folder: Path, seed: int) -> Path:
+    folder.mkdir()
+    texts = [((), (f"w{i % 12}", f"w{(i + 1) % 12}")) for i in range(40)]
+    train_lm(folder, texts, [], CODEC, CONFIG, seed, CPU)
+    return folder
+
+
+def random_teacher(codec: Codec) -> Teacher:
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(gpt2(len(codec), 16, 2, 32, 2, 0.0)).eval()
+    with torch.no_grad():
+        model.transformer.wte.weight.mul_(10)
+    return Teacher(model, codec, "0" * 64)
+
+
+def test_a_uniform_teacher_gives_the_log_of_the_vocabulary() -> None:
+    teacher = random_teacher(CODEC)
+    with torch.no_grad():
+        teacher.model.transformer.wte.weight.zero_()
+    for words, (nats, tokens) in zip(TEXTS, teacher.score(TEXTS), strict=True):
+        assert tokens == len(words) + 1  # the end is predicted, the start is not
+        assert nats == pytest.approx(tokens * math.log(len(CODEC)), rel=1e-6)
+
+
+def test_scores_equal_transformers_own_loss_in_any_company() -> None:
+    teacher = random_teacher(CODEC)
+    scores = teacher.score(TEXTS)
+    for words, (nats, tokens) in zip(TEXTS, scores, strict=True):
+        ids = torch.tensor([[CODEC.bos, *VOCABULARY.encode(words), CODEC.eos]])
+        with torch.no_grad():
+            loss = float(teacher.model(ids, labels=ids).loss)
+        assert nats / tokens == pytest.approx(loss, rel=1e-5)
+        alone = teacher.score([words])[0]
+        assert alone[0] == pytest.approx(nats, rel=1e-5) and alone[1] == tokens
+    assert teacher.score(TEXTS) == scores
+    assert teacher.score(TEXTS[::-1])[::-1] == pytest.approx(scores)
+
+
+def test_words_outside_the_vocabulary_are_unk() -> None:
+    teacher = random_teacher(CODEC)
+    odd, unk = teacher.score([("w1", "zebra"), ("w1", "UNK")])
+    assert odd == pytest.approx(unk)
+
+
+def test_no_text_and_the_empty_text() -> None:
+    teacher = random_teacher(CODEC)
+    assert teacher.score([]) == []
+    ((nats, tokens),) = teacher.score([()])
+    assert tokens == 1 and math.isfinite(nats) and nats > 0
+
+
+def test_too_long_a_text_is_named() -> None:
+    with pytest.raises(UserError, match="15 words is too long .*16 positions"):
+        random_teacher(CODEC).score([("w1",) * 15])
+
+
+def test_subword_teachers_count_subwords() -> None:
+    from tokenizers import ByteLevelBPETokenizer
+
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(["w1 w2 w3"] * 5, vocab_size=265, special_tokens=["<|endoftext|>"])
+    codec = TokenizerCodec(bpe._tokenizer.to_str(), 0, 0, VOCABULARY)
+    teacher = random_teacher(codec)
+    words = ("w1", "zebra", "w2")
+    pieces = codec.encode(words)
+    assert codec.tokens(pieces).count("UNK") == 1 and len(pieces) > len(words)
+    ((nats, tokens),) = teacher.score([words])
+    assert tokens == len(pieces) + 1 and math.isfinite(nats)
+
+
+def test_a_teacher_never_judges_itself(tmp_path: Path) -> None:
+    teacher, other = train(tmp_path / "a", 1), train(tmp_path / "b", 2)
+    assert_distinct(teacher, [other])
+    copy = tmp_path / "copy"
+    shutil.copytree(teacher, copy)
+    tensors, meta = read_tensors(copy / "weights.safetensors")
+    write_tensors(copy / "weights.safetensors", tensors, {**meta, "note": "renamed"})
+    with pytest.raises(UserError, match="same network"):
+        assert_distinct(teacher, [other, copy])
+    a, b = Teacher.load(teacher, CPU), Teacher.load(other, CPU)
+    assert a.id != b.id and a.id == Teacher.load(copy, CPU).id
+    with pytest.raises(UserError):
+        Teacher.load(tmp_path / "nowhere", CPU)
