@@ -85,9 +85,7 @@ class Fudge(Generator):
         """Raises ``UserError`` for a target that needs more words than the networks can read, or
         whose prompt holds a token that the discriminator was not trained with."""
         heads = [self.prompts.head(self.task.prompt(target.control)) for target in targets]
-        positions = min(
-            self.model.config.n_positions, self.discriminator.body.config.n_positions
-        )
+        positions = min(self.model.config.n_positions, self.discriminator.body.config.n_positions)
         max_words = self.settings.max_words
         check_lengths(targets, heads, max_words, positions)
         most = self.codec.limit(max_words)

@@ -41,7 +41,9 @@ class Cell:
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return stored
         except json.JSONDecodeError as error:
-            raise UserError(f"{path} is damaged ({error}): delete the folder {path.parent}") from None
+            raise UserError(
+                f"{path} is damaged ({error}): delete the folder {path.parent}"
+            ) from None
 
     def check(self, overwrite: bool) -> None:
         """Refuses a folder with another identity; with ``overwrite``, empties it instead."""

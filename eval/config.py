@@ -167,7 +167,7 @@ def parse(arguments: Sequence[str], cls: type[RunConfig] = RunConfig) -> RunConf
     return override(PRESETS[preset](given.get("corpus")), given)
 
 
-def override(base: Any, given: dict[str, str]) -> Any:
+def override(base: RunConfig, given: dict[str, str]) -> RunConfig:
     """``base``, a frozen dataclass, with the given dotted keys replaced."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -178,15 +178,20 @@ def override(base: Any, given: dict[str, str]) -> Any:
     for name, value in given.items():
         if name not in valid:
             raise _unknown_key(name, valid)
+        change: Any = value
         if valid[name].type == "str":  # as it stands, whatever YAML would make of it
-            OmegaConf.update(config, name, value)
-            continue
+            for part in reversed(name.split(".")):
+                change = {part: change}
         try:
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{name}={value}"]))
+            if isinstance(change, str):
+                change = OmegaConf.from_dotlist([f"{name}={value}"])
+            config = OmegaConf.merge(config, change)
         except (OmegaConfBaseException, YAMLError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{name}={value}: {reason} (expected {valid[name].type})") from None
-    return OmegaConf.to_object(config)
+    resolved = OmegaConf.to_object(config)
+    assert isinstance(resolved, RunConfig)
+    return resolved
 
 
 def _unknown_key(name: str, valid: dict[str, Key]) -> UserError:

@@ -119,5 +119,3 @@ def guard(guides: Mapping[str, Path], judges: Mapping[str, Path]) -> None:
                     f"the {judge} ({folder.name}/{name}) is the same network as the generator's "
                     f"{ours[digest]}: guide and judge must differ"
                 )
-
-

@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "torch", "transformers", "numpy", "safetensors", "omegaconf", "benepar", "nltk", "spacy",
-)  # fmt: skip
+    "torch",
+    "transformers",
+    "numpy",
+    "safetensors",
+    "omegaconf",
+    "benepar",
+    "nltk",
+    "spacy",
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 

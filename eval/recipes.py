@@ -7,17 +7,14 @@ of dependencies; neither the device nor the time between checkpoints changes the
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.config import RunConfig
-from eval.jsonl import read
-from eval.store import Recipe, canonical, file_digest, recipe
+from eval.inputs import corpus_digest, nltk_folder, read_corpus, treebank_digest, write_corpus
+from eval.store import Recipe, recipe
 from tasks import TASKS
 from tasks.base import Corpus, Task, Text, Words
 from tasks.corpora import load_corpus
@@ -64,38 +61,6 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def write_texts(path: Path, texts: Iterable[Text]) -> None:
-    """One text a line as JSON."""
-    with open(path, "w", encoding="utf-8") as file:
-        for text in texts:
-            record = {k: v for k, v in dataclasses.asdict(text).items() if v}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def read_texts(path: Path) -> tuple[Text, ...]:
-    return tuple(
-        Text(
-            words=tuple(record["words"]),
-            tree=record.get("tree"),
-            tags=tuple(record["tags"]) if "tags" in record else None,
-            fields=tuple((a, b) for a, b in record.get("fields", ())),
-        )
-        for record in read(path)
-    )
-
-
-def read_corpus(folder: Path) -> Corpus:
-    """A corpus from its artefact, or with an oracle's trees from that of its parses."""
-    train, valid = (read_texts(folder / f"{split}.jsonl") for split in ("train", "valid"))
-    return Corpus((folder / "name").read_text(encoding="utf-8"), train, valid)
-
-
-def write_corpus(folder: Path, corpus: Corpus) -> None:
-    write_texts(folder / "train.jsonl", corpus.train)
-    write_texts(folder / "valid.jsonl", corpus.valid)
-    (folder / "name").write_text(corpus.name, encoding="utf-8")
-
-
 def _words(texts: Iterable[Text]) -> list[Words]:
     return [text.words for text in texts]
 
@@ -110,7 +75,7 @@ class Plan:
 
     def task(self, name: str) -> Task:
         if name not in self._tasks:
-            self._tasks[name] = TASKS.load(name)()
+            self._tasks[name] = TASKS.load(name)(self.data)
         return self._tasks[name]
 
     @cached_property
@@ -141,13 +106,12 @@ class Plan:
     @cached_property
     def corpus(self) -> Recipe:
         name, data = self.config.corpus, self.data
+        digest = corpus_digest(name, data, Path(self.config.store))
 
         def build(folder: Path, deps: Folders, progress: Progress) -> None:
             write_corpus(folder, load_corpus(name, data))
 
-        version = getattr(__import__(f"tasks.corpora.{name}", fromlist=["VERSION"]), "VERSION", 1)
-        return recipe("corpus", f"read corpus {name}", build, {"name": name}, version,
-                      data=_corpus_digest(name, data))  # fmt: skip
+        return recipe("corpus", f"read corpus {name}", build, {"name": name}, data=digest)
 
     @cached_property
     def vocabulary(self) -> Recipe:
@@ -157,8 +121,13 @@ class Plan:
             corpus = read_corpus(deps["corpus"])
             Vocabulary.build(_words(corpus.train), above).save(folder / VOCABULARY)
 
-        return recipe("vocabulary", "collect the vocabulary", build, {"above": above},
-                      deps={"corpus": self.corpus})  # fmt: skip
+        return recipe(
+            "vocabulary",
+            "collect the vocabulary",
+            build,
+            {"above": above},
+            deps={"corpus": self.corpus},
+        )
 
     @property
     def gold_trees(self) -> bool:
@@ -182,8 +151,10 @@ class Plan:
 
             if gold:
                 corpus = read_corpus(deps["corpus"])
-                train, held = [[t.tree for t in texts if t.tree] for texts in
-                               (corpus.train, corpus.valid[:VALID])]  # fmt: skip
+                train, held = [
+                    [t.tree for t in texts if t.tree]
+                    for texts in (corpus.train, corpus.valid[:VALID])
+                ]
                 tagger = None
             else:
                 assert nltk is not None
@@ -197,11 +168,13 @@ class Plan:
             save_parser(folder, objective, {"trained on": source, "held out": len(held)} | final)
 
         if gold:
-            return recipe("parser", "train the oracle parser", build, config,
-                          deps={"corpus": self.corpus})  # fmt: skip
+            return recipe(
+                "parser", "train the oracle parser", build, config, deps={"corpus": self.corpus}
+            )
         assert nltk is not None
-        return recipe("parser", "train the oracle parser", build, config,
-                      data=_treebank_digest(nltk))  # fmt: skip
+        return recipe(
+            "parser", "train the oracle parser", build, config, data=treebank_digest(nltk)
+        )
 
     @cached_property
     def texts(self) -> Recipe:
@@ -220,8 +193,13 @@ class Plan:
             n = len(corpus.train)
             write_corpus(folder, Corpus(corpus.name, tuple(texts[:n]), tuple(texts[n:])))
 
-        return recipe("parses", "parse the corpus", build, {},
-                      deps={"corpus": self.corpus, "parser": self.parser})  # fmt: skip
+        return recipe(
+            "parses",
+            "parse the corpus",
+            build,
+            {},
+            deps={"corpus": self.corpus, "parser": self.parser},
+        )
 
     # networks
 
@@ -234,12 +212,23 @@ class Plan:
 
             corpus = read_corpus(deps["corpus"])
             train_diffusion(
-                folder, _words(corpus.train), _words(corpus.valid), vocabulary_of(deps),
-                config, seed, self.device, progress,
-            )  # fmt: skip
+                folder,
+                _words(corpus.train),
+                _words(corpus.valid),
+                vocabulary_of(deps),
+                config,
+                seed,
+                self.device,
+                progress,
+            )
 
-        return recipe("diffusion", "train Diffusion-LM", build, settings(config, seed=seed),
-                      deps={"corpus": self.corpus, "vocabulary": self.vocabulary})  # fmt: skip
+        return recipe(
+            "diffusion",
+            "train Diffusion-LM",
+            build,
+            settings(config, seed=seed),
+            deps={"corpus": self.corpus, "vocabulary": self.vocabulary},
+        )
 
     def _classifier(self, task: str) -> Recipe:
         config, seed = self.config.classifier, self.config.train_seed
@@ -249,13 +238,24 @@ class Plan:
 
             corpus = read_corpus(deps["texts"])
             train_classifier(
-                folder, deps["diffusion"], task, corpus.train, corpus.valid[:VALID],
-                config, seed, self.device, progress,
-            )  # fmt: skip
+                folder,
+                deps["diffusion"],
+                task,
+                corpus.train,
+                corpus.valid[:VALID],
+                config,
+                seed,
+                self.device,
+                progress,
+            )
 
-        return recipe("classifier", f"train the classifier of {task} on noisy latents", build,
-                      self._for_task(config, task),
-                      deps={"diffusion": self.diffusion, "texts": self._texts_for(task)})  # fmt: skip
+        return recipe(
+            "classifier",
+            f"train the classifier of {task} on noisy latents",
+            build,
+            self._for_task(config, task),
+            deps={"diffusion": self.diffusion, "texts": self._texts_for(task)},
+        )
 
     @cached_property
     def lm(self) -> Recipe:
@@ -273,13 +273,20 @@ class Plan:
             from models.causal_lm import train_lm
 
             corpus = read_corpus(deps["corpus"])
-            train, valid = ([((), words) for words in _words(texts)]
-                            for texts in (corpus.train, corpus.valid[:VALID]))  # fmt: skip
+            train, valid = (
+                [((), words) for words in _words(texts)]
+                for texts in (corpus.train, corpus.valid[:VALID])
+            )
             codec = make_codec(config, vocabulary_of(deps))
             train_lm(folder, train, valid, codec, config, seed, self.device, progress)
 
-        return recipe(kind, title, build, settings(config, seed=seed),
-                      deps={"corpus": self.corpus, "vocabulary": self.vocabulary})  # fmt: skip
+        return recipe(
+            kind,
+            title,
+            build,
+            settings(config, seed=seed),
+            deps={"corpus": self.corpus, "vocabulary": self.vocabulary},
+        )
 
     def _finetuned(self, task: str) -> Recipe:
         config, seed = self.config.finetune, self.config.train_seed
@@ -296,13 +303,25 @@ class Plan:
             codec = make_codec(config, vocabulary_of(deps))
             codec = codec.with_prompt(control.prompt_tokens(corpus.train))
             train_lm(
-                folder, train, valid, codec, config, seed, self.device, progress,
+                folder,
+                train,
+                valid,
+                codec,
+                config,
+                seed,
+                self.device,
+                progress,
                 init=deps.get("lm"),
-            )  # fmt: skip
+            )
 
         deps = {"texts": self._texts_for(task), "vocabulary": self.vocabulary, **start}
-        return recipe("finetuned", f"fine-tune a language model for {task}", build,
-                      self._for_task(config, task), deps=deps)  # fmt: skip
+        return recipe(
+            "finetuned",
+            f"fine-tune a language model for {task}",
+            build,
+            self._for_task(config, task),
+            deps=deps,
+        )
 
     def _discriminator(self, task: str) -> Recipe:
         config, seed = self.config.discriminator, self.config.train_seed
@@ -322,8 +341,9 @@ class Plan:
 
         more = self._for_task(config, task) | {"pretrained": lm.pretrained}
         deps = {"texts": self._texts_for(task), "vocabulary": self.vocabulary}
-        return recipe("discriminator", f"train the future discriminator of {task}", build, more,
-                      deps=deps)  # fmt: skip
+        return recipe(
+            "discriminator", f"train the future discriminator of {task}", build, more, deps=deps
+        )
 
     def _texts_for(self, task: str) -> Recipe:
         """Parsing a corpus is work: only tasks that read trees depend on it."""
@@ -351,41 +371,3 @@ def load_parser(folder: Path) -> Any:
     from tasks.oracles.parser import ChartParserOracle
 
     return ChartParserOracle.load(folder)
-
-
-def _corpus_digest(name: str, data: Path | None) -> str | None:
-    """Identity of a corpus's files, so that its key needs no reading of it. None: generated."""
-    if name != "e2e":
-        return None
-    from tasks.corpora import e2e
-
-    if data is None:
-        return f"{e2e.HUB_ID}@{e2e.HUB_REVISION}"
-    folder = e2e.find_folder(data)
-    parts = {name: file_digest(folder / name) for name in e2e.FILES.values()}
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()
-
-
-def nltk_folder(data: Path | None) -> Path:
-    """Where NLTK's treebank sample and tagger lie: the data folder, ``NLTK_DATA`` or the home
-    folder. Raises ``UserError`` if they are nowhere."""
-    places = [data] if data else []
-    places += [Path(part) for part in os.environ.get("NLTK_DATA", "").split(os.pathsep) if part]
-    places.append(Path.home() / "nltk_data")
-    for place in places:
-        for base in (place, place / "nltk_data"):
-            if (base / "corpora" / "treebank.zip").is_file():
-                return base
-    raise UserError(
-        "the oracle parser needs NLTK's treebank sample: set data=DIR to a folder with "
-        "nltk_data/corpora/treebank.zip, or run python -m nltk.downloader treebank "
-        "averaged_perceptron_tagger_eng"
-    )
-
-
-def _treebank_digest(folder: Path) -> str:
-    from tasks.oracles.perceptron import find_perceptron
-
-    files = [folder / "corpora" / "treebank.zip", *sorted(find_perceptron(folder).glob("*.json"))]
-    parts = {path.name: file_digest(path) for path in files}
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console as AnyConsole
 
     from eval.config import RunConfig
     from eval.runner import Run
@@ -70,12 +70,16 @@ def listing() -> str:
 
 def run(config: RunConfig, given: Sequence[str]) -> None:
     """One run, and what it shows at the end."""
+    import warnings
+
+    import torch
+
     from eval.display import Display
     from eval.runner import Run
 
+    # what libraries say of their own internals is no news to whoever runs this
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(_struct)?\.")
     if config.threads:
-        import torch
-
         torch.set_num_threads(config.threads)
     display = Display()
     one = Run(config, display, ["python", "-m", "eval.run", *given])
@@ -88,26 +92,32 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
     display.say(f"trained artefacts: {config.store}/")
 
 
-def _report(one: Run, console: Console) -> None:
+def _report(one: Run, console: AnyConsole) -> None:
+    from rich.console import Console
+
     from eval.samples import pick, show
-    from eval.table import build, rich_table, store
+    from eval.table import build, legend, rich_table, store
 
     config = one.config
     tables = [
         build(config.folder, one.plan.task(task), config.methods, one.refused, config.corpus)
         for task in config.tasks
     ]
-    store(config.folder, tables)
+    store(config.folder, tables, config.corpus)
     (config.folder / "run.json").write_text(json.dumps(_summary(one), indent=1), encoding="utf-8")
     for table in tables:
         for line in show(pick(config.folder, table.task, config.methods)):
             console.print(line)
-        # a table wider than the terminal is cut by it, not by us
-        width = max(console.width, 132)
-        console.print(rich_table(table), width=width, soft_wrap=True)
+        # wider than a narrow terminal: let it wrap lines rather than lose digits here
+        shown = rich_table(table)
+        needed = console.measure(shown, options=console.options.update(max_width=400)).maximum
+        Console(width=max(console.width, needed), highlight=False).print(shown)
         for note in table.notes:
-            console.print(f"  {note}", markup=False, highlight=False)
+            console.print(f"  {note}", markup=False)
         console.print()
+    for note in legend(config.corpus):
+        console.print(f"  {note}", markup=False)
+    console.print()
 
 
 def _summary(one: Run) -> dict[str, object]:
@@ -118,9 +128,7 @@ def _summary(one: Run) -> dict[str, object]:
         "tasks": one.config.tasks,
         "methods": one.config.methods,
         "refused": {f"{t}/{m}": reason for (t, m), reason in one.refused.items()},
-        "artefacts": {
-            role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()
-        },
+        "artefacts": {role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()},
         "judges": {role: recipe.key for role, recipe in one.judges.items()},
     }
 

@@ -17,14 +17,14 @@ from baselines import METHODS
 from eval.cells import TARGETS, Cell, read_targets, write_targets
 from eval.config import RunConfig, as_dict
 from eval.display import Display
+from eval.inputs import read_corpus
 from eval.judge import Judge, guard
 from eval.provenance import parser_figures, provenance
-from eval.recipes import Plan, load_parser, read_corpus, settings
+from eval.recipes import Plan, load_parser, settings
 from eval.scoring import FLOOR, HUMAN, Scoring
 from eval.store import Recipe, Store
 from tasks.base import Corpus, Target
 from tasks.controls import Length
-from tasks.errors import UserError
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ class Run:
                 else:
                     self.jobs.append(self._job(task, method))
         self.floor = self._floor()
-        self.scoring = Scoring(self.folder, self.plan, self.judge, self.corpus, self.targets, self.sources)
+        self.scoring = Scoring(
+            self.folder, self.plan, self.judge, self.corpus, self.targets, self.sources
+        )
         self._corpora: dict[str, Corpus] = {}
 
     def execute(self) -> bool:
@@ -217,29 +219,16 @@ class Run:
     # work
 
     def _choose(self, task: str) -> None:
+        targets = self.sources(task)
         cell = self.target_cell(task)
-        names = [self.config.source]
-        if self.config.source == "auto":
-            names = ["validation"] if self.plan.gold_trees else ["released", "validation"]
-        for name in names:
-            try:
-                targets = self._draw(task, name)
-                break
-            except UserError as error:
-                if name == names[-1]:
-                    raise
-                self.display.say(f"  {error}; drawing targets from validation texts instead")
-        cell.write_config(source=name, **self.provenance)
+        # ids begin with the list that a target came from
+        cell.write_config(drawn_from=targets[0].id.split("-")[0], **self.provenance)
         write_targets(cell.folder / TARGETS, targets)
-
-    def _draw(self, task: str, source: str) -> list[Target]:
-        texts = self.corpus(self._texts(task))
-        control = self.plan.task(task)
-        return control.targets(texts, self.config.targets, source, self.config.seed)
 
     def sources(self, task: str) -> list[Target]:
         """The targets of a task with the human texts behind them."""
-        return self._draw(task, self.target_cell(task).config()["source"])
+        texts, config = self.corpus(self._texts(task)), self.config
+        return self.plan.task(task).targets(texts, config.targets, config.source, config.seed)
 
     def _generate(self, job: Job, progress: Progress) -> None:
         with _lock(job.cell.folder, self.display):
@@ -254,10 +243,10 @@ class Run:
             generator = job.cls.load(folders, control, own, self.plan.device)
             job.cell.write_config(**self._record(job))
             job.cell.drop_incomplete()
-            note = ""
+            success = ""
 
-            def report(done: float, total: float, said: str = "") -> None:
-                progress(done, total, said or note)
+            def report(done: float, total: float, note: str = "") -> None:
+                progress(done, total, note or success)
 
             rates: list[float] = []
             for finished in generator.generate(
@@ -266,7 +255,7 @@ class Run:
                 job.cell.add(finished)
                 if job.task:
                     rates += self.scoring.rates(job.task, job.cell, targets, finished)
-                    note = f"success {100 * sum(rates) / len(rates):.1f} %"
+                    success = f"success {100 * sum(rates) / len(rates):.1f} %"
 
     def _judge(self, task: str, progress: Progress) -> None:
         jobs = [job for job in self.jobs if job.task == task]

@@ -124,7 +124,7 @@ class Scoring:
         return Cell(self.folder / HUMAN, identity)
 
     def human_done(self) -> bool:
-        return self._human_cell().scored_by() == self.judge.identity(frozenset())
+        return bool(self._human_cell().scored_by() == self.judge.identity(frozenset()))
 
     def score_human(self, progress: Progress) -> None:
         """The teacher on validation texts, a seeded draw without replacement."""

@@ -73,9 +73,7 @@ def interval(
     return float(low), float(high)
 
 
-def perplexity(
-    nll: Values, tokens: Values, seed: int = 0
-) -> dict[str, float]:
+def perplexity(nll: Values, tokens: Values, seed: int = 0) -> dict[str, float]:
     """The lm-score in all its readings, from total NLL (nats) and predicted tokens of each sample.
 
     ``nll``: macro mean of the NLL a token; ``ppl``: its exponential, the headline, with its

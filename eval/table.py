@@ -77,26 +77,50 @@ def build(
         published = values.get(method, {})
         for i, metric in enumerate(task.metrics):
             same = metric == task.paper_metric and corpus == paper["corpus"]
-            rows.append(_row(cell, method, metric, published, same, refused.get((task.name, method)),
-                             first=i == 0))  # fmt: skip
+            rows.append(
+                _row(
+                    cell,
+                    method,
+                    metric,
+                    published,
+                    same,
+                    refused.get((task.name, method)),
+                    first=i == 0,
+                )
+            )
     human = _perplexity(read(folder / HUMAN / SCORES))
     floor = _perplexity(read(folder / FLOOR / SCORES))
     floor_texts = [record["words"] for record in read(folder / FLOOR / SAMPLES)]
     for i, metric in enumerate(task.metrics):
         records = read(folder / task.name / HUMAN / SCORES)
         ceiling = _ctrl(records, metric, None, False)
-        rows.append(Row("human text", metric, ceiling, _lm(human, None) if i == 0 else None,
-                        targets=len(records), samples=len(records),
-                        note="" if records else "n/a: the target list has no texts"))  # fmt: skip
+        rows.append(
+            Row(
+                "human text",
+                metric,
+                ceiling,
+                _lm(human, None) if i == 0 else None,
+                targets=len(records),
+                samples=len(records),
+                note="" if records else "n/a: the target list has no texts",
+            )
+        )
     for i, metric in enumerate(task.metrics):
         records = read(folder / task.name / FLOOR / SCORES)
         base = _ctrl(records, metric, None, False)
-        rows.append(Row("unconditional", metric, Number(None, base.ours),
-                        _lm(floor, None) if i == 0 else None,
-                        distinct2=distinct(floor_texts) if i == 0 else None,
-                        duplicates=duplicate_rate([floor_texts]) if i == 0 else None,
-                        targets=len(records), samples=len(floor_texts)))  # fmt: skip
-    return Table(task.name, task.metrics, rows, _notes(folder, task, paper, corpus))
+        rows.append(
+            Row(
+                "unconditional",
+                metric,
+                Number(None, base.ours),
+                _lm(floor, None) if i == 0 else None,
+                distinct2=distinct(floor_texts) if i == 0 else None,
+                duplicates=duplicate_rate([floor_texts]) if i == 0 else None,
+                targets=len(records),
+                samples=len(floor_texts),
+            )
+        )
+    return Table(task.name, task.metrics, rows, _notes(folder, task, paper))
 
 
 def _row(
@@ -156,8 +180,9 @@ def _ctrl(
 def _perplexity(records: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
     if not records:
         return None
-    return perplexity(by_target(records, lambda r: r["nll"]),
-                      by_target(records, lambda r: r["tokens"]))  # fmt: skip
+    return perplexity(
+        by_target(records, lambda r: r["nll"]), by_target(records, lambda r: r["tokens"])
+    )
 
 
 def _lm(found: Mapping[str, float] | None, paper: float | None) -> Number:
@@ -167,23 +192,28 @@ def _lm(found: Mapping[str, float] | None, paper: float | None) -> Number:
     return Number(paper, found["ppl"], found["low"], found["high"])
 
 
-def _notes(folder: Path, task: Task, paper: Mapping[str, Any], corpus: str) -> list[str]:
-    published = paper["ctrl"][task.name]
+def _notes(folder: Path, task: Task, paper: Mapping[str, Any]) -> list[str]:
     notes = [f"ctrl, {name}: {text}, in percent." for name, text in task.metrics.items()]
-    notes.append(f"Paper's ctrl: {published['definition']}.")
-    notes.append(
-        "lm: perplexity under a teacher trained here, exp of the NLL a token averaged over the "
-        f"samples of a target, then over targets. Paper's lm: {paper['lm']}."
-    )
-    notes.append("* the paper's figure has another definition, corpus or teacher than ours.")
-    if corpus != paper["corpus"]:
-        notes.append(f"The paper's figures are for E2E, ours for the {corpus} corpus.")
-    notes.append(
-        "Intervals: 95 %, bootstrap over targets, then samples. human text: the texts that the "
-        "targets were taken from; their lm is that of validation texts."
-    )
-    notes += _oracle_notes(folder / task.name)
-    return notes
+    if task.name in paper["ctrl"]:
+        notes.append(f"Paper's ctrl: {paper['ctrl'][task.name]['definition']}.")
+    return notes + _oracle_notes(folder / task.name)
+
+
+def legend(corpus: str) -> list[str]:
+    """What holds for every table of a result set."""
+    paper = json.loads(PAPER.read_text(encoding="utf-8"))
+    where = "" if corpus == paper["corpus"] else f" (theirs is for E2E, ours for {corpus})"
+    return [
+        f"Paper: {paper['source']}.",
+        "* the paper's figure has another definition, corpus or teacher than ours" + where + ".",
+        "lm: perplexity under a teacher trained here: exp of the NLL a token, averaged over the "
+        f"samples of a target, then over targets. Paper's lm: {paper['lm']}.",
+        "95 % interval: bootstrap over targets, then over samples within each.",
+        "human text: the texts that the targets were taken from; its lm is that of validation "
+        "texts. unconditional: samples without control, each held against every target.",
+        "distinct-2: distinct word pairs over all; repeats: samples equal to an earlier one of the "
+        "same target.",
+    ]
 
 
 def _oracle_notes(folder: Path) -> list[str]:
@@ -195,25 +225,33 @@ def _oracle_notes(folder: Path) -> list[str]:
         for role, facts in oracles.items():
             shown = [
                 f"{k} {v:.1f}" if isinstance(v, float) else f"{k} {v}"
-                for k, v in facts.items() if k != "id"
-            ]  # fmt: skip
+                for k, v in facts.items()
+                if k != "id"
+            ]
             notes.append(f"{role}: {facts['id']}" + (f" ({', '.join(shown)})" if shown else ""))
         return notes
     return []
 
 
 HEADER = (
-    "method", "metric", "ctrl paper", "ours", "diff", "95 % interval",
-    "lm paper", "ours", "diff", "95 % interval", "distinct-2", "repeats",
-)  # fmt: skip
+    "method",
+    "metric",
+    "ctrl paper",
+    "ctrl",
+    "diff",
+    "95 % interval",
+    "lm paper",
+    "lm",
+    "diff",
+    "95 % interval",
+    "distinct-2",
+    "repeats",
+)
 
 
 def cells(row: Row) -> list[str]:
     """The row as text, one string a column of ``HEADER``."""
-    if row.note:
-        ctrl = [_paper(row.ctrl, 1), row.note, "", ""]
-    else:
-        ctrl = _number(row.ctrl, 1)
+    ctrl = [_paper(row.ctrl, 1), row.note, "", ""] if row.note else _number(row.ctrl, 1)
     lm = _number(row.lm, 2) if row.lm else [""] * 4
     rest = [
         "" if row.distinct2 is None else f"{row.distinct2:.3f}",
@@ -233,9 +271,10 @@ def _number(number: Number, digits: int) -> list[str]:
         return [_paper(number, digits), "", "", ""]
     gap = number.difference
     span = (
-        "" if number.low is None or number.high is None
+        ""
+        if number.low is None or number.high is None
         else f"[{number.low:.{digits}f}, {number.high:.{digits}f}]"
-    )  # fmt: skip
+    )
     return [
         _paper(number, digits),
         f"{number.ours:.{digits}f}",
@@ -275,8 +314,10 @@ def rich_table(table: Table) -> Any:
     return out
 
 
-def store(folder: Path, tables: Sequence[Table]) -> None:
+def store(folder: Path, tables: Sequence[Table], corpus: str) -> None:
     """Writes ``table.md`` and ``table.json``."""
-    write_text(folder / "table.md", "\n".join(markdown(table) for table in tables))
-    data = [asdict(table) for table in tables]
+    notes = "".join(f"- {note}\n" for note in legend(corpus))
+    text = "\n".join(markdown(table) for table in tables)
+    write_text(folder / "table.md", f"{text}\n{notes}")
+    data = {"tables": [asdict(table) for table in tables], "legend": legend(corpus)}
     write_text(folder / "table.json", json.dumps(data, indent=1, ensure_ascii=False))

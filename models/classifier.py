@@ -68,7 +68,7 @@ class SpanClassifier(nn.Module):
         return hidden[:, 1:].to(dtype)
 
     def chart(self, x: Tensor, s: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Logits (B, N, C), fp32, of the cells (``start[n]``, ``end[n]``), the same for all rows."""
+        """Logits (B, N, C), fp32, of the cells (start[n], end[n]), the same for all rows."""
         states = self.states(x, s)
         pair = self.end(states)[:, end] + self.start(states)[:, start]
         return self.label(torch.tanh(pair)).float()

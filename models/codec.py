@@ -141,9 +141,9 @@ class TokenizerCodec(Codec):
     """A Hugging Face subword tokenizer (pretrained GPT-2) over texts joined by single spaces.
 
     Words outside the corpus vocabulary are replaced by ``UNK``, which is added to the tokenizer
-    as one token, beside ``<PAD>`` and the prompt tokens as ``<ctrl:TOKEN>`` (reference notes, sections 2.9
-    and 2.11, which add the prompt tokens bare; a bare ``5`` or ``NP`` would also cut up words of
-    the text). ``tokenizer``: the serialised ``tokenizers.Tokenizer``.
+    as one token, beside ``<PAD>`` and the prompt tokens as ``<ctrl:TOKEN>`` (reference notes,
+    sections 2.9 and 2.11, which add the prompt tokens bare; a bare ``5`` or ``NP`` would also cut
+    up words of the text). ``tokenizer``: the serialised ``tokenizers.Tokenizer``.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class TokenizerCodec(Codec):
         self._tokenizer.add_tokens(
             [AddedToken(f"<ctrl:{token}>", normalized=False) for token in self.prompt]
         )
-        self.pad = int(self._tokenizer.token_to_id("<PAD>"))
+        self.pad = self._tokenizer.encode("<PAD>", add_special_tokens=False).ids[0]
 
     @classmethod
     def from_pretrained(
@@ -201,7 +201,7 @@ class TokenizerCodec(Codec):
         return list(self._tokenizer.encode(" ".join(known), add_special_tokens=False).ids)
 
     def tokens(self, ids: Iterable[int]) -> Words:
-        return tuple(self._tokenizer.id_to_token(i) for i in ids)
+        return tuple(str(self._tokenizer.id_to_token(i)) for i in ids)
 
     def words(self, ids: Sequence[int]) -> Words:
         text = self._tokenizer.decode(_before(ids, self.eos), skip_special_tokens=False)

@@ -3,9 +3,9 @@
 A row's result depends on its own prompt and random numbers and on nothing else. That holds bit for
 bit because (1) rows run together only if their prompts are equally long, so that nothing is padded
 along the sequence, (2) the number of rows is always a multiple of ``CPU_ROWS`` on a CPU, where
-eager attention and fp32 matrix products then treat a row alike whatever stands beside it, and exactly
-``DEVICE_ROWS`` on an accelerator, whose kernels are chosen by shape, and (3) each row's uniforms
-are drawn beforehand from its own stream.
+eager attention and fp32 matrix products then treat a row alike whatever stands beside it, and
+exactly ``DEVICE_ROWS`` on an accelerator, whose kernels are chosen by shape, and (3) each row's
+uniforms are drawn beforehand from its own stream.
 """
 
 from __future__ import annotations

@@ -52,6 +52,8 @@ class DiscriminatorConfig:
     #: ``near_words`` words), so that the length alone does not tell them from matching ones
     near: float = 0.5
     near_words: int = 3
+    #: weight of an auxiliary loss, the likelihood of the text under a control that holds
+    generative: float = 1.0
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=2e-4))
 
     def __post_init__(self) -> None:

@@ -45,9 +45,7 @@ class Teacher:
         return cls(model, codec, weights_digest(folder))
 
     @torch.inference_mode()
-    def score(
-        self, texts: Sequence[Words], progress: Progress = silent
-    ) -> list[tuple[float, int]]:
+    def score(self, texts: Sequence[Words], progress: Progress = silent) -> list[tuple[float, int]]:
         """(nats, tokens) of each text, in order, computed in fp32.
 
         Equal for a text up to rounding whatever stands beside it. Raises ``UserError`` for a text

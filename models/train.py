@@ -170,10 +170,10 @@ def _restore(
 ) -> tuple[int, list[dict[str, float]]]:
     tensors, meta = read_tensors(path)
     states: dict[str, dict[str, Any]] = {}
-    for name in tensors:
-        if name.startswith("adam."):
-            key, parameter = name.removeprefix("adam.").split(".", 1)
-            states.setdefault(parameter, {})[key] = tensors[name]
+    for full in tensors:
+        if full.startswith("adam."):
+            field, owner = full.removeprefix("adam.").split(".", 1)
+            states.setdefault(owner, {})[field] = tensors[full]
     try:
         with torch.no_grad():
             for i, (key, parameter) in enumerate(named):

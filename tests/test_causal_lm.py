@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import GPT2LMHeadModel
+
 from models.causal_lm import LMObjective, by_length, gpt2, load_lm, token_nll, train_lm
 from models.codec import Codec, TokenizerCodec, WordCodec, load_codec
 from models.config import TrainConfig
 from models.lm_config import LMConfig
 from tasks.errors import UserError
 from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
-from transformers import GPT2LMHeadModel
 
 CPU = torch.device("cpu")
 VOCABULARY = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(12)), "\n"])
@@ -154,7 +155,8 @@ def test_the_prompt_is_trained_on_by_default_only() -> None:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(gpt2(len(codec), 16, 1, 32, 2, 0.0)).eval()
     ids = torch.tensor([codec.sequence(*examples[0])[0]])
-    each = token_nll(model, ids, torch.ones(1, ids.shape[1] - 1, dtype=torch.bool))
+    with torch.no_grad():
+        each = token_nll(model, ids, torch.ones(1, ids.shape[1] - 1, dtype=torch.bool))
     assert len(each) == 6  # b, START, three words, END
     for on_prompt, expected in [(True, each), (False, each[2:])]:
         config = LMConfig(1, 32, 2, 0.0, 16, loss_on_prompt=on_prompt, train=TINY.train)
@@ -200,7 +202,8 @@ def test_finetuning_starts_from_the_language_model(trained: Path, tmp_path: Path
     torch.testing.assert_close(
         tuned.transformer.wte.weight[:17], base.transformer.wte.weight, atol=1e-2, rtol=1e-2
     )
-    assert tuned.transformer.wte.weight[17:].std() < 0.05  # fresh rows
+    fresh = tuned.transformer.wte.weight[17:]
+    assert 0.5 < float(fresh.std()) / tuned.config.initializer_range < 2
     other = WordCodec(Vocabulary([*SPECIALS, "only"]))
     with pytest.raises(UserError, match="another vocabulary"):
         train_lm(tmp_path, [((), ("only",))], [], other, one, 2, CPU, init=trained)

@@ -20,11 +20,20 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_values_and_nested_keys() -> None:
     config = parse(
         [
-            "task=syntax_spans,length", "method=diffusion_lm,fudge", "preset=small", "corpus=e2e",
-            "data=../shared/data", "targets=50", "samples=10", "seed=7", "overwrite=true",
-            "diffusion.network.layers=2", "lm.train.lr=1e-3", "fudge.lam=4",
+            "task=syntax_spans,length",
+            "method=diffusion_lm,fudge",
+            "preset=small",
+            "corpus=e2e",
+            "data=../shared/data",
+            "targets=50",
+            "samples=10",
+            "seed=7",
+            "overwrite=true",
+            "diffusion.network.layers=2",
+            "lm.train.lr=1e-3",
+            "fudge.lam=4",
         ]
-    )  # fmt: skip
+    )
     assert config.tasks == ["syntax_spans", "length"]
     assert config.methods == ["diffusion_lm", "fudge"]
     assert (config.targets, config.samples, config.seed) == (50, 10, 7)

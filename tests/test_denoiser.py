@@ -24,7 +24,13 @@ def tiny(**changes: object) -> Denoiser:
     return Denoiser(dataclasses.replace(CONFIG, **changes), len(WORDS)).eval()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("dim, words, expected", [(16, 821, 87_129_749), (128, 11_043, 88_712_483)])
+@pytest.mark.parametrize(
+    ("dim", "words", "expected"),
+    [
+        (16, 821, 87_129_749),
+        (128, 11_043, 88_712_483),
+    ],
+)
 def test_parameter_counts_of_the_papers_networks(dim: int, words: int, expected: int) -> None:
     with torch.device("meta"):
         network = Denoiser(DiffusionConfig(embedding=dim), words)

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tasks.base import Corpus, Text
+from tasks.corpora.grammar_lexicon import LEXICON
 from tasks.corpora.grammar_rules import RULES
 from tasks.corpora.pcfg import DeadEnd, Grammar
 from tasks.errors import UserError
@@ -20,13 +21,11 @@ SHORTEST, LONGEST = 5, 30
 NAMES = """The Copper Kettle/Juniper House/The Blue Heron/Saffron Lane/The Lantern/Old Orchard
 The Quiet Fox/Harbour Table/Bellweather/The Tin Whistle/The Silver Birch/Pepperwood
 The Crooked Spoon/Moonraker/The Paper Crane/The Brass Anchor/The Walnut Room/Foxglove
-Kestrel Yard/The Ivory Door/Rosewater/The Salted Plum/Larkspur/The Wandering Goose/Amber Court
-The Velvet Pear/The Painted Gate/Stonebridge Kitchen/Half Moon/The Bramble/Hazelwick
-The Iron Stove/Cloverfield/Tamarind Tree/The Red Kite/Magnolia Steps/North Quay
-The Spotted Hen/Windmill Larder/The Marble Fig"""
+The Ivory Door/Rosewater/Larkspur/The Wandering Goose/Amber Court/The Painted Gate/Hazelwick
+The Iron Stove/Tamarind Tree/The Red Kite/North Quay/The Marble Fig"""
 LANDMARKS = """cathedral/botanic garden/train station/old theatre/town hall/public library
-football ground/art gallery/ferry terminal/castle gate/clock tower/flower market/city walls
-cinema/museum/hospital/post office/bus station/concert hall/swimming pool"""
+football ground/art gallery/castle gate/clock tower/flower market/city walls
+cinema/museum/post office/bus station/concert hall"""
 
 #: field of the text's meaning -> the key of the world that holds it, in the order of the fields
 FIELDS = {
@@ -133,7 +132,7 @@ def _grammar() -> Grammar:
         f" ; near={name.replace(' ', '_')}\n"
         for name in _lines(LANDMARKS)
     )
-    return Grammar(f"{RULES}\nNAMEIN:\n{names}\nLANDMARK:\n{landmarks}")
+    return Grammar(f"{RULES}\n{LEXICON}\nNAMEIN:\n{names}\nLANDMARK:\n{landmarks}")
 
 
 def _landmark(word: str) -> str:

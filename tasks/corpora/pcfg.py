@@ -14,6 +14,7 @@ below it is one production::
 - after ``;`` the conditions: ``+key`` holds if the fact has not been told yet, and marks it as
   told; ``*key`` marks it as told and always holds; ``key=a|b`` and ``key!=a|b`` ask about its
   value.
+- a line ending in a backslash goes on in the next one.
 - a symbol ending in ``#`` stands for two, ``NAMEs`` and ``NAMEp`` (singular and plural): inside,
   ``$OTHER#`` follows suit, ``V:serve`` becomes ``VBZ:serves`` or ``VBP:serve``, and ``<its|their>``
   its first or its second part.
@@ -33,18 +34,19 @@ from tasks.base import Text
 
 #: PTB tag -> UPOS, where a leaf does not say otherwise
 UPOS = {
-    "CC": "CCONJ", "CD": "NUM", "DT": "DET", "EX": "PRON", "IN": "ADP", "JJ": "ADJ", "JJR": "ADJ",
-    "JJS": "ADJ", "MD": "AUX", "NN": "NOUN", "NNS": "NOUN", "NNP": "PROPN", "NNPS": "PROPN", "PDT": "DET",
-    "POS": "PART", "PRP": "PRON", "PRP$": "PRON", "RB": "ADV", "RBR": "ADV", "RBS": "ADV",
-    "RP": "ADP", "TO": "PART", "VB": "VERB", "VBD": "VERB", "VBG": "VERB", "VBN": "VERB",
-    "VBP": "VERB", "VBZ": "VERB", "WDT": "PRON", "WP": "PRON", "WRB": "ADV", "HYPH": "PUNCT",
-    ",": "PUNCT", ".": "PUNCT",
+    "CC": "CCONJ", "CD": "NUM", "DT": "DET", "EX": "PRON", "IN": "ADP", "JJ": "ADJ",
+    "JJR": "ADJ", "JJS": "ADJ", "MD": "AUX", "NN": "NOUN", "NNS": "NOUN", "NNP": "PROPN",
+    "NNPS": "PROPN", "PDT": "DET", "POS": "PART", "PRP": "PRON", "PRP$": "PRON", "RB": "ADV",
+    "RBR": "ADV", "RBS": "ADV", "RP": "ADP", "TO": "PART", "VB": "VERB", "VBD": "VERB",
+    "VBG": "VERB", "VBN": "VERB", "VBP": "VERB", "VBZ": "VERB", "WDT": "PRON", "WP": "PRON",
+    "WRB": "ADV", "HYPH": "PUNCT", ",": "PUNCT", ".": "PUNCT",
 }  # fmt: skip
 _BE = {"is", "are", "was", "were", "be", "been", "being"}
 _IRREGULAR = {"be": ("is", "are"), "have": ("has", "have"), "do": ("does", "do")}
 #: words with a vowel letter and a consonant sound
 _CONSONANT = ("uni", "use", "one", "eu")
 _TOKENS = re.compile(r"\([^\s()]+|\)|[^\s()]+")
+_CONTINUED = re.compile(r" \\\n\s+")
 _AGREE = re.compile(r"<([^|>]*)\|([^|>]*)>")
 
 
@@ -61,7 +63,7 @@ class Leaf:
     word: str
 
 
-#: an opened bracket, a closed one, a leaf, a choice of leaf groups, or (first, name) for a slot
+#: ``(LABEL``, ``)`` or ``$SLOT``; one leaf; or a choice between groups of leaves
 Item = str | Leaf | tuple[tuple[Leaf, ...], ...]
 
 
@@ -76,13 +78,10 @@ class Production:
     values: tuple[tuple[str, bool, frozenset[str]], ...]
 
     def fits(self, world: Mapping[str, str], told: set[str]) -> bool:
-        for key in self.fresh:
-            if key in told:
-                return False
-        for key, wanted, values in self.values:
-            if (world[key] in values) is not wanted:
-                return False
-        return True
+        """Whether the conditions hold, given the keys that the text has told so far."""
+        return told.isdisjoint(self.fresh) and all(
+            (world[key] in values) is wanted for key, wanted, values in self.values
+        )
 
 
 class Grammar:
@@ -91,8 +90,8 @@ class Grammar:
     def __init__(self, source: str) -> None:
         self.productions: dict[str, list[Production]] = {}
         heads: list[tuple[str, int]] = []
-        for line in source.splitlines():
-            body = line.split("  #", 1)[0].rstrip()
+        for line in _CONTINUED.sub(" ", source).splitlines():
+            body = line.rstrip()
             if not body:
                 continue
             if not body[0].isspace():
@@ -105,10 +104,9 @@ class Grammar:
             for head, number in heads:
                 self.productions[head].append(_production(body, number))
         for head, productions in self.productions.items():
-            for production in productions:
-                for item in production.items:
-                    if isinstance(item, str) and item[0] == "$" and item[1:] not in self.productions:
-                        raise ValueError(f"{head} uses {item}, which has no productions")
+            for item in (item for production in productions for item in production.items):
+                if isinstance(item, str) and item[0] == "$" and item[1:] not in self.productions:
+                    raise ValueError(f"{head} uses {item}, which has no productions")
 
     def expand(self, start: str, world: Mapping[str, str], rng: Random) -> tuple[Text, set[str]]:
         """A text from the symbol ``start``, and the keys of ``world`` that it tells.
@@ -131,7 +129,10 @@ class Grammar:
         fitting = [p for p in self.productions[symbol] if p.fits(world, told)]
         if not fitting:
             raise DeadEnd(symbol)
-        draw = rng.random() * sum(p.weight for p in fitting)
+        total = 0.0
+        for production in fitting:  # not sum(): its rounding differs between Python versions
+            total += production.weight
+        draw = rng.random() * total
         chosen = fitting[-1]
         for production in fitting:
             draw -= production.weight
@@ -163,7 +164,8 @@ def _production(line: str, number: int) -> Production:
             if not equals:
                 raise ValueError(f"malformed condition {condition!r} in {line!r}")
             wanted = not key.endswith("!")
-            values.append((key.removesuffix("!"), wanted, frozenset(value.replace("_", " ").split("|"))))
+            choice = frozenset(value.replace("_", " ").split("|"))
+            values.append((key.removesuffix("!"), wanted, choice))
     items: list[Item] = []
     for token in _TOKENS.findall(template):
         if token == "-":
@@ -188,7 +190,9 @@ def _leaves(token: str, number: int, line: str) -> Item:
     for choice in words.split("/"):
         group = []
         for word in choice.split("_"):
-            ptb, form = (("VBZ", "VBP")[number], _inflect(word, number)) if tag == "V" else (tag, word)
+            ptb, form = tag, word
+            if tag == "V":
+                ptb, form = ("VBZ", "VBP")[number], _inflect(word, number)
             default = "AUX" if form in _BE and ptb.startswith("V") else UPOS[ptb]
             group.append(Leaf(ptb, upos or default, form))
         choices.append(tuple(group))

@@ -12,7 +12,7 @@ class ParserConfig:
 
     encoder: Literal["lstm", "transformer"] = "lstm"
     """Bidirectional LSTM (Gaddy et al. 2018) or benepar's partitioned Transformer."""
-    d_model: int = 400
+    d_model: int = 320
     """Width of the encoder's states, both directions together; even."""
     layers: int = 2
     """Layers of the encoder."""
@@ -22,7 +22,7 @@ class ParserConfig:
     """Embedding of words seen often in training."""
     d_input: int = 48
     """Embedding of the input's predicted part-of-speech tags; unused without an input tagger."""
-    d_label: int = 192
+    d_label: int = 160
     """Hidden width of the span classifier and of the tag classifier."""
     dropout: float = 0.35
     """On the encoder's input, between its layers and on its output."""
@@ -37,7 +37,7 @@ class ParserConfig:
     """Words seen at least so often in training have an embedding."""
     min_label: int = 3
     """Labels (unary chains) seen at least so often are predicted; the time grows with them."""
-    batch: int = 16
+    batch: int = 32
     """Sentences a training step."""
     max_train_words: int = 45
     """Longer sentences are left out of training: the chart grows with the square."""

@@ -19,14 +19,12 @@ from torch import Tensor
 from tasks.batching import BatchPlan
 from tasks.errors import UserError
 from tasks.oracles.config import ParserConfig
-from tasks.oracles.perceptron import load_perceptron, save_perceptron, tag_words
+from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
 from tasks.oracles.segments import join, segment
 from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, spans, unescape
 from tasks.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from nltk.tag.perceptron import PerceptronTagger
-
     from tasks.oracles.chart import FeatureChartParser, Vocabularies
 
 VERSION = 1
@@ -73,7 +71,7 @@ class ParserObjective:
         valid: Sequence[str],
         config: ParserConfig,
         seed: int,
-        tagger: PerceptronTagger | None = None,
+        tagger: Perceptron | None = None,
     ) -> None:
         from nltk import Tree
 
@@ -138,8 +136,8 @@ def parser_scores(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, fl
     }
 
 
-def _input_tags(tagger: PerceptronTagger | None, words: Sequence[str]) -> list[str]:
-    return [""] * len(words) if tagger is None else tag_words(tagger, words)
+def _input_tags(tagger: Perceptron | None, words: Sequence[str]) -> list[str]:
+    return [""] * len(words) if tagger is None else tagger.tag(words)
 
 
 class ChartParserOracle:
@@ -153,7 +151,7 @@ class ChartParserOracle:
         self,
         module: FeatureChartParser,
         config: ParserConfig,
-        tagger: PerceptronTagger | None,
+        tagger: Perceptron | None,
         id: str,
     ) -> None:
         self.module, self.config, self.tagger, self.id = module, config, tagger, id

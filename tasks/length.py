@@ -1,0 +1,83 @@
+"""Length: the text has a given number of words.
+
+Paper section 6.1. The reference code counts a success only for the exact number; the paper, and a
+line left commented out in the code, allow two words more or less (reference notes 2.8). Both are
+scored. A newline token counts as a word; START and END do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.controls import Control, Length
+from tasks.targets import MAX_WORDS, NoReleasedList, take
+
+#: the released code's loop over lengths, which count START and END
+RELEASED = range(10, 41)
+TOLERANCE = 2
+
+
+class LengthTask(Task):
+    """``data`` is taken so that all tasks are made alike: the released list is a range."""
+
+    name: ClassVar[str] = "length"
+    metrics: ClassVar[Mapping[str, str]] = {
+        "len_exact": "the number of words equals the target",
+        "len_pm2": "the number of words is within 2 of the target",
+    }
+    paper_metric: ClassVar[str] = "len_pm2"
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
+
+    def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
+        """``"released"`` (E2E): the 31 lengths 8 to 38 in a shuffled order, so that fewer than 31
+        are not the shortest ones. ``"validation"``: the lengths of random validation texts, each
+        text drawn once, so that targets have the corpus's own distribution and common lengths
+        come several times; texts beyond 62 words are left out. ``"auto"``: see
+        :func:`tasks.targets.take`."""
+        return take(n, source, lambda: _released(corpus, seed), lambda: _drawn(corpus, seed))
+
+    def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
+        """Every text of at most 62 words with its length."""
+        for text in texts:
+            if 0 < len(text.words) <= MAX_WORDS:
+                yield Length(len(text.words)), text.words
+
+    def prompt(self, control: Control) -> list[str]:
+        """``["23"]``."""
+        return [str(_words(control))]
+
+    def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
+        """The lengths 1 to 62, whatever the texts."""
+        return [str(length) for length in range(1, MAX_WORDS + 1)]
+
+    def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
+        off = abs(len(annotation.words) - _words(target.control))
+        return {"len_exact": float(off == 0), "len_pm2": float(off <= TOLERANCE)}
+
+
+def _words(control: Control) -> int:
+    if not isinstance(control, Length):
+        raise TypeError(f"not a length: {control!r}")
+    return control.words
+
+
+def _released(corpus: Corpus, seed: int) -> list[Target]:
+    if corpus.name != "e2e":
+        raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
+    order = np.random.default_rng((seed, 2)).permutation(len(RELEASED))
+    lengths = [RELEASED[i] - 2 for i in order]
+    return [Target(f"released-{words:02d}", Length(words)) for words in lengths]
+
+
+def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
+    for row in np.random.default_rng((seed, 3)).permutation(len(corpus.valid)):
+        words = corpus.valid[row].words
+        if 0 < len(words) <= MAX_WORDS:
+            yield Target(f"valid-{row:05d}-{len(words)}", Length(len(words)), words)

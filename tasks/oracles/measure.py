@@ -1,0 +1,108 @@
+"""How good the oracles are: ``python -m tasks.oracles.measure data=DIR parser=FOLDER``.
+
+The parser is measured on the held-out treebank sentences, parser and tagger on the targets that
+the paper's authors released, which their own oracles (benepar_en3 and stanza) annotated.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError, unknown
+from tasks.oracles.base import Parser, Tagger
+from tasks.oracles.trees import leaves, spans
+
+SPANS = "control_targets/target_spans.jsonl"
+TAGS = "control_targets/target_pos.jsonl"
+
+
+def measure(parser: Parser, tagger: Tagger, data: Path) -> dict[str, float | str]:
+    """Figures by name: ``held_out_f1`` and ``held_out_tags`` (percent, punctuation ignored in F1;
+    the tags are the tree's own), ``spans`` of ``spans_total`` released spans found,
+    ``spans_before_newline`` of ``spans_before_newline_total`` that do not cover the newline,
+    ``tags`` (percent of ``tags_total`` released tags, newline left out).
+
+    The held-out sentences are those of ``treebank.load_treebank`` with its default seed, which no
+    parser of this project is trained on. Raises ``UserError`` naming a missing file.
+    """
+    from tasks.oracles.parser import parser_scores
+    from tasks.oracles.treebank import load_treebank
+
+    held = load_treebank(data).held_out
+    scores = parser_scores(held, parser.parse([leaves(tree) for tree in held]))
+    figures: dict[str, float | str] = {
+        "parser": parser.id, "held_out_f1": scores["f1"], "held_out_tags": scores["tags"],
+    }  # fmt: skip
+    figures |= span_agreement(parser, data)
+    figures |= {"tagger": tagger.id} | tag_agreement(tagger, data)
+    return figures
+
+
+def span_agreement(parser: Parser, data: Path) -> dict[str, float]:
+    """How many of the released spans the parser finds in their sentences."""
+    rows = _read(data / SPANS)
+    texts = [row["words_"][1:-1] for row in rows]
+    wanted = [tuple(row["spans"][0]) for row in rows]
+    found = [w in spans(tree) for w, tree in zip(wanted, parser.parse(texts), strict=True)]
+    # the parser sees no newline, so that only whole texts can end in it
+    inner = [words[w[1]] != "\n" for words, w in zip(texts, wanted, strict=True)]
+    return {
+        "spans": sum(found),
+        "spans_total": len(found),
+        "spans_before_newline": sum(f for f, i in zip(found, inner, strict=True) if i),
+        "spans_before_newline_total": sum(inner),
+    }
+
+
+def tag_agreement(tagger: Tagger, data: Path) -> dict[str, float]:
+    """How many of the released tags of words (no newlines) the tagger gives, in percent."""
+    rows = _read(data / TAGS)
+    texts = [row["words_"][1:-1] for row in rows]
+    pairs = [
+        (own, released)
+        for words, row, tags in zip(texts, rows, tagger.tag(texts), strict=True)
+        for word, released, own in zip(words, row["pos"][1:-1], tags, strict=True)
+        if word != "\n"
+    ]
+    right = sum(own == released for own, released in pairs)
+    return {"tags": 100 * right / max(1, len(pairs)), "tags_total": len(pairs)}
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """``data=DIR`` and ``parser=FOLDER`` (of ``save_parser``) or ``parser=benepar_en3``."""
+    from tasks.oracles.parser import ChartParserOracle
+    from tasks.oracles.pretrained import MODEL, BeneparParser
+    from tasks.oracles.tagger import NltkTagger
+
+    given = dict(a.split("=", 1) if "=" in a else (a, "") for a in arguments)
+    for name in given:
+        if name not in {"data", "parser"}:
+            raise unknown("option", name, ("data", "parser"))
+    for name in ("data", "parser"):
+        if not given.get(name):
+            raise UserError(f"say {name}=..., as in: data=DIR parser=FOLDER")
+    data = Path(given["data"])
+    parser: Parser = (
+        BeneparParser() if given["parser"] == MODEL
+        else ChartParserOracle.load(Path(given["parser"]))
+    )  # fmt: skip
+    for name, value in measure(parser, NltkTagger(data), data).items():
+        print(f"{name}: {value:.2f}" if isinstance(value, float) else f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")

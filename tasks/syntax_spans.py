@@ -1,0 +1,125 @@
+"""Syntax spans: words a to b of the text form a constituent of a given label.
+
+Paper section 6.1; success as in the reference notes 2.8: the exact (start, end, label) is among
+the constituents of the oracle's parse of the text, unary chains joined with ``::``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.controls import Control, Span
+from tasks.errors import UserError
+from tasks.oracles.trees import spans
+from tasks.targets import MAX_WORDS, released_rows, take
+
+RELEASED = "target_spans.jsonl"
+#: labels of the released list: in the prompt vocabulary even where no training text has them
+RELEASED_LABELS = (
+    "ADJP", "ADVP", "NML", "NP", "PP", "QP", "S", "S::ADJP", "S::NP", "SBAR", "VP", "WHNP",
+)  # fmt: skip
+
+
+class SyntaxSpans(Task):
+    """``data``: the folder that holds the released list (``control_targets/target_spans.jsonl``),
+    without which targets can only be drawn from validation texts."""
+
+    name: ClassVar[str] = "syntax_spans"
+    needs: ClassVar[frozenset[str]] = frozenset({"tree"})
+    metrics: ClassVar[Mapping[str, str]] = {
+        "span_success": "the oracle's parse has exactly the constituent (start, end, label)"
+    }
+    paper_metric: ClassVar[str] = "span_success"
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
+
+    def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
+        """``"released"``: the authors' 200 spans in file order. ``"validation"``: a constituent
+        drawn evenly from those of a random validation text, the whole text left out; no two
+        targets ask for the same span. ``"auto"``: see :func:`tasks.targets.take`."""
+        return take(n, source, lambda: self._released(corpus), lambda: _drawn(corpus, seed))
+
+    def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
+        """One example for every constituent of every text (reference notes 2.11), without those
+        that end beyond the 62 words that 64 positions hold."""
+        for text in texts:
+            for start, end, label in sorted(spans(_tree(text))):
+                if end < MAX_WORDS:
+                    yield Span(start, end, label), text.words
+
+    def prompt(self, control: Control) -> list[str]:
+        """``["3", "5", "PP"]``."""
+        if not isinstance(control, Span):
+            raise TypeError(f"not a span: {control!r}")
+        return [str(control.start), str(control.end), control.label]
+
+    def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
+        """The positions 0 to 61, then the labels of the texts and of the released list."""
+        labels = {label for text in texts for _, _, label in spans(_tree(text))}
+        return [*map(str, range(MAX_WORDS)), *sorted(labels | set(RELEASED_LABELS))]
+
+    def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
+        """Raises ``UserError`` if the annotation has no parse."""
+        control = target.control
+        if not isinstance(control, Span):
+            raise TypeError(f"not a span: {control!r}")
+        if annotation.tree is None:
+            raise UserError(f"target {target.id} cannot be scored: the sample has no parse")
+        found = (control.start, control.end, control.label) in spans(annotation.tree)
+        return {"span_success": float(found)}
+
+    def _released(self, corpus: Corpus) -> list[Target]:
+        targets: list[Target] = []
+        for place, row in released_rows(corpus, self.data, RELEASED):
+            words: Words = tuple(row["words_"][1:-1])
+            listed = row.get("spans")
+            if not isinstance(listed, list) or not listed:
+                raise UserError(f"{place}: no list of spans under 'spans'")
+            for span in listed:
+                control = _span(span, len(words), place)
+                targets.append(Target(f"released-{len(targets):03d}", control, words))
+        return targets
+
+
+def _span(value: Any, words: int, place: str) -> Span:
+    match value:
+        case [int(start), int(end), str(label)] if 0 <= start <= end < words and label:
+            return Span(start, end, label)
+    raise UserError(f"{place}: {value!r} is no span [start, end, label] within {words} words")
+
+
+def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
+    """Passes over the shuffled validation texts, one new span a text, until none is new."""
+    rng = np.random.default_rng((seed, 1))
+    seen: set[tuple[int, int, str]] = set()
+    while True:
+        before = len(seen)
+        for row in rng.permutation(len(corpus.valid)):
+            text = corpus.valid[row]
+            whole = (0, len(text.words) - 1)
+            fresh = [
+                span
+                for span in sorted(spans(_tree(text)) - seen)
+                if span[:2] != whole and span[1] < MAX_WORDS
+            ]
+            if fresh:
+                start, end, label = span = fresh[rng.integers(len(fresh))]
+                seen.add(span)
+                name = f"valid-{row:05d}-{start}-{end}-{label.replace('::', '.')}"
+                yield Target(name, Span(start, end, label), text.words)
+        if len(seen) == before:
+            return
+
+
+def _tree(text: Text) -> str:
+    if text.tree is None:
+        raise UserError(
+            f"syntax_spans needs a parse of every text: {' '.join(text.words)[:60]!r} has none"
+        )
+    return text.tree

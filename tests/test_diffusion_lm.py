@@ -1,0 +1,173 @@
+"""Diffusion-LM as a generator: a sample depends on (seed, method, target, index) alone."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.base import TargetSamples
+from models.classifier import train_classifier
+from models.config import (
+    ClassifierConfig,
+    DiffusionConfig,
+    DiffusionLMSettings,
+    EncoderConfig,
+    GuidanceConfig,
+    SamplingConfig,
+    TrainConfig,
+    UnconditionalSettings,
+)
+from models.diffusion_lm import DiffusionLM, LengthGuide, Unconditional
+from models.diffusion_training import train_diffusion
+from tasks import TASKS
+from tasks.base import Target, Text
+from tasks.controls import Control, Length, Span
+from tasks.errors import UserError
+from tasks.oracles.trees import leaves
+from tasks.vocabulary import Vocabulary
+
+CPU = torch.device("cpu")
+NETWORK = EncoderConfig(layers=2, width=32, heads=2, feedforward=64, dropout=0.0)
+SAMPLING = SamplingConfig(steps=20)
+SETTINGS = DiffusionLMSettings(sampling=SAMPLING)
+WORDS = ("the", "cat", "sleeps", "a", "dog", "barks")
+# with and without a determiner, so that where the VP begins is a choice
+NPS = [f"(NP (DT {d}) (NN {n}))" for d in ("the", "a") for n in ("cat", "dog")]
+NPS += [f"(NP (NN {n}))" for n in ("cat", "dog")]
+TREES = [f"(S {np} (VP (VBZ {v})))" for np in NPS for v in ("sleeps", "barks")]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {name: tmp_path_factory.mktemp(name) for name in ("diffusion", "classifier")}
+    texts = [Text(leaves(tree), tree) for tree in TREES]
+    words = Vocabulary(["START", "END", "UNK", "PAD", *WORDS])
+    train = TrainConfig(steps=200, batch=16, lr=3e-3, every=100)
+    config = DiffusionConfig(
+        length=10, positions=10, embedding=8, time=16, steps=200, network=NETWORK, train=train
+    )
+    corpus = [text.words for text in texts]
+    train_diffusion(made["diffusion"], corpus, corpus, words, config, 0, CPU)
+    classifier = ClassifierConfig(steps=20, span_hidden=16, network=NETWORK, train=train)
+    train_classifier(
+        made["classifier"], made["diffusion"], "syntax_spans", texts, texts, classifier, 0, CPU
+    )
+    return made
+
+
+SPANS = [Target(f"s{i}", Span(i % 3, i % 3 + i % 2, "NP")) for i in range(5)]
+LENGTHS = [Target(f"l{n}", Length(n)) for n in (2, 3, 5, 8)]
+
+
+def generator(folders: dict[str, Path], task: str, **changes: object) -> DiffusionLM:
+    settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    needed = {role: folders[role] for role in DiffusionLM.artefacts(task)}
+    return DiffusionLM.load(needed, TASKS.load(task)(), settings, CPU)
+
+
+def words(results: Sequence[TargetSamples]) -> dict[tuple[str, int], tuple[str, ...]]:
+    return {(r.target_id, s.index): s.tokens for r in results for s in r.samples}
+
+
+@pytest.mark.parametrize(("task", "targets"), [("syntax_spans", SPANS), ("length", LENGTHS)])
+def test_samples_ignore_batch_order_and_cuts(
+    folders: dict[str, Path], task: str, targets: list[Target]
+) -> None:
+    made = generator(folders, task)
+    whole = words(list(made.generate(targets, 4, seed=3, batch=64)))
+    assert len(whole) == 4 * len(targets)
+    one = words(list(made.generate(targets, 4, seed=3, batch=1)))
+    seven = words(list(made.generate(targets[::-1], 4, seed=3, batch=7)))
+    cut = words(list(made.generate(targets[:2], 4, seed=3)))
+    cut |= words(list(made.generate(targets[2:], 4, seed=3)))
+    assert one == whole
+    assert seven == whole
+    assert cut == whole
+    assert words(list(made.generate(targets, 4, seed=4))) != whole
+
+
+def test_targets_come_in_order_with_their_cost(folders: dict[str, Path]) -> None:
+    results = list(generator(folders, "syntax_spans").generate(SPANS, 3, seed=0, batch=4))
+    assert [r.target_id for r in results] == [t.id for t in SPANS]
+    for result in results:
+        assert [s.index for s in result.samples] == [0, 1, 2]
+        for sample in result.samples:
+            # 20 denoiser calls and 3 gradients in each of the 10 guided steps
+            assert sample.nfe == 20 + 30
+            assert sample.seconds > 0
+            assert "PAD" not in sample.words and len(sample.tokens) == 10
+
+
+def test_guidance_raises_the_classifiers_log_probability(folders: dict[str, Path]) -> None:
+    """Judged by the guide itself on the clean latents: guided samples beat unguided ones."""
+    made = generator(folders, "syntax_spans")
+    target = Target("t", Span(1, 1, "VP"))
+    off = GuidanceConfig(updates=0)
+    free = generator(folders, "syntax_spans", profile="custom", guidance=off)
+    assert made.classifier is not None
+
+    def score(method: DiffusionLM) -> float:
+        (result,) = method.generate([target], 32, seed=0)
+        ids = torch.tensor([made.vocabulary.encode(s.tokens) for s in result.samples])
+        x = made.diffusion.denoiser.embedding(ids)
+        (guide,) = [made.guidance([target.control] * 32).log_prob]
+        return float(guide(x, -1).mean())
+
+    assert score(made) > score(free)
+
+
+def test_length_guide_pins_start_and_end(folders: dict[str, Path]) -> None:
+    """The guide is minus the squared distances at position 0 and right after the last word."""
+    made = generator(folders, "length")
+    guide = LengthGuide(made.diffusion, [Length(3), Length(5)], GuidanceConfig())
+    x = torch.randn(2, 10, 8, generator=torch.Generator().manual_seed(0))
+    x0 = made.diffusion.x0(x, 12)
+    table = made.diffusion.denoiser.embedding.weight
+    std = made.diffusion.schedule.posterior_std[12]
+    for row, end in enumerate((4, 6)):
+        squares = (x0[row, 0] - table[0]).square().sum() + (x0[row, end] - table[1]).square().sum()
+        assert float(guide(x, 11)[row]) == pytest.approx(-float(squares) / std, rel=1e-5)
+    later = LengthGuide(made.diffusion, [Length(3)] * 2, GuidanceConfig(length_time="t-1"))
+    assert not torch.equal(later(x, 11), LengthGuide(
+        made.diffusion, [Length(3)] * 2, GuidanceConfig())(x, 11))  # fmt: skip
+
+
+def test_unconditional_ancestral_and_respaced(folders: dict[str, Path]) -> None:
+    """All samplers and spacings give sequences of the model's length."""
+    target = [Target("free", Length(1))]
+    outputs = set()
+    for sampling in (
+        SAMPLING,
+        SamplingConfig(steps=20, spacing="respaced"),
+        SamplingConfig(sampler="ancestral", steps=200),
+        SamplingConfig(steps=20, clamp=False, eta=0.0),
+    ):
+        settings = UnconditionalSettings(sampling)
+        task = TASKS.load("length")()
+        made = Unconditional.load({"diffusion": folders["diffusion"]}, task, settings, CPU)
+        (result,) = made.generate(target, 6, seed=0)
+        assert all(len(s.tokens) == 10 and s.nfe == sampling.steps for s in result.samples)
+        outputs.add(tuple(s.tokens for s in result.samples))
+    assert len(outputs) == 4
+
+
+@pytest.mark.parametrize("control", [Span(2, 8, "NP"), Length(9)])
+def test_targets_longer_than_the_model_are_refused(
+    folders: dict[str, Path], control: Control
+) -> None:
+    task = "length" if isinstance(control, Length) else "syntax_spans"
+    made = generator(folders, task)
+    with pytest.raises(UserError, match="target far needs 9 words; this Diffusion-LM has 8"):
+        list(made.generate([Target("far", control)], 1, seed=0))
+
+
+def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str, Path]) -> None:
+    with pytest.raises(UserError, match="was made for steps=20, not 40"):
+        generator(folders, "syntax_spans", sampling=SamplingConfig(steps=40))
+
+
+def test_tasks_without_guidance_are_refused() -> None:
+    assert DiffusionLM.refuses("infilling") == "no guidance is defined for infilling"
+    assert DiffusionLM.refuses("length") is None

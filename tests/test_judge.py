@@ -1,0 +1,162 @@
+"""Judging, the JSON-lines files behind it, and the marks on shown samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from eval.cells import Cell, first_difference
+from eval.display import Display, duration
+from eval.jsonl import append, read
+from eval.judge import Judge, guard
+from eval.recipes import settings
+from eval.samples import Shown, show
+from eval.store import Spec, seal
+from models.base import Sample, TargetSamples
+from models.config import TrainConfig
+from tasks.controls import Length, Span
+from tasks.errors import UserError
+
+TREE = frozenset({"tree"})
+
+
+class Oracle:
+    """Counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, ...]] = []
+
+    def parse(self, sentences, progress=None):  # type: ignore[no-untyped-def]
+        return ["(S " + " ".join(f"(X {w})" for w in words) + ")" for words in sentences]
+
+    def score(self, texts):  # type: ignore[no-untyped-def]
+        self.seen += texts
+        return [(float(len(words)), len(words) + 1) for words in texts]
+
+
+def judge(oracle: Oracle, parser: str = "parser-1") -> Judge:
+    return Judge(parser, lambda: oracle, "teacher-1", lambda: oracle)
+
+
+def test_each_distinct_text_is_judged_once_and_kept(tmp_path: Path) -> None:
+    oracle, cache = Oracle(), tmp_path / "annotations.jsonl"
+    texts = [("a", "b"), ("a", "b"), ("c",), ()]
+    found = judge(oracle).annotate(texts, TREE, cache)
+    assert oracle.seen == [("a", "b"), ("c",), ()]
+    assert found["a", "b"].tree == "(S (X a) (X b))"
+    assert (found["c",].nll, found["c",].tokens) == (1.0, 2)
+    again = Oracle()
+    assert judge(again).annotate(texts, TREE, cache) == found
+    assert again.seen == []
+
+
+def test_another_oracle_judges_anew(tmp_path: Path) -> None:
+    cache = tmp_path / "annotations.jsonl"
+    judge(Oracle()).annotate([("a",)], TREE, cache)
+    other = Oracle()
+    judge(other, "parser-2").annotate([("a",)], TREE, cache)
+    assert other.seen == [("a",)]
+    # a task without trees asks the teacher alone, which has answered
+    third = Oracle()
+    judge(third, "parser-3").annotate([("a",)], frozenset(), cache)
+    assert third.seen == []
+
+
+def test_guide_and_judge_must_differ(tmp_path: Path) -> None:
+    for name, weights in (("lm", "w1"), ("teacher", "w2"), ("copy", "w1")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "weights.safetensors").write_text(weights)
+        (folder / "vocabulary.json").write_text("shared by all")
+        seal(folder, Spec(name, {}, 1))
+    guard({"lm": tmp_path / "lm"}, {"teacher": tmp_path / "teacher"})
+    with pytest.raises(UserError, match="teacher .* is the same network as the generator's lm"):
+        guard({"lm": tmp_path / "lm"}, {"teacher": tmp_path / "copy"})
+
+
+def test_a_torn_last_line_is_dropped_and_others_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    append(path, [{"a": 1}, {"a": "\u2028 line"}])
+    with open(path, "ab") as file:
+        file.write(b'{"a": "caf\xc3')
+    assert read(path) == [{"a": 1}, {"a": "\u2028 line"}]
+    append(path, [{"a": 3}])
+    assert [r["a"] for r in read(path)][-1] == 3
+    path.write_text('{"a": 1}\n{"a"\n{"a": 2}\n')
+    with pytest.raises(UserError, match="line 2"):
+        read(path)
+
+
+def test_incomplete_targets_do_not_count(tmp_path: Path) -> None:
+    cell = Cell(tmp_path, {})
+    cell.add(TargetSamples("t1", tuple(Sample(i, ("w",), ("w",), 1, 0.1) for i in range(3))))
+    lines = (tmp_path / "samples.jsonl").read_text().splitlines(keepends=True)
+    torn = [line.replace('"t1"', '"t2"') for line in lines[:2]]
+    (tmp_path / "samples.jsonl").write_text("".join(lines + torn))
+    assert list(cell.samples()) == ["t1"]
+    cell.drop_incomplete()
+    assert (tmp_path / "samples.jsonl").read_text() == "".join(lines)
+
+
+def test_first_difference_is_named() -> None:
+    assert first_difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
+    assert first_difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a.b (stored: 1, now: 2)"
+    assert first_difference({"a": 1, "z": 0}, {"a": 1}) == "z (stored: 0, now: None)"
+
+
+def test_time_between_checkpoints_changes_no_key() -> None:
+    assert settings(TrainConfig(checkpoint=1)) == settings(TrainConfig(checkpoint=2))
+    assert settings(TrainConfig(steps=1)) != settings(TrainConfig(steps=2))
+
+
+def test_target_span_is_marked_without_colour_too() -> None:
+    words = ("The", "Fig", "is", "[", "cheap", "\n")
+    lines = [
+        line.plain
+        for line in show(
+            [
+                Shown("fudge", Span(1, 2, "NP"), words, False),
+                Shown("diffusion_lm", Span(1, 2, "NP"), words, True),
+                Shown("fudge", Length(6), words, True),
+            ]
+        )
+    ]
+    assert lines[0] == "words 1 to 2 are a constituent NP"
+    assert lines[1] == "  no  fudge         The [Fig is] [ cheap ⏎"
+    assert lines[2].startswith("  yes diffusion_lm")
+    assert lines[4] == "  yes fudge         (6 words) The Fig is [ cheap ⏎"
+
+
+def test_plain_output_is_a_few_lines_and_announces_long_stages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("eval.display.time.monotonic", lambda: clock[0])
+    with open(tmp_path / "log", "w") as file:
+        display = Display(Console(file=file, width=120))
+        display.total = 2
+        with display.stage("train [it]") as progress:
+            for step in range(1000):
+                clock[0] += 0.2
+                progress(step + 1, 1000, "loss 1.5")
+        with display.stage("short") as progress:
+            progress(1, 1)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert lines[0] == "[1/2] train [it]"
+    assert lines[1].startswith("  expected to take about 3 min (0.2 s a step")
+    assert "of 1000  loss 1.5" in lines[2] and lines[2].endswith("left)")
+    assert lines[-3] == "[1/2] done in 3 min"
+    assert lines[-1] == "[2/2] done in 0 s"
+    assert len(lines) < 12
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (3.2, 240, 7500)] == ["3 s", "4 min", "2 h 05 min"]
+
+
+def test_records_are_json_lines(tmp_path: Path) -> None:
+    append(tmp_path / "deep" / "x.jsonl", [{"w": ["é"]}])
+    assert json.loads((tmp_path / "deep" / "x.jsonl").read_text()) == {"w": ["é"]}
