@@ -79,16 +79,25 @@ def _stamp(name: str, data: Path | None) -> str:
     return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
-def nltk_folder(data: Path | None) -> Path:
-    """Where NLTK's treebank sample and tagger lie: the data folder, ``NLTK_DATA`` or the home
-    folder. Raises ``UserError`` if they are nowhere."""
+def _nltk_places(data: Path | None) -> list[Path]:
     places = [data] if data else []
     places += [Path(part) for part in os.environ.get("NLTK_DATA", "").split(os.pathsep) if part]
     places.append(Path.home() / "nltk_data")
-    for place in places:
-        for base in (place, place / "nltk_data"):
-            if (base / "corpora" / "treebank.zip").is_file():
-                return base
+    return [base for place in places for base in (place, place / "nltk_data")]
+
+
+def has_benepar(data: Path | None) -> bool:
+    """Whether benepar_en3 lies in one of NLTK's usual folders; quick, as it imports nothing."""
+    names = ("models/benepar_en3", "models/benepar_en3.zip")
+    return any((base / name).exists() for base in _nltk_places(data) for name in names)
+
+
+def nltk_folder(data: Path | None) -> Path:
+    """Where NLTK's treebank sample and tagger lie: the data folder, ``NLTK_DATA`` or the home
+    folder. Raises ``UserError`` if they are nowhere."""
+    for base in _nltk_places(data):
+        if (base / "corpora" / "treebank.zip").is_file():
+            return base
     raise UserError(
         "the oracle parser needs NLTK's treebank sample: set data=DIR to a folder with "
         "nltk_data/corpora/treebank.zip, or run python -m nltk.downloader treebank "

@@ -7,13 +7,21 @@ of dependencies; neither the device nor the time between checkpoints changes the
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.config import RunConfig
-from eval.inputs import corpus_digest, nltk_folder, read_corpus, treebank_digest, write_corpus
+from eval.inputs import (
+    corpus_digest,
+    has_benepar,
+    nltk_folder,
+    read_corpus,
+    treebank_digest,
+    write_corpus,
+)
 from eval.store import Recipe, recipe
 from tasks import TASKS
 from tasks.base import Corpus, Task, Text, Words
@@ -137,6 +145,11 @@ class Plan:
     @cached_property
     def parser(self) -> Recipe:
         section, seed = self.config.parser, self.config.train_seed
+        published = section.source == "benepar" or (
+            section.source == "auto" and not self.gold_trees and has_benepar(self.data)
+        )
+        if published:
+            return recipe("parser", "look up benepar_en3", _published, {"published": "benepar_en3"})
         model = dataclasses.replace(section.model, batch=section.train.batch)
         config = {"model": settings(model), "train": settings(section.train), "seed": seed}
         gold, nltk = self.gold_trees, None if self.gold_trees else nltk_folder(self.data)
@@ -366,8 +379,18 @@ def vocabulary_of(deps: Folders) -> Vocabulary:
     return Vocabulary.load(deps["vocabulary"] / VOCABULARY)
 
 
+def _published(folder: Path, deps: Folders, progress: Progress) -> None:
+    """An artefact that names benepar_en3. Raises ``UserError`` if it is not installed."""
+    from tasks.oracles.pretrained import BeneparParser
+
+    meta = {"published": BeneparParser().id}
+    (folder / "parser.json").write_text(json.dumps({"meta": meta}), encoding="utf-8")
+
+
 def load_parser(folder: Path) -> Any:
     """The oracle parser of an artefact."""
     from tasks.oracles.parser import ChartParserOracle
+    from tasks.oracles.pretrained import BeneparParser
 
-    return ChartParserOracle.load(folder)
+    saved = json.loads((folder / "parser.json").read_text(encoding="utf-8"))
+    return BeneparParser() if "published" in saved["meta"] else ChartParserOracle.load(folder)

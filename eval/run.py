@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.errors import UserError
@@ -20,10 +20,15 @@ USAGE_ERROR, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 2 for a mistake of the user's (one line on stderr), 130 for Ctrl-C."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Runs the command line and returns its exit code."""
+    return guarded(_main, sys.argv[1:] if arguments is None else arguments)
+
+
+def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
+    """0, 2 for a mistake that the user can mend (one line on stderr), or 130 for Ctrl-C."""
     try:
-        return _main(given)
+        command(list(arguments))
+        return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -36,20 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _main(given: list[str]) -> int:
+def _main(given: Sequence[str]) -> None:
     from eval.config import parse
 
     if "--list" in given:
         print(listing())
-        return 0
+        return
     if "--help" in given or "-h" in given:
         from eval.config import help_text
 
         rest = [argument for argument in given if argument not in ("--help", "-h")]
         print(help_text(parse(rest)))
-        return 0
+        return
     run(parse(given), given)
-    return 0
 
 
 def listing() -> str:

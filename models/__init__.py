@@ -1,1 +1,1 @@
-"""Generators and what they are made of: Diffusion-LM, causal language models, control classifiers."""
+"""Generators and their parts: Diffusion-LM, causal language models, control classifiers."""

@@ -30,7 +30,8 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and meta. Raises ``UserError`` for a missing, truncated or foreign file."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
             return tensors, json.loads((file.metadata() or {}).get("meta", "{}"))
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise UserError(f"damaged or missing weights {path}: {error}") from None

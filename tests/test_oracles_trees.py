@@ -10,8 +10,8 @@ import pytest
 from tasks.errors import UserError
 from tasks.oracles.decoding import _cky
 from tasks.oracles.segments import join, segment
-from tasks.oracles.trees import bracketing, escape, leaves, preterminals, spans, unescape
 from tasks.oracles.treebank import clean, load_treebank
+from tasks.oracles.trees import bracketing, escape, leaves, spans, unescape
 
 CAT = "(TOP (S (NP (DT the) (NN cat)) (VP (VBD sat) (ADVP (RB down))) (. .)))"
 
@@ -86,7 +86,7 @@ def test_bracketing_refuses_trees_over_other_words() -> None:
 
 
 def test_texts_are_cut_into_sentences() -> None:
-    words = "It is nice . It is \" cheap ! \" Go ?\n".replace("\n", " \n").split(" ")
+    words = 'It is nice . It is " cheap ! " Go ?\n'.replace("\n", " \n").split(" ")
     parts = segment(words, max_words=50)
     assert [len(p.words) for p in parts] == [4, 6, 2, 1]
     assert parts[-1].newline
@@ -131,7 +131,10 @@ def test_the_best_binary_tree_is_found() -> None:
 def test_treebank_trees_are_cleaned() -> None:
     from nltk import Tree
 
-    raw = "( (S (NP-SBJ-1 (-NONE- *)) (VP (VB eat) (NP=2 (NN fish)) (ADVP|PRT (RB up))) (-LRB- -LRB-)))"
+    raw = (
+        "( (S (NP-SBJ-1 (-NONE- *)) (VP (VB eat) (NP=2 (NN fish)) (ADVP|PRT (RB up)))"
+        " (-LRB- -LRB-)))"
+    )
     tree = clean(Tree.fromstring(raw))
     assert tree is not None
     assert " ".join(str(tree).split()) == (
@@ -141,9 +144,9 @@ def test_treebank_trees_are_cleaned() -> None:
 
 
 def test_a_missing_treebank_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="treebank.zip"):
+    with pytest.raises(UserError, match=r"treebank\.zip"):
         load_treebank(tmp_path)
     (tmp_path / "corpora").mkdir()
     (tmp_path / "corpora" / "treebank.zip").write_bytes(b"no zip")
-    with pytest.raises(UserError, match="treebank.zip"):
+    with pytest.raises(UserError, match=r"treebank\.zip"):
         load_treebank(tmp_path)

@@ -13,9 +13,7 @@ class Parser(Protocol):
 
     id: str
 
-    def parse(
-        self, sentences: Sequence[Sequence[str]], progress: Progress = silent
-    ) -> list[str]:
+    def parse(self, sentences: Sequence[Sequence[str]], progress: Progress = silent) -> list[str]:
         """One bracketed tree per text over exactly its words (``trees.leaves`` gives them back).
 
         A text may hold several sentences and newline tokens; the empty text gives ``(TOP )``.

@@ -18,7 +18,7 @@ from benepar.parse_chart import ChartParser
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from tasks.oracles.parser import ParserConfig
+    from tasks.oracles.config import ParserConfig
 
 #: ids of the word and tag vocabularies that are no words
 PAD, UNK, EDGE = 0, 1, 2
@@ -55,14 +55,25 @@ class FeatureChartParser(ChartParser):  # type: ignore[misc]
     def __init__(self, vocabularies: Vocabularies, config: ParserConfig) -> None:
         v, transformer = vocabularies, config.encoder == "transformer"
         hparams = HParams(
-            use_chars_lstm=True, use_pretrained=False, use_encoder=transformer,
-            d_model=config.d_model, d_char_emb=config.d_char,
-            char_lstm_input_dropout=config.dropout / 2, encoder_max_len=config.max_words + 2,
-            num_layers=config.layers, num_heads=4, d_kv=config.d_model // 4,
-            d_ff=2 * config.d_model, morpho_emb_dropout=config.dropout,
-            relu_dropout=config.dropout / 2, residual_dropout=config.dropout / 2,
-            attention_dropout=config.dropout / 2, d_label_hidden=config.d_label,
-            predict_tags=True, d_tag_hidden=config.d_label, tag_loss_scale=config.tag_loss,
+            use_chars_lstm=True,
+            use_pretrained=False,
+            use_encoder=transformer,
+            d_model=config.d_model,
+            d_char_emb=config.d_char,
+            char_lstm_input_dropout=config.dropout / 2,
+            encoder_max_len=config.max_words + 2,
+            num_layers=config.layers,
+            num_heads=4,
+            d_kv=config.d_model // 4,
+            d_ff=2 * config.d_model,
+            morpho_emb_dropout=config.dropout,
+            relu_dropout=config.dropout / 2,
+            residual_dropout=config.dropout / 2,
+            attention_dropout=config.dropout / 2,
+            d_label_hidden=config.d_label,
+            predict_tags=True,
+            d_tag_hidden=config.d_label,
+            tag_loss_scale=config.tag_loss,
             force_root_constituent=v.force_root,
         )
         super().__init__(dict(v.tags), dict(v.labels), dict(v.chars), hparams)
@@ -76,8 +87,12 @@ class FeatureChartParser(ChartParser):  # type: ignore[misc]
             self.project = nn.Linear(joined, config.d_model // 2)
         else:
             self.lstm = nn.LSTM(
-                joined, config.d_model // 2, config.layers, batch_first=True,
-                dropout=config.dropout, bidirectional=True,
+                joined,
+                config.d_model // 2,
+                config.layers,
+                batch_first=True,
+                dropout=config.dropout,
+                bidirectional=True,
             )
 
     def annotate(self, batch: Mapping[str, Any]) -> Tensor:
@@ -187,5 +202,3 @@ def collate(network: FeatureChartParser, sentences: Sequence[Mapping[str, Any]])
             [s["tag_labels"] for s in sentences], batch_first=True, padding_value=-100
         )
     return batch
-
-

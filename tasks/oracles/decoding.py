@@ -40,9 +40,7 @@ def best_trees(
     labels[empty] = 0
     splits = _cky(best)
     names = network.decoder.label_from_index
-    return [
-        _tree(labels[i], splits[i], lengths[i], tagged[i], names) for i in range(batch)
-    ]
+    return [_tree(labels[i], splits[i], lengths[i], tagged[i], names) for i in range(batch)]
 
 
 def _cky(best: np.ndarray) -> np.ndarray:

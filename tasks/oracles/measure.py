@@ -38,7 +38,8 @@ def measure(parser: Parser, tagger: Tagger, data: Path) -> dict[str, float | str
         "parser": parser.id, "held_out_f1": scores["f1"], "held_out_tags": scores["tags"],
     }  # fmt: skip
     figures |= span_agreement(parser, data)
-    figures |= {"tagger": tagger.id} | tag_agreement(tagger, data)
+    figures["tagger"] = tagger.id
+    figures |= tag_agreement(tagger, data)
     return figures
 
 
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
     from tasks.oracles.pretrained import MODEL, BeneparParser
     from tasks.oracles.tagger import NltkTagger
 
-    given = dict(a.split("=", 1) if "=" in a else (a, "") for a in arguments)
+    given = {name: value for name, _, value in (a.partition("=") for a in arguments)}
     for name in given:
         if name not in {"data", "parser"}:
             raise unknown("option", name, ("data", "parser"))

@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,7 +20,7 @@ from tasks.errors import UserError
 from tasks.oracles.config import ParserConfig
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
 from tasks.oracles.segments import join, segment
-from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, spans, unescape
+from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, unescape
 from tasks.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -107,7 +106,8 @@ class ParserObjective:
 
         batch = collate(self.module, [self._examples[i] for i in self._plan(step)])
         for key, rate in (
-            ("word_ids", self.config.word_dropout), ("input_ids", self.config.tag_dropout)
+            ("word_ids", self.config.word_dropout),
+            ("input_ids", self.config.tag_dropout),
         ):
             ids = batch[key]
             # ids below 3 are padding, unknown and edges
@@ -168,11 +168,16 @@ class ChartParserOracle:
             config = ParserConfig(**saved["config"])
             vocabularies = Vocabularies(**saved["vocabularies"])
             with safe_open(folder / "parser.safetensors", framework="pt") as file:
-                tensors = {name: file.get_tensor(name).float() for name in file.keys()}
+                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             module = FeatureChartParser(vocabularies, config)
             module.load_state_dict(tensors)
         except (
-            OSError, json.JSONDecodeError, SafetensorError, KeyError, TypeError, RuntimeError
+            OSError,
+            json.JSONDecodeError,
+            SafetensorError,
+            KeyError,
+            TypeError,
+            RuntimeError,
         ) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"damaged or missing parser {folder}: {reason}") from None
@@ -180,15 +185,11 @@ class ChartParserOracle:
         module.eval()
         return cls(module, config, tagger, f"chart-parser v{VERSION} {_digest(module)}")
 
-    def parse(
-        self, sentences: Sequence[Sequence[str]], progress: Progress = silent
-    ) -> list[str]:
+    def parse(self, sentences: Sequence[Sequence[str]], progress: Progress = silent) -> list[str]:
         texts = [segment(words, self.config.max_words, self.config.split) for words in sentences]
         flat = [part.words for text in texts for part in text if not part.newline]
         trees = iter(self._parse(flat, progress))
-        return [
-            join([None if part.newline else next(trees) for part in text]) for text in texts
-        ]
+        return [join([None if part.newline else next(trees) for part in text]) for text in texts]
 
     def _parse(self, sentences: Sequence[Sequence[str]], progress: Progress) -> list[str]:
         """Trees of sentences, each of 1 to ``max_words`` words; equal sentences once."""

@@ -39,9 +39,7 @@ class BeneparParser:
         self._input: Any = benepar.InputSentence
         self.id = f"{model} (benepar 0.2.0)"
 
-    def parse(
-        self, sentences: Sequence[Sequence[str]], progress: Progress = silent
-    ) -> list[str]:
+    def parse(self, sentences: Sequence[Sequence[str]], progress: Progress = silent) -> list[str]:
         trees: list[str] = []
         for done, words in enumerate(sentences, start=1):
             parts = segment(words, MAX_WORDS, split=False)
@@ -56,11 +54,13 @@ class BeneparParser:
 
 def _mend_tokenizer() -> None:
     """Recent tokenizers lack the method with which benepar 0.2.0 adds the end token of T5."""
-    from transformers import T5TokenizerFast
+    import transformers
 
-    if not hasattr(T5TokenizerFast, "build_inputs_with_special_tokens"):
+    kind: Any = transformers.T5TokenizerFast  # type: ignore[attr-defined]
+
+    if not hasattr(kind, "build_inputs_with_special_tokens"):
 
         def build(self: Any, first: list[int], second: list[int] | None = None) -> list[int]:
             return [*first, self.eos_token_id, *([*second, self.eos_token_id] if second else [])]
 
-        T5TokenizerFast.build_inputs_with_special_tokens = build
+        kind.build_inputs_with_special_tokens = build

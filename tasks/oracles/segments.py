@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tasks.oracles.trees import NEWLINE
 
 FINAL = frozenset({".", "!", "?"})
-CLOSING = frozenset({"''", '"', ")", "-RRB-", "'", "”", "’"})
+CLOSING = frozenset({"''", '"', ")", "-RRB-", "'", "\u201d", "\u2019"})
 NEWLINE_LEAF = f"(_SP {NEWLINE})"
 
 

@@ -70,9 +70,7 @@ class PerceptronTrained:
         return cls(load_perceptron(folder), f"perceptron v{VERSION} {_digest(folder)}")
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-        return [
-            _around_newlines(words, self._tagger.tag) for words in sentences
-        ]
+        return [_around_newlines(words, self._tagger.tag) for words in sentences]
 
 
 class StanzaTagger:
@@ -116,7 +114,7 @@ class SpacyTagger:
             raise UserError(
                 f"spaCy's model '{model}' is not available: use the tagger 'nltk'"
             ) from None
-        self.id = f"spacy {spacy.__version__} {model} {self._nlp.meta['version']}"
+        self.id = f"spacy {spacy.about.__version__} {model} {self._nlp.meta['version']}"
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
         from spacy.tokens import Doc
@@ -127,7 +125,9 @@ class SpacyTagger:
         return [_around_newlines(words, tagged) for words in sentences]
 
 
-def _around_newlines(words: Sequence[str], tagged: Callable[[Sequence[str]], Sequence[str]]) -> tuple[str, ...]:
+def _around_newlines(
+    words: Sequence[str], tagged: Callable[[Sequence[str]], Sequence[str]]
+) -> tuple[str, ...]:
     """Tags the words that are not white space alone; the others are ``SPACE``."""
     real = [word for word in words if word.strip()]
     own = iter(tagged(real) if real else ())

@@ -20,8 +20,7 @@ HELD_OUT = 300
 
 @dataclass(frozen=True)
 class Treebank:
-    """Bracketed trees without traces, function tags and wrapper; 3,613 and 300 of the 3,914
-    sentences (one has no words left once traces are gone, or is a duplicate wrapper)."""
+    """Bracketed trees without traces, function tags and wrapper: 3,614 and 300 sentences."""
 
     train: tuple[str, ...]
     held_out: tuple[str, ...]

@@ -52,8 +52,8 @@ def nodes(tree: str) -> Nodes:
     """
     leaves: list[tuple[str, str]] = []
     phrases: list[tuple[int, int, str]] = []
-    # (label, first leaf, children so far, whether the only child is a word)
-    stack: list[list[object]] = []
+    # label and first leaf of every open bracket
+    stack: list[tuple[str, int]] = []
     tokens = _TOKEN.findall(tree)
     i, n, closed = 0, len(tokens), False
     while i < n:
@@ -71,14 +71,14 @@ def nodes(tree: str) -> Nodes:
                 i += 2
                 closed = not stack
             else:
-                stack.append([label, len(leaves)])
+                stack.append((label, len(leaves)))
         elif token == ")":
             if not stack:
                 raise _malformed(tree, "a closing bracket too many")
             label, start = stack.pop()
             closed = not stack
-            if label not in WRAPPERS and len(leaves) > start:  # type: ignore[operator]
-                phrases.append((start, len(leaves), label))  # type: ignore[arg-type]
+            if label not in WRAPPERS and len(leaves) > start:
+                phrases.append((start, len(leaves), label))
         elif stack:
             leaves.append((token, ""))
         else:

@@ -20,27 +20,96 @@ _PLAIN = {
 _PUNCTUATION = re.compile(r"^[^\w\s£$€%&+=<>#@*°]+$")
 _SYMBOLS = re.compile(r"^[£$€%+=<>#@*°]+$")
 _NUMBER = re.compile(r"^[£$€]?\d+([.,:/-]\d+)*%?$")
-_BE = frozenset("be am is are was were been being 's 're 'm ’s ’re ’m".split())
-_HAVE = frozenset("have has had having 've 'd".split())
-_DO = frozenset("do does did".split())
+_BE = frozenset(
+    [
+        "be",
+        "am",
+        "is",
+        "are",
+        "was",
+        "were",
+        "been",
+        "being",
+        "'s",
+        "'re",
+        "'m",
+        "\u2019s",
+        "\u2019re",
+        "\u2019m",
+    ]
+)
+_HAVE = frozenset(["have", "has", "had", "having", "'ve", "'d"])
+_DO = frozenset(["do", "does", "did"])
 #: words that open a finite clause, whatever the tagger says of prepositions
-_CLAUSE = frozenset("if because although though whereas unless whether while whilst that".split())
+_CLAUSE = frozenset(
+    [
+        "if",
+        "because",
+        "although",
+        "though",
+        "whereas",
+        "unless",
+        "whether",
+        "while",
+        "whilst",
+        "that",
+    ]
+)
 #: prepositions that open a clause when a subject and a verb follow
-_EITHER = frozenset("as since before after until till once so than like for in".split())
-_NOMINAL = frozenset("NN NNS NNP NNPS JJ JJR JJS CD VBG VBN DT PRP$ $ #".split())
-_FINITE = frozenset("VBZ VBD VBP MD".split())
-_SUBJECT = frozenset("NN NNS NNP NNPS DT PRP PRP$ JJ CD EX POS".split())
+_EITHER = frozenset(
+    ["as", "since", "before", "after", "until", "till", "once", "so", "than", "like", "for", "in"]
+)
+_NOMINAL = frozenset(
+    ["NN", "NNS", "NNP", "NNPS", "JJ", "JJR", "JJS", "CD", "VBG", "VBN", "DT", "PRP$", "$", "#"]
+)
+_FINITE = frozenset(["VBZ", "VBD", "VBP", "MD"])
+_SUBJECT = frozenset(["NN", "NNS", "NNP", "NNPS", "DT", "PRP", "PRP$", "JJ", "CD", "EX", "POS"])
 #: adjectives in -ly, which the form makes look like adverbs
 _LY_ADJECTIVES = frozenset(
-    "friendly lovely lively costly elderly lonely silly ugly homely orderly timely worldly "
-    "cowardly deadly heavenly leisurely likely unlikely".split()
+    [
+        "friendly",
+        "lovely",
+        "lively",
+        "costly",
+        "elderly",
+        "lonely",
+        "silly",
+        "ugly",
+        "homely",
+        "orderly",
+        "timely",
+        "worldly",
+        "cowardly",
+        "deadly",
+        "heavenly",
+        "leisurely",
+        "likely",
+        "unlikely",
+    ]
 )
 #: adverbs that are adjectives before a noun
-_FLAT_ADVERBS = frozenset("fast close cheap high low late early hard near wide fine".split())
+_FLAT_ADVERBS = frozenset(
+    ["fast", "close", "cheap", "high", "low", "late", "early", "hard", "near", "wide", "fine"]
+)
 #: nationality adjectives are capitalised, but no names
 _DEMONYM = re.compile(r"^[A-Z][a-z]+(ish|ese|ian|ench|reek|rab|wiss|utch)$")
 _DEMONSTRATIVE = frozenset(
-    "this that these those all some any both each another many most either neither".split()
+    [
+        "this",
+        "that",
+        "these",
+        "those",
+        "all",
+        "some",
+        "any",
+        "both",
+        "each",
+        "another",
+        "many",
+        "most",
+        "either",
+        "neither",
+    ]
 )
 
 
@@ -68,17 +137,17 @@ def _one(words: Sequence[str], tags: Sequence[str], i: int) -> str:
         return "SYM"
     if lower in {"&", "and", "or", "but", "nor"}:
         return "CCONJ"
-    if word in {"-", "–"} and _between_numbers(words, i):
+    if word in {"-", "\u2013"} and _between_numbers(words, i):
         return "SYM"
     if _PUNCTUATION.match(word) and tag != "POS":
         return "PUNCT"
-    if lower in {"not", "n't", "n’t"}:
+    if lower in {"not", "n't", "n\u2019t"}:
         return "PART"
     if lower == "to":
         return "PART" if following.startswith("VB") or following == "RB" else "ADP"
     if tag in {"POS", "PRP", "PRP$", "EX"}:
         return _PLAIN[tag]
-    if tag.startswith("VB") or lower in {"'s", "’s"}:
+    if tag.startswith("VB") or lower in {"'s", "\u2019s"}:
         return _verb(words, tags, i)
     if lower == "that" or tag == "WDT":
         return _that(words, tags, i)

@@ -1,0 +1,36 @@
+"""The benchmark at toy size: every figure is there and plausible."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from eval.bench import main
+
+SMALL = "layers=1 {0}width=16 {0}heads=2"
+TOY = (
+    "preset=demo batch=8 diffusion.time=16 diffusion.steps=40 classifier.steps=20 "
+    "diffusion_lm.sampling.steps=20 diffusion.train.batch=4 classifier.train.batch=4 "
+    "lm.train.batch=4 finetune.train.batch=4 discriminator.train.batch=4 "
+    "fudge.max_words=12 ft_sample.max_words=12 ft_search.max_words=12 "
+    "diffusion.network." + SMALL.format("diffusion.network.") + " "
+    "classifier.network." + SMALL.format("classifier.network.") + " "
+    "lm." + SMALL.format("lm.") + " "
+    "finetune." + SMALL.format("finetune.") + " "
+    "discriminator." + SMALL.format("discriminator.")
+)
+
+
+def test_figures(tmp_path: Path) -> None:
+    main([*TOY.split(), f"out={tmp_path / 'bench.json'}"])
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    for network in ("diffusion", "classifier", "causal LM", "discriminator"):
+        found = figures[f"train {network}"]
+        assert found["steps/s"] > 0 and found["tokens/s"] > found["steps/s"]
+    for method in ("diffusion_lm", "fudge", "ft_sample", "ft_search"):
+        assert figures[f"decode {method}"]["samples/s"] > 0
+    guided = figures["decode diffusion_lm"]
+    # 20 steps of the denoiser, and 3 gradients at each of the 10 guided ones
+    assert guided["network evaluations a sample"] == 50
+    assert 0 < guided["share outside networks"] < 1
+    assert figures["peak memory GiB"] > 0
