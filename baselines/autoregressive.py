@@ -14,7 +14,6 @@ from models.decoding import next_group
 from tasks.base import Target
 from tasks.errors import UserError
 from tasks.progress import Progress
-from tasks.targets import needed_words
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def check_lengths(
     """Raises ``UserError`` naming the first target whose text would not fit: in ``max_words``, or
     behind its head and before eos in the network's ``positions``."""
     for target, head in zip(targets, heads, strict=True):
-        needed, room = needed_words(target.control), positions - len(head) - 1
+        needed, room = target.control.needed_words, positions - len(head) - 1
         if needed > min(max_words, room):
             raise UserError(
                 f"target {target.id} needs {needed} words, but this model decodes at most "

@@ -70,7 +70,11 @@ def demo(corpus: str | None = None) -> RunConfig:
     network = replace(base.diffusion.network, layers=4)
     train = replace(base.diffusion.train, steps=7_000, lr=1e-3, warmup=300)
     lm = replace(
-        base.lm, layers=3, width=128, dropout=0.0, train=replace(base.lm.train, steps=1_500, lr=2e-3)
+        base.lm,
+        layers=3,
+        width=128,
+        dropout=0.0,
+        train=replace(base.lm.train, steps=1_500, lr=2e-3),
     )
     return replace(
         base,

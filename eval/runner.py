@@ -25,6 +25,7 @@ from eval.scoring import FLOOR, HUMAN, Scoring
 from eval.store import Recipe, Store
 from tasks.base import Corpus, Target
 from tasks.controls import Length
+from tasks.errors import UserError
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -101,9 +102,10 @@ class Run:
         needs = [need for stage in pending for need in stage.needs]
         missing = self.store.missing(needs)
         self.display.total = len(missing) + len(pending)
-        for recipe in missing:
-            self.store.resolve(recipe, lambda part: self.display.stage(part.title))
         for stage in pending:
+            # what a stage needs is built just before it, so that targets come before training
+            for recipe in self.store.missing(stage.needs):
+                self.store.resolve(recipe, lambda part: self.display.stage(part.title))
             with self.display.stage(stage.title) as progress:
                 stage.work(progress)
         return bool(pending)
@@ -148,7 +150,7 @@ class Run:
         identity = {
             "method": method,
             "version": getattr(cls, "version", 1),
-            "settings": settings(getattr(self.config, method)),
+            "settings": settings(self.own(method)),
             "task": task,
             "samples": self.config.samples,
             "seed": self.config.seed,
@@ -157,6 +159,12 @@ class Run:
         }
         cell = Cell(self.folder / task / method, identity)
         return Job(task, method, cls, recipes, cell, self.config.samples)
+
+    def own(self, method: str) -> Any:
+        """A method's decoding options: its section of the config, or its defaults where a newly
+        added method has no section yet."""
+        section = getattr(self.config, method, None)
+        return METHODS.load(method).Settings() if section is None else section
 
     def _floor(self) -> Job:
         module, name = FLOOR_CLASS.split(":")
@@ -180,9 +188,15 @@ class Run:
             "targets": self.config.targets,
             "source": self.config.source,
             "seed": self.config.seed,
+            "longest": self.longest,
             "texts": self._texts(task).key,
         }
         return Cell(self.folder / task, identity)
+
+    @property
+    def longest(self) -> int:
+        """The most words that a text of the diffusion model has."""
+        return self.config.diffusion.length - 2
 
     def _texts(self, task: str) -> Recipe:
         return self.plan.texts if "tree" in self.plan.task(task).needs else self.plan.corpus
@@ -221,14 +235,32 @@ class Run:
     def _choose(self, task: str) -> None:
         targets = self.sources(task)
         cell = self.target_cell(task)
+        for target in targets:
+            words = target.control.needed_words
+            if words > self.longest and "diffusion_lm" in self.config.methods:
+                raise UserError(
+                    f"target {target.id} of {task} needs {words} words, but diffusion.length="
+                    f"{self.config.diffusion.length} holds {self.longest}"
+                )
         # ids begin with the list that a target came from
         cell.write_config(drawn_from=targets[0].id.split("-")[0], **self.provenance)
         write_targets(cell.folder / TARGETS, targets)
 
     def sources(self, task: str) -> list[Target]:
-        """The targets of a task with the human texts behind them."""
+        """The targets of a task with the human texts behind them.
+
+        Targets drawn from validation texts are those that fit the diffusion model; a released list
+        is taken as it is.
+        """
         texts, config = self.corpus(self._texts(task)), self.config
-        return self.plan.task(task).targets(texts, config.targets, config.source, config.seed)
+        wanted = config.targets
+        while True:
+            drawn = self.plan.task(task).targets(texts, wanted, config.source, config.seed)
+            fitting = [t for t in drawn if t.control.needed_words <= self.longest]
+            lacking = config.targets - len(fitting)
+            if lacking <= 0 or not drawn[0].id.startswith("valid"):
+                return drawn if lacking > 0 else fitting[: config.targets]
+            wanted += lacking
 
     def _generate(self, job: Job, progress: Progress) -> None:
         with _lock(job.cell.folder, self.display):
@@ -239,8 +271,7 @@ class Run:
             if job.task:
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
             control = self.plan.task(job.task or self.config.tasks[0])
-            own = getattr(self.config, job.method)
-            generator = job.cls.load(folders, control, own, self.plan.device)
+            generator = job.cls.load(folders, control, self.own(job.method), self.plan.device)
             job.cell.write_config(**self._record(job))
             job.cell.drop_incomplete()
             success = ""
@@ -295,4 +326,3 @@ def _lock(folder: Path, display: Display) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)

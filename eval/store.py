@@ -185,9 +185,9 @@ class Store:
             for scrap in [*folder.glob("checkpoint.*"), *folder.glob("*.part")]:
                 scrap.unlink()
             verify(folder)
+            # The lock file stays: removing it would let a third process lock a new file of the
+            # same name while a second one still waits for the old.
             os.replace(folder, self.root / key)
-        lock_file = Path(lock.lock_file)
-        lock_file.unlink(missing_ok=True)
 
     def _folder(self, dep: Recipe) -> Path:
         found = self.find(dep.key)

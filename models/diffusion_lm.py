@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from tasks.targets import needed_words
 from torch import Tensor
 
 from models.base import Generator, Sample, TargetSamples, sample_rng
@@ -121,7 +120,7 @@ class _Batched(Generator):
         """Raises ``UserError`` for a target with more words than the network has positions."""
         longest = self.diffusion.shape[0] - 2
         for target in targets:
-            words = needed_words(target.control)
+            words = target.control.needed_words
             if words > longest:
                 raise UserError(
                     f"target {target.id} needs {words} words; this Diffusion-LM has {longest}"

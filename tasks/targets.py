@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import Corpus, Target
-from tasks.controls import Control, Length, Span
 from tasks.errors import UserError, unknown
 
 #: words that fit into 64 positions beside START and END (reference notes 2.1)
@@ -24,15 +23,6 @@ SOURCES = ("auto", "released", "validation")
 
 class NoReleasedList(UserError):
     """There is no released list for this corpus, or the data folder does not hold it."""
-
-
-def needed_words(control: Control) -> int:
-    """The fewest words of a text that can satisfy ``control``."""
-    if isinstance(control, Length):
-        return control.words
-    if isinstance(control, Span):
-        return control.end + 1
-    raise TypeError(f"not a control: {control!r}")
 
 
 def take(

@@ -47,8 +47,10 @@ def arguments(folder: Path, *more: str, store: Path | None = None) -> list[str]:
     data = folder / "data" if store is None else store.parent / "data"
     if not data.exists():
         write_corpus(data)
+    names = {one.split("=")[0] for one in more}
+    toy = [one for one in TOY if one.split("=")[0] not in names]
     return [
-        *TOY,
+        *toy,
         f"data={data}",
         f"out={folder / 'out'}",
         f"store={store or folder / 'store'}",
@@ -84,7 +86,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_layout_and_record(whole: Path) -> None:
     cell = whole / "out" / "length" / "diffusion_lm"
-    assert sorted(p.name for p in cell.iterdir()) == [
+    assert sorted(p.name for p in cell.glob("[!.]*")) == [
         "annotations.jsonl",
         "config.json",
         "samples.jsonl",
@@ -174,6 +176,16 @@ def test_out_that_cannot_be_written(whole: Path, capsys: pytest.CaptureFixture[s
     assert main(arguments(blocked, store=whole / "store")) == 2  # out would lie in a file
     err = capsys.readouterr().err
     assert err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_targets_longer_than_the_model_are_refused_before_training(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arguments(tmp_path, "diffusion.length=12", store=whole / "store")
+    before = sorted(p.name for p in (whole / "store").glob("*-*"))
+    assert main(command) == 2
+    assert "words, but diffusion.length=12 holds 10" in capsys.readouterr().err
+    assert sorted(p.name for p in (whole / "store").glob("*-*")) == before
 
 
 def test_damaged_samples_are_named(

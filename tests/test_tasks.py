@@ -19,7 +19,6 @@ from tasks.errors import UserError
 from tasks.length import LengthTask
 from tasks.oracles.trees import spans
 from tasks.syntax_spans import SyntaxSpans
-from tasks.targets import needed_words
 
 HERE = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("DIFFUSION_BENCH_DATA", HERE.parent / "shared" / "data"))
@@ -66,7 +65,7 @@ def test_the_source_text_satisfies_its_target(task: Task) -> None:
     for target in task.targets(GRAMMAR, 200, "validation", 0):
         assert target.source is not None
         assert set(task.score(target, annotate(by_words[target.source])).values()) == {1.0}
-        assert needed_words(target.control) <= len(target.source)
+        assert target.control.needed_words <= len(target.source)
 
 
 def test_examples_hold_and_their_prompts_are_known(task: Task) -> None:
@@ -132,7 +131,7 @@ def test_a_malformed_released_line_is_named(tmp_path: Path, line: str, message: 
 
 def test_released_lengths() -> None:
     targets = LengthTask().targets(E2E, 31, "auto", 0)
-    assert sorted(needed_words(t.control) for t in targets) == list(range(8, 39))
+    assert sorted(t.control.needed_words for t in targets) == list(range(8, 39))
     assert LengthTask().targets(E2E, 10, "released", 0) == targets[:10]
     assert LengthTask().targets(E2E, 32, "auto", 0)[0].id.startswith("valid-")
 

@@ -1,0 +1,56 @@
+"""``python -m eval.publish key=value ...``: copies the trained artefacts that a run needs from its
+store into its ``prebuilt`` folder, from where later runs read them instead of training.
+
+The keys are those that ``python -m eval.run`` with the same arguments asks for. Corpora and what is
+read off them in seconds are left out: they are rebuilt where they are needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.run import guarded
+from tasks.errors import UserError
+
+#: kinds that hold texts of a corpus, or are quickly read off one
+LEFT_OUT = ("corpus", "vocabulary", "parses")
+
+
+def main(given: Sequence[str]) -> None:
+    from eval.config import help_text, parse
+
+    rest = [argument for argument in given if argument not in ("--help", "-h")]
+    if len(rest) < len(given):
+        print(help_text(parse(rest)))
+        return
+    for place in publish(rest):
+        size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+        print(f"{place}  {size / 2**20:.1f} MiB")
+
+
+def publish(given: Sequence[str]) -> list[Path]:
+    """Copies the artefacts; raises ``UserError`` naming the first one that is not built yet."""
+    from eval.config import parse
+    from eval.display import Display
+    from eval.runner import Run
+    from eval.store import Store
+
+    config = parse(given)
+    target = Path(config.prebuilt.split(",")[0])
+    run = Run(config, Display(), given)
+    recipes = [r for job in [run.floor, *run.jobs] for r in job.recipes.values()]
+    recipes += run.judges.values()
+    store = Store(Path(config.store))
+    target.mkdir(parents=True, exist_ok=True)
+    places = []
+    for recipe in {r.key: r for r in recipes if r.spec.kind not in LEFT_OUT}.values():
+        if not store.find(recipe.key):
+            raise UserError(f"{recipe.key} is not built yet: run python -m eval.run first")
+        places.append(store.export(recipe, target))
+    return places
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))
