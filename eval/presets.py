@@ -13,7 +13,7 @@ from models.config import (
     TrainConfig,
 )
 from models.lm_config import DiscriminatorConfig, LMConfig
-from tasks.oracles.config import ParserConfig
+from tasks.oracles.config import TREEBANK_TRAIN, ParserConfig
 
 
 def paper(corpus: str | None = None) -> RunConfig:
@@ -60,7 +60,7 @@ def small(corpus: str | None = None) -> RunConfig:
         finetune=replace(lm, train=replace(lm.train, steps=2_000, lr=4e-4)),
         teacher=replace(lm, train=replace(lm.train, steps=3_500)),
         discriminator=DiscriminatorConfig(train=replace(train, steps=2_000, lr=1e-3)),
-        parser=ParserSection(train=replace(train, steps=2_800, lr=2e-3, batch=16)),
+        parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
 
 
@@ -68,7 +68,7 @@ def demo(corpus: str | None = None) -> RunConfig:
     """Minutes on two CPU cores, on the embedded grammar corpus."""
     base = small(corpus or "grammar")
     network = replace(base.diffusion.network, layers=4)
-    train = replace(base.diffusion.train, steps=7_000, lr=1e-3, warmup=300)
+    train = replace(base.diffusion.train, steps=14_000, lr=1e-3, warmup=300)
     lm = replace(
         base.lm,
         layers=3,
@@ -103,7 +103,7 @@ def demo(corpus: str | None = None) -> RunConfig:
         parser=replace(
             base.parser,
             model=ParserConfig.small(),
-            train=replace(base.parser.train, steps=500, batch=32),
+            train=replace(base.classifier.train, steps=500, lr=2e-3),
         ),
     )
 

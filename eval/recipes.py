@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 #: texts of the validation split that curves are drawn on
 VALID = 512
 VOCABULARY = "vocabulary.json"
+#: training settings that change how fast a network is trained and not which one
+SPEED_ONLY = ("checkpoint", "compile")
 
 Folders = Mapping[str, Path]
 
@@ -48,7 +50,7 @@ def settings(config: Any, **more: Any) -> dict[str, Any]:
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items() if k != "checkpoint"}
+            return {k: plain(v) for k, v in value.items() if k not in SPEED_ONLY}
         return value
 
     return {**plain(dataclasses.asdict(config)), **more}

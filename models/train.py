@@ -63,6 +63,8 @@ def fit(
     module = objective.module
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     params: list[Tensor] = [p for _, p in named]
+    if config.compile:
+        module.compile()
     optimiser = torch.optim.AdamW(
         params, lr=config.lr, weight_decay=config.weight_decay, fused=True
     )

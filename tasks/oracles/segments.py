@@ -2,14 +2,17 @@
 
 A treebank parser knows single sentences; a text of a corpus may hold several, and a newline token
 at its end. Sentences end at a final ``.``, ``!`` or ``?`` (with closing quotes and brackets) and
-at newline tokens. The trees of several sentences, each of which keeps its final punctuation as in
-the treebank, become the children of one ``S``, which is how a parser that has to put one root over
-two sentences sees them. Newline tokens, which are no part of any sentence, become children of the
-root, tagged ``_SP``; in a text of one sentence they are appended to that sentence's root node.
+at newline tokens. The trees of several sentences become the children of one ``S``, as in a parser
+that has to put one root over them. Their final punctuation stands beside them, ``(S (S ...) (. .)
+(S ...) (. .))``: in the treebank it is always the root's child, and so is what separates
+coordinated main clauses (``(S (S ...) (: ;) (S ...) (. .))``). Newline tokens, which are no part
+of any sentence, become children of the root, tagged ``_SP``; in a text of one sentence they are
+appended to that sentence's root node.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,4 +82,14 @@ def join(trees: Sequence[str | None]) -> str:
         if after:
             rest = f"{rest[:-1]} {after})"
         return f"({label} {rest}"
-    return f"(S {' '.join(NEWLINE_LEAF if tree is None else tree for tree in trees)})"
+    return f"(S {' '.join(NEWLINE_LEAF if tree is None else _beside(tree) for tree in trees)})"
+
+
+#: the final punctuation of a tree whose root has other children
+_FINAL = re.compile(r"(.*\))((?: \([^() ]+ (?:[.!?]|''|\"|'|\u201d|\u2019|-RRB-)\))+)\)")
+
+
+def _beside(tree: str) -> str:
+    """A sentence's tree followed by its final punctuation, taken out of the root."""
+    found = _FINAL.fullmatch(tree)
+    return f"{found[1]}){found[2]}" if found else tree
