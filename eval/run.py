@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -32,6 +33,11 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except BrokenPipeError:
+        # whoever read the output (head, a pager) has gone: nothing is wrong, and the interpreter
+        # is not to complain when it flushes at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         print(f"error: cannot use{where}: {error.strerror or error}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -13,11 +14,17 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
+from baselines import METHODS
 from models.causal_lm import LMObjective, by_length, gpt2, load_lm, token_nll, train_lm
 from models.codec import Codec, TokenizerCodec, WordCodec, load_codec
 from models.config import TrainConfig
-from models.lm_config import LMConfig
+from models.discriminator import train_discriminator
+from models.lm_config import DiscriminatorConfig, LMConfig
+from models.teacher import Teacher
+from tasks.base import Target, Text
+from tasks.controls import Length
 from tasks.errors import UserError
+from tasks.length import LengthTask
 from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 CPU = torch.device("cpu")
@@ -263,3 +270,37 @@ def test_config_mistakes() -> None:
 def test_batches_of_like_lengths_cover_everything_once() -> None:
     parts = list(by_length([5, 1, 4, 1, 9], 2))
     assert [part.tolist() for part in parts] == [[1, 3], [2, 0], [4]]
+
+
+def test_every_baseline_runs_on_a_pretrained_model(pretrained: Path, tmp_path: Path) -> None:
+    """From a pretrained folder to samples and their lm-score, over BPE tokens throughout."""
+    train = TrainConfig(steps=4, batch=8, every=4)
+    config = LMConfig(pretrained=str(pretrained), max_length=60, train=train)
+    task = LengthTask()
+    texts = [Text(words) for words in counting_texts(40)]
+    pairs = [(task.prompt(control), words) for control, words in task.examples(texts, 0)]
+    bare = TokenizerCodec.from_pretrained(str(pretrained), VOCABULARY)
+    codec = bare.with_prompt(task.prompt_tokens(texts))
+    folders = {name: tmp_path / name for name in ("lm", "teacher", "finetuned", "discriminator")}
+    for folder in folders.values():
+        folder.mkdir()
+    for name, seed in (("lm", 0), ("teacher", 1)):
+        data = plain([text.words for text in texts])
+        train_lm(folders[name], data, data, bare, config, seed, CPU)
+    train_lm(folders["finetuned"], pairs, pairs, codec, config, 0, CPU)
+    small = DiscriminatorConfig(layers=1, width=16, heads=2, hidden=16, max_length=60, train=train)
+    train_discriminator(folders["discriminator"], pairs, pairs, codec, small, 0, CPU)
+    targets = [Target("a", Length(4)), Target("b", Length(12))]
+    teacher = Teacher.load(folders["teacher"], CPU)
+    for name in ("fudge", "ft_sample", "ft_search"):
+        cls = METHODS.load(name)
+        needed = {role: folders[role] for role in cls.artefacts("length")}
+        method = cls.load(needed, task, dataclasses.replace(cls.Settings(), max_words=15), CPU)
+        whole = list(method.generate(targets, 2, seed=0))
+        again = [r for t in targets for r in method.generate([t], 2, seed=0, batch=1)]
+        assert [r.target_id for r in whole] == ["a", "b"]
+        found = [[s.words for s in r.samples] for r in whole]
+        assert found == [[s.words for s in r.samples] for r in again]
+        for nll, tokens in teacher.score([words for group in found for words in group]):
+            assert tokens >= 1
+            assert math.isfinite(nll)

@@ -104,6 +104,11 @@ def test_trees_of_sentences_are_joined() -> None:
     assert spans(join([a, b, None])) == {
         (0, 3, "S"), (0, 1, "S"), (0, 0, "NP"), (1, 1, "VP"), (2, 2, "FRAG")
     }  # fmt: skip
+    # final punctuation, but no other leaf, stands beside its sentence; a lone sentence keeps it
+    c, d = "(S (NP (NN a)) (VP (VB b)) (. .) ('' \"))", "(NP (NN c) (NN d))"
+    assert join([c, d]) == "(S (S (NP (NN a)) (VP (VB b))) (. .) ('' \") (NP (NN c) (NN d)))"
+    assert join([c, "(X (. .))"]).endswith("('' \") (X (. .)))")
+    assert join([c]) == c
     assert leaves(join([None])) == ("\n",)
 
 

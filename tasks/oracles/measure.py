@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import UserError, unknown
 from tasks.oracles.base import Parser, Tagger
-from tasks.oracles.trees import leaves, spans
+from tasks.oracles.trees import bracketing, leaves, spans
 
 SPANS = "control_targets/target_spans.jsonl"
 TAGS = "control_targets/target_pos.jsonl"
@@ -22,9 +23,12 @@ TAGS = "control_targets/target_pos.jsonl"
 
 def measure(parser: Parser, tagger: Tagger, data: Path) -> dict[str, float | str]:
     """Figures by name: ``held_out_f1`` and ``held_out_tags`` (percent, punctuation ignored in F1;
-    the tags are the tree's own), ``spans`` of ``spans_total`` released spans found,
-    ``spans_before_newline`` of ``spans_before_newline_total`` that do not cover the newline,
-    ``tags`` (percent of ``tags_total`` released tags, newline left out).
+    the tags are the tree's own) on the held-out trees of the newer guidelines, which the parser is
+    trained for; ``held_out_f1_original`` on the same sentences' trees of the first release, the
+    parses brought back to its words (``guidelines.traditional``); ``spans`` of ``spans_total``
+    released spans found, ``spans_before_newline`` of ``spans_before_newline_total`` that do not
+    cover the newline, ``spans_by_label``; ``tags`` (percent of ``tags_total`` released tags,
+    newline left out).
 
     The held-out sentences are those of ``treebank.load_treebank`` with its default seed, which no
     parser of this project is trained on. Raises ``UserError`` naming a missing file.
@@ -32,10 +36,14 @@ def measure(parser: Parser, tagger: Tagger, data: Path) -> dict[str, float | str
     from tasks.oracles.parser import parser_scores
     from tasks.oracles.treebank import load_treebank
 
-    held = load_treebank(data).held_out
-    scores = parser_scores(held, parser.parse([leaves(tree) for tree in held]))
+    bank = load_treebank(data)
+    predicted = parser.parse([leaves(tree) for tree in bank.held_out])
+    scores = parser_scores(bank.held_out, predicted)
+    back = [_brought_back(*pair) for pair in zip(predicted, bank.originals, strict=True)]
+    original = bracketing(bank.originals, back, ignore_punctuation=True)
     figures: dict[str, float | str] = {
         "parser": parser.id, "held_out_f1": scores["f1"], "held_out_tags": scores["tags"],
+        "held_out_f1_original": 100 * original.f1,
     }  # fmt: skip
     figures |= span_agreement(parser, data)
     figures["tagger"] = tagger.id
@@ -43,7 +51,17 @@ def measure(parser: Parser, tagger: Tagger, data: Path) -> dict[str, float | str
     return figures
 
 
-def span_agreement(parser: Parser, data: Path) -> dict[str, float]:
+def _brought_back(predicted: str, original: str) -> str:
+    from nltk import Tree
+
+    from tasks.oracles.guidelines import pieces, traditional
+
+    words = Tree.fromstring(original).leaves()
+    tree = traditional(Tree.fromstring(predicted), pieces(words), words)
+    return " ".join(str(tree).split())
+
+
+def span_agreement(parser: Parser, data: Path) -> dict[str, float | str]:
     """How many of the released spans the parser finds in their sentences."""
     rows = _read(data / SPANS)
     texts = [row["words_"][1:-1] for row in rows]
@@ -51,11 +69,14 @@ def span_agreement(parser: Parser, data: Path) -> dict[str, float]:
     found = [w in spans(tree) for w, tree in zip(wanted, parser.parse(texts), strict=True)]
     # the parser sees no newline, so that only whole texts can end in it
     inner = [words[w[1]] != "\n" for words, w in zip(texts, wanted, strict=True)]
+    labels = Counter(w[2] for w in wanted)
+    hits = Counter(w[2] for w, f in zip(wanted, found, strict=True) if f)
     return {
         "spans": sum(found),
         "spans_total": len(found),
         "spans_before_newline": sum(f for f, i in zip(found, inner, strict=True) if i),
         "spans_before_newline_total": sum(inner),
+        "spans_by_label": ", ".join(f"{k} {hits[k]}/{n}" for k, n in labels.most_common()),
     }
 
 
