@@ -19,6 +19,7 @@ from models.base import stream_seed
 from models.config import ClassifierConfig
 from models.denoiser import Denoiser, bert_config
 from models.diffusion_training import encode, load_diffusion, read_config
+from models.precision import pad_rows
 from models.process import q_sample
 from models.schedule import Schedule, decoding_schedule
 from models.train import fit
@@ -77,8 +78,9 @@ class SpanClassifier(nn.Module):
         """Logits (B, C), fp32, of one cell a row; ``start`` and ``end`` (B,)."""
         states = self.states(x, s)
         rows = torch.arange(len(x), device=x.device)
-        pair = self.end(states[rows, end]) + self.start(states[rows, start])
-        return self.label(torch.tanh(pair)).float()
+        ends, starts = pad_rows(states[rows, end]), pad_rows(states[rows, start])
+        logits = self.label(torch.tanh(self.end(ends) + self.start(starts)))
+        return logits[: len(x)].float()
 
 
 class SpanObjective:

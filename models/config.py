@@ -31,7 +31,8 @@ class TrainConfig:
     #: decay of the exponential moving average of the weights; 0 switches it off. It starts from
     #: the initial weights without bias correction, as in the reference code.
     ema: float = 0.0
-    #: bf16 matrix products under autocast; weights and optimiser stay in fp32
+    #: bf16 matrix products under autocast, where the hardware has them; weights and optimiser stay
+    #: in fp32
     bf16: bool = True
     #: compile the network (needs a C++ compiler on a CPU): a third faster for the demo's
     #: Diffusion-LM after a minute of compiling; changes no key

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import DiffusionConfig, EncoderConfig
+from models.precision import pad_rows
 from models.process import posterior_coefficients, x0_from_eps, x0_from_mu
 from models.schedule import Schedule, make_schedule
 
@@ -87,7 +88,8 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, model_time: Tensor) -> Tensor:
         """The raw prediction (x_0, eps or mu) for x (B, L, D) at times (B,); fp32, (B, L, D)."""
         dtype = self.norm.weight.dtype
-        time = self.time(time_embedding(model_time, self.config.time).to(dtype))
+        features = time_embedding(pad_rows(model_time), self.config.time)
+        time = self.time(features.to(dtype))[: len(x)]
         hidden = self.up(x.to(dtype)) + self.position_embedding.weight[: x.shape[1]]
         hidden = self.dropout(self.norm(hidden + time[:, None, :]))
         hidden = self.encoder(hidden).last_hidden_state

@@ -23,6 +23,7 @@ from models.config import (
 from models.denoiser import Denoiser
 from models.diffusion_training import load_diffusion
 from models.guidance import Guidance, LogProb
+from models.precision import matrix_dtype
 from models.sampler import Noise, sample
 from models.schedule import Schedule, decoding_schedule
 from tasks.base import Target, Task
@@ -46,8 +47,9 @@ class Diffusion:
         )
         #: fp32, for the embeddings and for rounding
         self.denoiser = denoiser
-        #: bf16 matrix products; latents, schedule arithmetic and rounding stay in fp32
-        self.network = copy.deepcopy(denoiser).to(torch.bfloat16)
+        #: matrix products in bf16 where that is faster; latents, schedule arithmetic and rounding
+        #: stay in fp32
+        self.network = copy.deepcopy(denoiser).to(matrix_dtype(device))
         self.shape = (denoiser.config.length, denoiser.config.embedding)
 
     def x0(self, x: Tensor, t: int) -> Tensor:
@@ -201,7 +203,7 @@ class DiffusionLM(_Batched):
                 settings.sampling.steps,
                 device,
             )
-            classifier = network.to(torch.bfloat16), labels
+            classifier = network.to(matrix_dtype(device)), labels
         return cls(diffusion, vocabulary, guidance_for(settings, task.name), classifier)
 
     def guidance(self, controls: Sequence[Control]) -> Guidance:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.base import stream_seed
 from models.config import TrainConfig
+from models.precision import matrix_dtype
 from models.weights import read_tensors, write_tensors
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
@@ -72,6 +73,7 @@ def fit(
     state_path = folder / "checkpoint.safetensors"
     curve: list[dict[str, float]] = []
     start = 0
+    half = config.bf16 and matrix_dtype(device) == torch.bfloat16
     if state_path.exists():
         try:
             start, curve = _restore(state_path, named, ema, optimiser)
@@ -87,7 +89,7 @@ def fit(
         torch.manual_seed(stream_seed(seed, "train", step))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss, parts = objective.loss(step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -112,7 +114,7 @@ def fit(
             point = {"step": float(done), "seconds": time.monotonic() - began}
             point |= {f"train_{name}": float(v) / since for name, v in sums.items()}
             sums = {}
-            point |= _validate(objective, params, ema, config, device)
+            point |= _validate(objective, params, ema, half, device)
             curve.append(point)
         if time.monotonic() - saved > config.checkpoint and done % config.every == 0:
             _save(state_path, done, curve, named, ema, optimiser)
@@ -129,7 +131,7 @@ def _validate(
     objective: Objective,
     params: list[Tensor],
     ema: list[Tensor],
-    config: TrainConfig,
+    half: bool,
     device: torch.device,
 ) -> dict[str, float]:
     """Validation figures under the EMA weights, which are the ones that decode."""
@@ -138,7 +140,7 @@ def _validate(
         kept = [p.clone() for p in params] if ema else []
         if ema:
             torch._foreach_copy_(params, ema)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             figures = dict(objective.validate())
         if ema:
             torch._foreach_copy_(params, kept)

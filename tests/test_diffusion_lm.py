@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import models.diffusion_lm
 from models.base import TargetSamples
 from models.classifier import train_classifier
 from models.config import (
@@ -71,10 +72,16 @@ def words(results: Sequence[TargetSamples]) -> dict[tuple[str, int], tuple[str, 
     return {(r.target_id, s.index): s.tokens for r in results for s in r.samples}
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize(("task", "targets"), [("syntax_spans", SPANS), ("length", LENGTHS)])
 def test_samples_ignore_batch_order_and_cuts(
-    folders: dict[str, Path], task: str, targets: list[Target]
+    folders: dict[str, Path],
+    task: str,
+    targets: list[Target],
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(models.diffusion_lm, "matrix_dtype", lambda device: dtype)
     made = generator(folders, task)
     whole = words(list(made.generate(targets, 4, seed=3, batch=64)))
     assert len(whole) == 4 * len(targets)

@@ -119,7 +119,8 @@ class FeatureChartParser(ChartParser):  # type: ignore[misc]
             self.drop(features), lengths, batch_first=True, enforce_sorted=False
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
-        return self.drop(states)
+        dropped: Tensor = self.drop(states)
+        return dropped
 
     def triangle(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
         """Label scores of the chart's upper triangle, shape (batch, pairs, labels - 1); its row

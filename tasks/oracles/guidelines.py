@@ -35,9 +35,12 @@ Lexicon = Mapping[str, Counter[str]]
 #: where words are split: before a letter, or between the numbers of a range
 HYPHEN = re.compile(r"(?<=[^\W_]|\.)-(?=[^\W\d_])|(?<=\d)-(?=\d)")
 _PREFIXES = frozenset(
-    "anti bi bio co counter cross de e eco ex extra inter intra macro mega micro mid mini multi neo"
-    " non over pan para post pre pro pseudo quasi re semi sub super tri ultra un under uni vice"
-    .split()
+    [
+        "anti", "bi", "bio", "co", "counter", "cross", "de", "e", "eco", "ex", "extra", "inter",
+        "intra", "macro", "mega", "micro", "mid", "mini", "multi", "neo", "non", "over", "pan",
+        "para", "post", "pre", "pro", "pseudo", "quasi", "re", "semi", "sub", "super", "tri",
+        "ultra", "un", "under", "uni", "vice",
+    ]
 )  # fmt: skip
 _RAW = {"``": '"', "''": '"', "`": "'", "-LCB-": "{", "-RCB-": "}"}
 _NOUNS = frozenset({"NN", "NNS", "NNP", "NNPS"})
@@ -120,9 +123,7 @@ def drop_hyphens(tree: Tree, rng: np.random.Generator, rate: float) -> Tree:
 
 def pieces(words: Sequence[str]) -> list[int]:
     """For every token of the split ``words``, in order, the index of the word it comes from."""
-    return [
-        i for i, word in enumerate(words) for _ in range(2 * len(HYPHEN.split(word)) - 1)
-    ]
+    return [i for i, word in enumerate(words) for _ in range(2 * len(HYPHEN.split(word)) - 1)]
 
 
 def traditional(tree: Tree, origin: Sequence[int], words: Sequence[str]) -> Tree:
@@ -187,7 +188,7 @@ def _earlier(part: str, tag: str, words: Lexicon) -> str:
         return "CD"
     if part.lower() in _PREFIXES:
         return "AFX"
-    known = _commonest(part, frozenset(_EARLIER), words)
+    known = _commonest(part, _EARLIER, words)
     if known:
         return known
     return "NNP" if part[0].isupper() else "RB" if part.endswith("ly") else "NN"
@@ -198,7 +199,7 @@ def _last(part: str, tag: str, words: Lexicon) -> str:
         return tag
     if part[0].isdigit():
         return "CD"
-    known = _commonest(part, frozenset(_LAST[tag]), words)
+    known = _commonest(part, _LAST[tag], words)
     if known:
         return known
     if tag != "JJ":

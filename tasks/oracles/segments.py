@@ -86,7 +86,7 @@ def join(trees: Sequence[str | None]) -> str:
 
 
 #: the final punctuation of a tree whose root has other children
-_FINAL = re.compile(r"(.*\))((?: \([^() ]+ (?:[.!?]|''|\"|'|\u201d|\u2019|-RRB-)\))+)\)")
+_FINAL = re.compile(r"(.*?\))((?: \([^() ]+ (?:[.!?]|''|\"|'|\u201d|\u2019|-RRB-)\))+)\)")
 
 
 def _beside(tree: str) -> str:
