@@ -70,3 +70,12 @@ def test_adding_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     assert task.score(targets[0], Annotation((".",))) == {"ends_right": 0.0}
     controls = {task.prompt(control)[0] for control, _ in task.examples(texts, 0)}
     assert controls <= set(task.prompt_tokens(texts))
+
+
+def test_result_is_the_committed_one() -> None:
+    """Every table row that the README shows stands in the committed table."""
+    table = (Path(__file__).parent.parent / "results" / "demo" / "table.md").read_text("utf-8")
+    before, _ = README.split("```\npip install", 1)
+    rows = [line for line in before.splitlines() if line.startswith("|")]
+    assert len(rows) > 10
+    assert [row for row in rows if row not in table.splitlines()] == []
