@@ -91,7 +91,7 @@ def demo(corpus: str | None = None) -> RunConfig:
         ),
         lm=lm,
         finetune=replace(lm, train=replace(lm.train, steps=1_500, lr=1e-3)),
-        teacher=replace(lm, width=192, train=replace(lm.train, steps=2_500)),
+        teacher=replace(lm, train=replace(lm.train, steps=2_500)),
         discriminator=replace(
             base.discriminator,
             layers=3,
