@@ -6,6 +6,7 @@ to their logits, and the next token is drawn among the 10 best (paper, section 6
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
@@ -50,8 +51,12 @@ class Fudge(Generator):
     ) -> None:
         self.model, self.codec, self.task, self.settings = model, codec, task, settings
         self.discriminator, self.prompts = discriminator, prompts
-        chosen = settings.lam
-        self.lam = LAMBDA.get(task.name, OTHER_TASKS) if chosen is None else chosen
+        self.lam = self.resolve(settings, task.name).lam
+
+    @classmethod
+    def resolve(cls, settings: Any, task: str) -> Any:
+        chosen = LAMBDA.get(task, OTHER_TASKS) if settings.lam is None else settings.lam
+        return dataclasses.replace(settings, lam=chosen)
 
     @classmethod
     def artefacts(cls, task: str) -> tuple[str, ...]:

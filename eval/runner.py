@@ -150,7 +150,7 @@ class Run:
         identity = {
             "method": method,
             "version": getattr(cls, "version", 1),
-            "settings": settings(self.own(method)),
+            "settings": settings(cls.resolve(self.own(method), task)),
             "task": task,
             "samples": self.config.samples,
             "seed": self.config.seed,

@@ -70,6 +70,12 @@ class Generator(ABC):
         return None
 
     @classmethod
+    def resolve(cls, settings: Any, task: str) -> Any:
+        """``settings`` with every default that depends on the task filled in, as stored with the
+        samples. ``load`` accepts either."""
+        return settings
+
+    @classmethod
     @abstractmethod
     def artefacts(cls, task: str) -> tuple[str, ...]:
         """Roles of the trained artefacts that it needs for ``task``, in load order.

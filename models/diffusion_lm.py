@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -182,6 +183,10 @@ class DiffusionLM(_Batched):
     def refuses(cls, task: str) -> str | None:
         known = CLASSIFIERS + WITHOUT_CLASSIFIER
         return None if task in known else f"no guidance is defined for {task}"
+
+    @classmethod
+    def resolve(cls, settings: Any, task: str) -> Any:
+        return dataclasses.replace(settings, guidance=guidance_for(settings, task))
 
     @classmethod
     def artefacts(cls, task: str) -> tuple[str, ...]:
