@@ -253,9 +253,17 @@ class Run:
         is taken as it is.
         """
         texts, config = self.corpus(self._texts(task)), self.config
-        wanted = config.targets
+        wanted, fitting = config.targets, list[Target]()
         while True:
-            drawn = self.plan.task(task).targets(texts, wanted, config.source, config.seed)
+            try:
+                drawn = self.plan.task(task).targets(texts, wanted, config.source, config.seed)
+            except UserError as error:
+                if wanted == config.targets:
+                    raise
+                raise UserError(
+                    f"{error} ({len(fitting)} of {config.targets} fit diffusion.length="
+                    f"{config.diffusion.length}, which holds {self.longest} words)"
+                ) from None
             fitting = [t for t in drawn if t.control.needed_words <= self.longest]
             lacking = config.targets - len(fitting)
             if lacking <= 0 or not drawn[0].id.startswith("valid"):

@@ -57,7 +57,8 @@ def fit(
     """Trains ``objective.module`` in place and returns the training curve.
 
     Checkpoints (weights, EMA, optimiser, step, curve) go to ``folder``; called again after a kill
-    it continues from the last one and gives the same weights as an undisturbed run. At the end
+    it continues from the last one and gives the same weights as an undisturbed run with the same
+    number of threads (their number decides the order in which products are summed). At the end
     the module holds the EMA weights where there are any. The curve is also ``folder/curve.jsonl``.
     """
     device = device or torch.device("cpu")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "layers=1 {0}.network.width=16 {0}.network.heads=2 {0}.network.feedforward=32"
 TOY = (
     "task=length method=diffusion_lm corpus=e2e source=validation targets=6 samples=2 floor=3 "
-    "batch=2 vocabulary.above=0 diffusion.length=24 diffusion.positions=24 diffusion.steps=40 "
+    "batch=2 threads=1 vocabulary.above=0 diffusion.length=24 diffusion.positions=24 diffusion.steps=40 "
     "diffusion.time=16 diffusion.train.steps=40 diffusion.train.every=10 "
     "diffusion.train.checkpoint=0 diffusion.train.batch=4 "
     "diffusion.network." + NETWORK.format("diffusion") + " "
@@ -184,7 +184,10 @@ def test_targets_longer_than_the_model_are_refused_before_training(
     command = arguments(tmp_path, "diffusion.length=12", store=whole / "store")
     before = sorted(p.name for p in (whole / "store").glob("*-*"))
     assert main(command) == 2
-    assert "words, but diffusion.length=12 holds 10" in capsys.readouterr().err
+    # eight of the twenty validation texts are short enough, and twelve targets are asked for
+    found = capsys.readouterr().err
+    assert "fit diffusion.length=12, which holds 10 words" in found
+    assert found.count("\n") == 1
     assert sorted(p.name for p in (whole / "store").glob("*-*")) == before
 
 
