@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "layers=1 {0}.network.width=16 {0}.network.heads=2 {0}.network.feedforward=32"
 TOY = (
     "task=length method=diffusion_lm corpus=e2e source=validation targets=6 samples=2 floor=3 "
-    "batch=2 threads=1 vocabulary.above=0 diffusion.length=24 diffusion.positions=24 diffusion.steps=40 "
-    "diffusion.time=16 diffusion.train.steps=40 diffusion.train.every=10 "
+    "batch=2 threads=1 vocabulary.above=0 diffusion.length=24 diffusion.positions=24 "
+    "diffusion.steps=40 diffusion.time=16 diffusion.train.steps=40 diffusion.train.every=10 "
     "diffusion.train.checkpoint=0 diffusion.train.batch=4 "
     "diffusion.network." + NETWORK.format("diffusion") + " "
     "teacher.layers=1 teacher.width=16 teacher.heads=2 teacher.train.steps=2 "
