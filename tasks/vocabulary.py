@@ -1,4 +1,4 @@
-"""The word-level vocabulary of the reference code (fidelity: data, tokenization, vocabulary)."""
+"""The word-level vocabulary of the reference code (reference notes 2.1)."""
 
 from __future__ import annotations
 
