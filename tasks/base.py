@@ -104,7 +104,7 @@ class Task(ABC):
 
     @abstractmethod
     def prompt(self, control: Control) -> list[str]:
-        """The control in linear form, as a list of prompt tokens (reference notes 2.11: "a, b, LABEL")."""
+        """The control in linear form, as prompt tokens (reference notes 2.11: "a, b, LABEL")."""
 
     @abstractmethod
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
