@@ -111,14 +111,14 @@ class Denoiser(nn.Module):
             return out
         if self.config.predict == "eps":
             return x0_from_eps(x_t, out, self._gather(schedule.alpha_bar, index))
-        on_x0, on_xt = self._posterior(index)
+        on_x0, on_xt = self.posterior(index)
         return x0_from_mu(x_t, out, on_x0, on_xt)
 
     def _gather(self, values: object, index: Tensor) -> Tensor:
         table = torch.as_tensor(values, dtype=torch.float32, device=index.device)
         return table[index][:, None, None]
 
-    def _posterior(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """(on x_0, on x_t) of the posterior mean at training steps ``index``, (B, 1, 1) each."""
         rows = [
             posterior_coefficients(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from models.base import stream_seed
 from models.config import DiffusionConfig
 from models.denoiser import Denoiser, initial_std
-from models.process import posterior_coefficients, q_sample
+from models.process import q_sample
 from models.train import fit
 from models.weights import load_module, save_module
 from tasks.base import Words
@@ -84,13 +84,8 @@ def _times(denoiser: Denoiser, t: Tensor) -> Tensor:
 
 
 def _posterior_mean(denoiser: Denoiser, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-    schedule = denoiser.schedule
-    rows = [
-        posterior_coefficients(float(schedule.alpha_bar[i]), float(schedule.alpha_bar_prev[i]))[:2]
-        for i in t.tolist()
-    ]
-    table = torch.tensor(rows, device=x0.device)
-    return table[:, 0, None, None] * x0 + table[:, 1, None, None] * x_t
+    on_x0, on_xt = denoiser.posterior(t)
+    return on_x0 * x0 + on_xt * x_t
 
 
 class DiffusionObjective:
