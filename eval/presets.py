@@ -48,7 +48,7 @@ def small(corpus: str | None = None) -> RunConfig:
             length=48,
             positions=48,
             network=network,
-            train=replace(train, steps=9_000, lr=6e-4, warmup=500, ema=0.999),
+            train=replace(train, steps=12_000, lr=6e-4, warmup=500, ema=0.999),
         ),
         classifier=replace(
             base.classifier,

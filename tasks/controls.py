@@ -66,8 +66,77 @@ class Length(Control, kind="length"):
         return self.words
 
 
+@dataclass(frozen=True)
+class FieldValue(Control, kind="field_value"):
+    """The text states that ``field`` has ``value`` (its words joined with spaces), as in
+    ``name : The Vaults``. Paper section 6.1, "Semantic Content"."""
+
+    field: str
+    value: str
+
+    def __post_init__(self) -> None:
+        if not self.field or not self.value.split():
+            raise UserError(f"malformed field value ({self.field!r}, {self.value!r})")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the value."""
+        return tuple(self.value.split())
+
+    @property
+    def needed_words(self) -> int:
+        return len(self.words)
+
+
+@dataclass(frozen=True)
+class TagSequence(Control, kind="tag_sequence"):
+    """Word i of the text has the UPOS tag ``tags[i]``. Paper section 6.1, "Parts-of-speech"."""
+
+    tags: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", tuple(self.tags))
+        if not self.tags or not all(isinstance(tag, str) and tag for tag in self.tags):
+            raise UserError(f"malformed tag sequence {self.tags!r}")
+
+    @property
+    def needed_words(self) -> int:
+        return len(self.tags)
+
+
+@dataclass(frozen=True)
+class ParseTree(Control, kind="parse_tree"):
+    """The parse of the text is ``tree``, a bracketed tree whose leaves are all ``*`` and whose
+    pre-terminals are all ``NN``: labels and extents alone. Paper section 6.1, "Syntax Tree"."""
+
+    tree: str
+
+    @property
+    def needed_words(self) -> int:
+        return self.tree.count("(NN *)")
+
+
+@dataclass(frozen=True)
+class AllOf(Control, kind="all_of"):
+    """Every one of ``controls`` holds at once (paper section 6.2, Table 4)."""
+
+    controls: tuple[Control, ...]
+
+    def __post_init__(self) -> None:
+        parts = tuple(c if isinstance(c, Control) else from_json(c) for c in self.controls)
+        object.__setattr__(self, "controls", parts)
+        if len(parts) < 2 or any(isinstance(part, AllOf) for part in parts):
+            raise UserError("a composition needs two or more controls, none a composition itself")
+
+    @property
+    def needed_words(self) -> int:
+        return max(control.needed_words for control in self.controls)
+
+
 def to_json(control: Control) -> dict[str, Any]:
     """``{"kind": "span", "start": 3, ...}``; the inverse of :func:`from_json`."""
+    if isinstance(control, AllOf):
+        return {"kind": control.kind, "controls": [to_json(part) for part in control.controls]}
     fields: dict[str, Any] = dataclasses.asdict(control)  # type: ignore[call-overload]
     return {"kind": control.kind, **fields}
 
