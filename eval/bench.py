@@ -97,6 +97,7 @@ class Bench:
         self.train_autoregressive()
         for method in ("diffusion_lm", "fudge", "ft_sample", "ft_search"):
             self.decode(method)
+        self.compare()
         self.figures["peak memory GiB"] = peak_memory(self.device)
         return self.figures
 
@@ -126,7 +127,7 @@ class Bench:
         self._training("train diffusion", clock, config.train.batch * config.length, size)
 
     def train_classifier(self) -> None:
-        from models.classifier import train_classifier
+        from models.classifiers.training import train_classifier
 
         config, clock = self.config.classifier, Clock()
         own = dataclasses.replace(config, train=short(config.train))
@@ -203,6 +204,23 @@ class Bench:
             figures["share outside networks"] = 1 - inside["seconds"] / seconds
         self.note(f"decode {method}", **figures)
 
+    def compare(self) -> None:
+        """PPLM in a batch against one sample after another; FUDGE's discriminator with its cache
+        against reading the prefix again."""
+        from eval import speedups
+
+        head = self.config.attribute_head
+        head = dataclasses.replace(head, train=short(head.train))
+        folders = {role: self.place(role) for role in ("lm", "attribute_head")}
+        words, device = self.words, self.device
+        speedups.train_head(folders["attribute_head"], folders["lm"], words, head, device)
+        lengths = [len(text) + 1 for text in words[: speedups.SAMPLES]]
+        figures = speedups.pplm(folders, self.config.pplm, float(np.mean(lengths)), device)
+        self.note("PPLM in a batch", **figures)
+        prompt = self.task.prompt(TARGET.control)
+        figures = speedups.fudge(self.folder / "discriminator", prompt, max(lengths), device)
+        self.note("FUDGE's discriminator, incremental", **figures)
+
 
 @contextmanager
 def network_time(generator: Any) -> Iterator[Mapping[str, float]]:
@@ -229,7 +247,7 @@ def network_time(generator: Any) -> Iterator[Mapping[str, float]]:
 
         return wrapper
 
-    from models.classifier import SpanGuide
+    from models.classifiers.chart import SpanGuide
 
     patches = [
         patch.object(generator.diffusion, "x0", timed(generator.diffusion.x0)),

@@ -14,10 +14,16 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from baselines import METHODS
-from baselines.settings import FTSampleSettings, FTSearchSettings, FudgeSettings
+from baselines.settings import (
+    FTPoESettings,
+    FTSampleSettings,
+    FTSearchSettings,
+    FudgeSettings,
+    PPLMSettings,
+)
 from models.config import (
     ClassifierConfig,
     DiffusionConfig,
@@ -25,11 +31,13 @@ from models.config import (
     TrainConfig,
     UnconditionalSettings,
 )
-from models.lm_config import DiscriminatorConfig, LMConfig
-from tasks import TASKS
+from models.lm_config import AttributeHeadConfig, DiscriminatorConfig, LMConfig
+from tasks import COMPOSITIONS, TASKS, parts
 from tasks.corpora import CORPORA
 from tasks.errors import UserError, unknown
 from tasks.oracles.config import ParserConfig
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,21 @@ class ParserSection:
 
 
 @dataclass(frozen=True)
+class TaggerSection:
+    """The oracle tagger, which gives universal part-of-speech tags."""
+
+    #: auto: stanza, then spaCy, where their English models are installed, else nltk; trained on
+    #: the gold tags of a corpus that has them; or insist on one of stanza, spacy, nltk, trained
+    source: Literal["auto", "stanza", "spacy", "nltk", "trained"] = "auto"
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One run: which tasks, methods and corpus, how many samples, and every network's settings."""
 
-    #: control tasks, separated by commas, or all
+    #: control tasks, separated by commas, or all; a composition is written a+b
     task: str = "syntax_spans"
-    #: methods, separated by commas, or all
+    #: methods, separated by commas, or all; path/to/file.py:ClassName is one of your own
     method: str = "all"
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
@@ -93,16 +110,20 @@ class RunConfig:
     overwrite: bool = False
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
     parser: ParserSection = field(default_factory=ParserSection)
+    tagger: TaggerSection = field(default_factory=TaggerSection)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     lm: LMConfig = field(default_factory=LMConfig)
     finetune: LMConfig = field(default_factory=LMConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    attribute_head: AttributeHeadConfig = field(default_factory=AttributeHeadConfig)
     teacher: LMConfig = field(default_factory=LMConfig)
     diffusion_lm: DiffusionLMSettings = field(default_factory=DiffusionLMSettings)
+    pplm: PPLMSettings = field(default_factory=PPLMSettings)
     fudge: FudgeSettings = field(default_factory=FudgeSettings)
     ft_sample: FTSampleSettings = field(default_factory=FTSampleSettings)
     ft_search: FTSearchSettings = field(default_factory=FTSearchSettings)
+    ft_poe: FTPoESettings = field(default_factory=FTPoESettings)
     unconditional: UnconditionalSettings = field(default_factory=UnconditionalSettings)
 
     def __post_init__(self) -> None:
@@ -118,12 +139,16 @@ class RunConfig:
     @property
     def tasks(self) -> list[str]:
         """Names of the tasks asked for. Raises ``UserError`` for an unknown one."""
-        return _names("task", self.task, list(TASKS))
+        names = [name.strip() for name in self.task.split(",")]
+        names = ["+".join(parts(name)) if "+" in name else name for name in names]
+        own = [name for name in names if "+" in name]
+        return _names("task", ",".join(names), [*TASKS, *COMPOSITIONS], own)
 
     @property
     def methods(self) -> list[str]:
         """Names of the methods asked for. Raises ``UserError`` for an unknown one."""
-        return _names("method", self.method, list(METHODS))
+        names = ",".join(METHODS.name(name.strip()) for name in self.method.split(","))
+        return _names("method", names, list(METHODS), METHODS.own)
 
     @property
     def folder(self) -> Path:
@@ -131,14 +156,14 @@ class RunConfig:
         return Path(self.out or f"results/run-{self.preset}-{self.corpus}")
 
 
-def _names(what: str, text: str, valid: Sequence[str]) -> list[str]:
+def _names(what: str, text: str, valid: Sequence[str], also: Sequence[str] = ()) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["all"]:
         return list(valid)
     if not names:
         raise UserError(f"{what}= names nothing: choose from {', '.join(valid)} or all")
     for name in names:
-        if name not in valid:
+        if name not in valid and name not in also:
             raise unknown(what, name, [*valid, "all"])
     return list(dict.fromkeys(names))
 
@@ -151,23 +176,29 @@ def parse(arguments: Sequence[str], cls: type[RunConfig] = RunConfig) -> RunConf
     """
     from eval.presets import PRESETS
 
-    given: dict[str, str] = {}
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals or not name:
-            near = difflib.get_close_matches(argument, list(keys(cls)), n=1, cutoff=0.4)
-            hint = near[0] if near else "task"
-            raise UserError(f"argument '{argument}' is not of the form key=value (as {hint}=...)")
-        if name in given:
-            raise UserError(f"{name} is given twice: '{given[name]}' and '{value}'")
-        given[name] = value
+    given = pairs(arguments, cls)
     preset = given.get("preset", cls.preset)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     return override(PRESETS[preset](given.get("corpus")), given)
 
 
-def override(base: RunConfig, given: dict[str, str]) -> RunConfig:
+def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:
+    """``key=value`` arguments for the config dataclass ``cls``, its keys not checked yet."""
+    given: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or not name:
+            near = difflib.get_close_matches(argument, list(keys(cls)), n=1, cutoff=0.4)
+            hint = near[0] if near else next(iter(keys(cls)))
+            raise UserError(f"argument '{argument}' is not of the form key=value (as {hint}=...)")
+        if name in given:
+            raise UserError(f"{name} is given twice: '{given[name]}' and '{value}'")
+        given[name] = value
+    return given
+
+
+def override(base: Config, given: dict[str, str]) -> Config:
     """``base``, a frozen dataclass, with the given dotted keys replaced."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -190,7 +221,7 @@ def override(base: RunConfig, given: dict[str, str]) -> RunConfig:
             reason = str(error).splitlines()[0]
             raise UserError(f"{name}={value}: {reason} (expected {valid[name].type})") from None
     resolved = OmegaConf.to_object(config)
-    assert isinstance(resolved, RunConfig)
+    assert isinstance(resolved, type(base))
     return resolved
 
 
@@ -284,7 +315,12 @@ Keys, with type, default and meaning:
 
 def help_text(base: Any) -> str:
     """The help page, with the values of ``base`` as defaults."""
-    lines = [USAGE]
+    return USAGE + key_list(base)
+
+
+def key_list(base: Any) -> str:
+    """Every key of a config with its type, its value in ``base`` and its meaning."""
+    lines = []
     section = ""
     for name, key in keys(type(base), base).items():
         top = name.split(".")[0] if "." in name else ""

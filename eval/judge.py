@@ -1,7 +1,7 @@
-"""Judging: each distinct text is annotated once, by oracles that steered no sample.
+"""Judging: each distinct text is read once by each oracle, and none of them steered a sample.
 
-Annotations are kept in a JSON-lines file beside the samples, each under the identity of the
-oracles that made it, so that another parser or teacher annotates anew and nothing is mixed.
+What they say is kept in a JSON-lines file beside the samples, each entry under the identity of the
+oracles that made it, so that another parser or teacher reads anew and nothing is mixed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,27 @@ from typing import Any, Protocol
 
 from eval.jsonl import append, read
 from eval.store import read_digests
-from tasks.base import Annotation, Words
+from tasks.base import Annotation, Target, Task, Words
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
 
 CHUNK = 256
+#: what an annotation may hold, by the role of its judge
+FIELDS = {"teacher": ("nll", "tokens"), "parser": ("tree",), "tagger": ("tags",)}
+#: what a task's ``needs`` call for
+ROLES = {"tree": "parser", "tags": "tagger"}
+
+#: the fields of one text, by the role of the judge that gave them
+Readings = dict[str, dict[Words, dict[str, Any]]]
+Reader = Callable[[Sequence[Words]], Sequence[Mapping[str, Any]]]
 
 
 class Parser(Protocol):
     def parse(self, sentences: Sequence[Sequence[str]], progress: Progress = ...) -> list[str]: ...
+
+
+class Tagger(Protocol):
+    def tag(self, sentences: Sequence[Sequence[str]]) -> list[tuple[str, ...]]: ...
 
 
 class Teacher(Protocol):
@@ -30,75 +42,120 @@ class Teacher(Protocol):
 
 @dataclass
 class Judge:
-    """The oracles by identity, each loaded only when a text must be annotated.
+    """The oracles by identity, each loaded only when a text must be read.
 
-    ``parser_id`` and ``teacher_id``: artefact keys or public names; what annotations go by.
+    ``ids``: role (``teacher``, ``parser``, ``tagger``) -> artefact key or public name, what
+    readings go by; ``load``: role -> how to load it.
     """
 
-    parser_id: str | None
-    load_parser: Callable[[], Parser]
-    teacher_id: str
-    load_teacher: Callable[[], Teacher]
-    _parser: Parser | None = None
-    _teacher: Teacher | None = None
-    _memory: dict[tuple[Path, frozenset[str]], dict[Words, Annotation]] = field(
-        default_factory=dict
-    )
+    ids: Mapping[str, str]
+    load: Mapping[str, Callable[[], Any]]
+    _loaded: dict[str, Any] = field(default_factory=dict)
+    _memory: dict[Path, Readings] = field(default_factory=dict)
 
     def identity(self, needs: frozenset[str]) -> dict[str, str]:
-        """Who annotates for a task with these needs: role -> id."""
-        judges = {"teacher": self.teacher_id}
-        if "tree" in needs:
-            if self.parser_id is None:
-                raise UserError("no oracle parser is configured, but the task needs trees")
-            judges["parser"] = self.parser_id
-        if "tags" in needs:
-            raise UserError("no oracle tagger is configured, but the task needs tags")
-        return judges
+        """Who judges for a task with these needs: role -> id."""
+        for need, role in ROLES.items():
+            if need in needs and role not in self.ids:
+                raise UserError(f"no oracle {role} is configured, but the task needs {need}")
+        roles = ["teacher", *(role for need, role in ROLES.items() if need in needs)]
+        return {role: self.ids[role] for role in roles}
 
-    def stored(self, cache: Path, needs: frozenset[str]) -> dict[Words, Annotation]:
-        """Annotations in ``cache`` by these judges."""
-        judges = self.identity(needs)
-        found: dict[Words, Annotation] = {}
-        for record in read(cache):
-            by = record.pop("judges")
-            if all(by.get(role) == name for role, name in judges.items()):
-                words = tuple(record.pop("words"))
-                found[words] = Annotation(words=words, **record)
-        return found
+    def oracle(self, role: str) -> Any:
+        """The judge of that role, loaded at its first use."""
+        if role not in self._loaded:
+            self._loaded[role] = self.load[role]()
+        return self._loaded[role]
 
     def annotate(
         self,
-        texts: Iterable[Words],
-        needs: frozenset[str],
+        task: Task,
+        pairs: Iterable[tuple[Target, Words]],
         cache: Path,
         progress: Progress = silent,
-    ) -> dict[Words, Annotation]:
-        """One annotation for each distinct text, from ``cache`` or made and appended now."""
-        if (cache, needs) not in self._memory:
-            self._memory[cache, needs] = self.stored(cache, needs)
-        found = self._memory[cache, needs]
-        todo = [words for words in dict.fromkeys(texts) if words not in found]
-        judges = self.identity(needs)
-        for start in range(0, len(todo), CHUNK):
-            chunk = todo[start : start + CHUNK]
-            if self._teacher is None:
-                self._teacher = self.load_teacher()
-            scores = self._teacher.score(chunk)
-            trees: Sequence[str | None] = [None] * len(chunk)
-            if "tree" in needs:
-                if self._parser is None:
-                    self._parser = self.load_parser()
-                trees = self._parser.parse(chunk)
-            records: list[dict[str, Any]] = []
-            for words, tree, (nll, tokens) in zip(chunk, trees, scores, strict=True):
-                found[words] = Annotation(words, tree=tree, nll=float(nll), tokens=int(tokens))
-                record = {"words": list(words), "nll": round(float(nll), 4), "tokens": int(tokens)}
-                if tree is not None:
-                    record["tree"] = tree
-                records.append(record | {"judges": judges})
-            append(cache, records)
-            progress(min(start + CHUNK, len(todo)), len(todo), f"{len(todo)} distinct texts")
+        fluency: bool = True,
+    ) -> list[Annotation]:
+        """One annotation for each (target, text) in order, from ``cache`` or made now; the texts
+        that a judge had not read are appended there. Parser and tagger read a task's ``view`` of a
+        text, the teacher the text itself; without ``fluency`` the teacher is not asked."""
+        pairs = list(pairs)
+        split = [[(*part, words) for part in task.split(target)] for target, words in pairs]
+        wanted: dict[str, list[Words]] = {"teacher": [words for _, words in pairs if fluency]}
+        for part, target, words in (one for row in split for one in row):
+            for need in part.needs:
+                wanted.setdefault(ROLES[need], []).append(part.view(target, words))
+        found = self.read(wanted, cache, progress)
+
+        def seen(part: Task, target: Target, words: Words) -> Annotation:
+            facts: dict[str, Any] = dict(found["teacher"][words]) if fluency else {}
+            for need in part.needs:
+                facts |= found[ROLES[need]][part.view(target, words)]
+            return Annotation(words, **facts)
+
+        out: list[Annotation] = []
+        for row in split:
+            parts = tuple(seen(*one) for one in row)
+            first = parts[0]
+            whole = Annotation(first.words, nll=first.nll, tokens=first.tokens, parts=parts)
+            out.append(first if len(parts) == 1 else whole)
+        return out
+
+    def fluency(
+        self, texts: Sequence[Words], cache: Path, progress: Progress = silent
+    ) -> list[Annotation]:
+        """What the teacher says of each text, as :meth:`annotate` keeps it."""
+        found = self.read({"teacher": texts}, cache, progress)["teacher"]
+        return [Annotation(words, **found[words]) for words in texts]
+
+    def read(
+        self, wanted: Mapping[str, Iterable[Words]], cache: Path, progress: Progress = silent
+    ) -> Readings:
+        """Every reading in ``cache``, with those of the ``wanted`` texts of each role made now
+        where they are missing."""
+        found = self._memory.setdefault(cache, {})
+        for role in wanted:
+            if role not in found:
+                found[role] = self._stored(cache, role)
+        todo: dict[Words, list[str]] = {}
+        for role, texts in wanted.items():
+            for words in dict.fromkeys(texts):
+                if words not in found[role]:
+                    todo.setdefault(words, []).append(role)
+        left = list(todo)
+        for start in range(0, len(left), CHUNK):
+            chunk = left[start : start + CHUNK]
+            records: dict[Words, dict[str, Any]] = {w: {"words": w, "judges": {}} for w in chunk}
+            for role in wanted:
+                own = [words for words in chunk if role in todo[words]]
+                for words, facts in zip(own, self._ask(role, own), strict=True):
+                    found[role][words] = facts
+                    records[words] |= facts
+                    records[words]["judges"][role] = self.ids[role]
+            append(cache, records.values())
+            progress(min(start + CHUNK, len(left)), len(left), f"{len(left)} distinct texts")
+        return found
+
+    def _ask(self, role: str, texts: Sequence[Words]) -> list[dict[str, Any]]:
+        if not texts:
+            return []
+        judge = self.oracle(role)
+        if role == "parser":
+            return [{"tree": tree} for tree in judge.parse(texts)]
+        if role == "tagger":
+            return [{"tags": tuple(tags)} for tags in judge.tag(texts)]
+        return [
+            {"nll": round(float(nll), 4), "tokens": int(tokens)}
+            for nll, tokens in judge.score(texts)
+        ]
+
+    def _stored(self, cache: Path, role: str) -> dict[Words, dict[str, Any]]:
+        found = {}
+        for record in read(cache):
+            if record["judges"].get(role) == self.ids[role]:
+                facts = {name: record[name] for name in FIELDS[role]}
+                if role == "tagger":
+                    facts["tags"] = tuple(facts["tags"])
+                found[tuple(record["words"])] = facts
         return found
 
 

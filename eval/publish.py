@@ -15,7 +15,7 @@ from eval.run import guarded
 from tasks.errors import UserError
 
 #: kinds that hold texts of a corpus, or are quickly read off one
-LEFT_OUT = ("corpus", "vocabulary", "parses")
+LEFT_OUT = ("corpus", "vocabulary", "parses", "tags")
 
 
 def main(given: Sequence[str]) -> None:

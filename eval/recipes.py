@@ -23,7 +23,10 @@ from eval.inputs import (
     write_corpus,
 )
 from eval.store import Recipe, recipe
-from tasks import TASKS
+from eval.taggers import tagger_recipe, tags_recipe
+from models.config import CLASSIFIER_FIELDS
+from models.lm_config import long_enough
+from tasks import load_task
 from tasks.base import Corpus, Task, Text, Words
 from tasks.corpora import load_corpus
 from tasks.errors import UserError
@@ -85,7 +88,7 @@ class Plan:
 
     def task(self, name: str) -> Task:
         if name not in self._tasks:
-            self._tasks[name] = TASKS.load(name)(self.data)
+            self._tasks[name] = load_task(name, self.data)
         return self._tasks[name]
 
     @cached_property
@@ -97,8 +100,13 @@ class Plan:
         return Path(self.config.data) if self.config.data else None
 
     def role(self, role: str, task: str) -> Recipe:
-        """The recipe of a generator's role (``models.base.Generator.artefacts``)."""
-        if role in ("classifier", "discriminator", "finetuned"):
+        """The recipe of a generator's role (``models.base.Generator.artefacts``) under ``task``, or
+        under the task that the role itself names: ``classifier:length``."""
+        role, _, own = role.partition(":")
+        task = own or task
+        if role in ("classifier", "discriminator", "finetuned", "attribute_head"):
+            if "+" in task:
+                raise UserError(f"no {role} is trained on {task}, but on each of its tasks")
             return self._once(f"{role}.{task}", lambda: getattr(self, "_" + role)(task))
         if role == "diffusion":
             return self.diffusion
@@ -141,7 +149,7 @@ class Plan:
 
     @property
     def gold_trees(self) -> bool:
-        """Whether the corpus brings its own trees."""
+        """Whether the corpus brings its own trees and tags."""
         return self.config.corpus == "grammar"
 
     @cached_property
@@ -216,6 +224,12 @@ class Plan:
             deps={"corpus": self.corpus, "parser": self.parser},
         )
 
+    @cached_property
+    def tagger(self) -> Recipe:
+        config = self.config
+        gold = self.gold_trees
+        return tagger_recipe(config.tagger.source, config.train_seed, self.corpus, gold, self.data)
+
     # networks
 
     @cached_property
@@ -249,9 +263,9 @@ class Plan:
         config, seed = self.config.classifier, self.config.train_seed
 
         def build(folder: Path, deps: Folders, progress: Progress) -> None:
-            from models.classifier import train_classifier
+            from models.classifiers.training import train_classifier
 
-            corpus = read_corpus(deps["texts"])
+            corpus, control = read_corpus(deps["texts"]), self.task(task)
             train_classifier(
                 folder,
                 deps["diffusion"],
@@ -262,14 +276,15 @@ class Plan:
                 seed,
                 self.device,
                 progress,
+                examples=lambda texts: control.examples(texts, seed),
             )
 
         return recipe(
             "classifier",
             f"train the classifier of {task} on noisy latents",
             build,
-            self._for_task(config, task),
-            deps={"diffusion": self.diffusion, "texts": self._texts_for(task)},
+            read_by(task, self._for_task(config, task)),
+            deps={"diffusion": self.diffusion, "texts": self.texts_for(task)},
         )
 
     @cached_property
@@ -304,7 +319,7 @@ class Plan:
         )
 
     def _finetuned(self, task: str) -> Recipe:
-        config, seed = self.config.finetune, self.config.train_seed
+        config, seed = long_enough(self.config.finetune, task), self.config.train_seed
         start = {} if config.pretrained else {"lm": self.lm}
 
         def build(folder: Path, deps: Folders, progress: Progress) -> None:
@@ -329,7 +344,7 @@ class Plan:
                 init=deps.get("lm"),
             )
 
-        deps = {"texts": self._texts_for(task), "vocabulary": self.vocabulary, **start}
+        deps = {"texts": self.texts_for(task), "vocabulary": self.vocabulary, **start}
         return recipe(
             "finetuned",
             f"fine-tune a language model for {task}",
@@ -339,7 +354,7 @@ class Plan:
         )
 
     def _discriminator(self, task: str) -> Recipe:
-        config, seed = self.config.discriminator, self.config.train_seed
+        config, seed = long_enough(self.config.discriminator, task), self.config.train_seed
         lm = self.config.lm
 
         def build(folder: Path, deps: Folders, progress: Progress) -> None:
@@ -355,18 +370,49 @@ class Plan:
             train_discriminator(folder, train, valid, codec, config, seed, self.device, progress)
 
         more = self._for_task(config, task) | {"pretrained": lm.pretrained}
-        deps = {"texts": self._texts_for(task), "vocabulary": self.vocabulary}
+        deps = {"texts": self.texts_for(task), "vocabulary": self.vocabulary}
         return recipe(
             "discriminator", f"train the future discriminator of {task}", build, more, deps=deps
         )
 
-    def _texts_for(self, task: str) -> Recipe:
-        """Parsing a corpus is work: only tasks that read trees depend on it."""
-        return self.texts if "tree" in self.task(task).needs else self.corpus
+    def _attribute_head(self, task: str) -> Recipe:
+        config, seed = self.config.attribute_head, self.config.train_seed
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.attribute_head import train_attribute_head
+
+            corpus, control = read_corpus(deps["texts"]), self.task(task)
+            train, valid = (
+                list(control.examples(texts, seed))
+                for texts in (corpus.train, corpus.valid[:VALID])
+            )
+            lm = deps["lm"]
+            train_attribute_head(folder, lm, train, valid, config, seed, self.device, progress)
+
+        return recipe(
+            "attribute_head",
+            f"train PPLM's attribute head of {task}",
+            build,
+            self._for_task(config, task),
+            deps={"texts": self.texts_for(task), "lm": self.lm},
+        )
+
+    def texts_for(self, task: str) -> Recipe:
+        """The corpus with what a task reads of it: parsing and tagging a corpus is work."""
+        reads = self.task(task).reads
+        texts = self.texts if "tree" in reads else self.corpus
+        if "tags" in reads and not self.gold_trees:
+            return self._once(f"tags.{texts.key}", lambda: tags_recipe(texts, self.tagger))
+        return texts
 
     def _for_task(self, config: Any, task: str) -> dict[str, Any]:
         version = self.task(task).version
         return settings(config, seed=self.config.train_seed, task=task, task_version=version)
+
+
+def read_by(task: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A classifier's settings without those that only other tasks' classifiers read."""
+    return {k: v for k, v in config.items() if CLASSIFIER_FIELDS.get(k, task) == task}
 
 
 def make_codec(config: LMConfig, vocabulary: Vocabulary) -> Codec:

@@ -66,11 +66,15 @@ def listing() -> str:
     """Tasks, methods, corpora and presets, one line each."""
     from baselines import METHODS
     from eval.presets import PRESETS
-    from tasks import TASKS
+    from tasks import COMPOSITIONS, TASKS
     from tasks.corpora import CORPORA
 
     lines = []
-    for title, names in (("tasks", TASKS), ("methods", METHODS), ("corpora", CORPORA)):
+    for title, names in (
+        ("tasks", [*TASKS, *COMPOSITIONS]),
+        ("methods", METHODS),
+        ("corpora", CORPORA),
+    ):
         lines.append(f"{title}: {', '.join(names)}")
     lines.append("presets:")
     for name, preset in PRESETS.items():
@@ -97,16 +101,18 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
         display.say("")
     else:
         display.say("nothing was left to do\n")
-    _report(one, display.console)
+    report(one, display.console)
     display.say(f"samples, scores and table: {config.folder}/  (table.md, table.json)")
     display.say(f"trained artefacts: {config.store}/")
 
 
-def _report(one: Run, console: AnyConsole) -> None:
+def report(one: Run, console: AnyConsole) -> None:
+    """Writes the tables of what is scored and prints them."""
     from rich.console import Console
 
     from eval.samples import pick, show
-    from eval.table import build, legend, rich_table, store
+    from eval.table import build, legend
+    from eval.table_text import rich_tables, store
 
     config = one.config
     tables = [
@@ -118,10 +124,10 @@ def _report(one: Run, console: AnyConsole) -> None:
     for table in tables:
         for line in show(pick(config.folder, table.task, config.methods)):
             console.print(line)
-        # wider than a narrow terminal: let it wrap lines rather than lose digits here
-        shown = rich_table(table)
-        needed = console.measure(shown, options=console.options.update(max_width=400)).maximum
-        Console(width=max(console.width, needed), highlight=False).print(shown)
+        for shown in rich_tables(table):
+            # wider than a narrow terminal: let it wrap lines rather than lose digits here
+            needed = console.measure(shown, options=console.options.update(max_width=400)).maximum
+            Console(width=max(console.width, needed), highlight=False).print(shown)
         for note in table.notes:
             console.print(f"  {note}", markup=False)
         console.print()

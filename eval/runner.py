@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
-from eval.cells import TARGETS, Cell, read_targets, write_targets
+from eval.cells import TARGETS, Cell, Shard, read_targets, write_targets
 from eval.config import RunConfig, as_dict
 from eval.display import Display
 from eval.inputs import read_corpus
 from eval.judge import Judge, guard
+from eval.lease import hold
 from eval.provenance import parser_figures, provenance
 from eval.recipes import Plan, load_parser, settings
 from eval.scoring import FLOOR, HUMAN, Scoring
 from eval.store import Recipe, Store
+from eval.taggers import load_tagger, tagger_figures
+from tasks import stop
 from tasks.base import Corpus, Target
 from tasks.controls import Length
 from tasks.errors import UserError
@@ -66,15 +69,19 @@ class Run:
         self.plan = Plan(config)
         self.store = Store(Path(config.store), [Path(p) for p in config.prebuilt.split(",") if p])
         self.provenance = provenance(as_dict(config), list(command))
-        trees = any("tree" in self.plan.task(task).needs for task in config.tasks)
+        needs = frozenset[str]().union(*(self.plan.task(task).needs for task in config.tasks))
         self.judges = {"teacher": self.plan.teacher}
-        if trees:
+        if "tree" in needs:
             self.judges["parser"] = self.plan.parser
+        if "tags" in needs:
+            self.judges["tagger"] = self.plan.tagger
         self.judge = Judge(
-            parser_id=self.plan.parser.key if trees else None,
-            load_parser=lambda: load_parser(self.path(self.plan.parser)),
-            teacher_id=self.plan.teacher.key,
-            load_teacher=self._load_teacher,
+            {role: recipe.key for role, recipe in self.judges.items()},
+            {
+                "teacher": self._load_teacher,
+                "parser": lambda: load_parser(self.path(self.plan.parser)),
+                "tagger": lambda: load_tagger(self.path(self.plan.tagger)),
+            },
         )
         self.refused: dict[tuple[str, str], str] = {}
         self.jobs: list[Job] = []
@@ -94,55 +101,98 @@ class Run:
     def execute(self) -> bool:
         """Does what is missing; returns whether anything was. Raises ``UserError`` where stored
         results were made with other settings."""
-        for cell in [*map(self.target_cell, self.config.tasks), self.floor.cell]:
-            cell.check(self.config.overwrite)
-        for job in self.jobs:
-            job.cell.check(self.config.overwrite)
+        self.check()
         pending = [stage for stage in self._stages() if not stage.done()]
         needs = [need for stage in pending for need in stage.needs]
         missing = self.store.missing(needs)
         self.display.total = len(missing) + len(pending)
         for stage in pending:
-            # what a stage needs is built just before it, so that targets come before training
-            for recipe in self.store.missing(stage.needs):
-                self.store.resolve(recipe, lambda part: self.display.stage(part.title))
-            with self.display.stage(stage.title) as progress:
-                stage.work(progress)
+            self.perform(stage)
         return bool(pending)
+
+    def check(self) -> None:
+        """Refuses stored results that were made with other settings, or with ``overwrite`` empties
+        their folders."""
+        for cell in [*map(self.target_cell, self.config.tasks), self.floor.cell]:
+            cell.check(self.config.overwrite)
+        for job in self.jobs:
+            job.cell.check(self.config.overwrite)
+
+    def perform(self, stage: Stage) -> None:
+        """Builds what a stage needs, just before it, so that targets come before training."""
+        self.build(stage.needs)
+        with self.display.stage(stage.title) as progress:
+            stage.work(progress)
+
+    def recipes(self) -> list[Recipe]:
+        """Every artefact that this run may need, dependencies included, each once."""
+        found: dict[str, Recipe] = {}
+        waiting = [r for job in [self.floor, *self.jobs] for r in job.recipes.values()]
+        waiting += [*self.judges.values(), *map(self.plan.texts_for, self.config.tasks)]
+        while waiting:
+            recipe = waiting.pop()
+            if recipe.key not in found:
+                found[recipe.key] = recipe
+                waiting += recipe.deps.values()
+        return list(found.values())
+
+    def build(self, recipes: Sequence[Recipe]) -> None:
+        """Builds the artefacts that are missing, their dependencies first."""
+        for recipe in self.store.missing(recipes):
+            self.store.resolve(recipe, lambda part: self.display.stage(part.title))
 
     # planning
 
     def _stages(self) -> Iterator[Stage]:
+        yield from map(self.choosing, self.config.tasks)
+        yield from map(self.generation, [self.floor, *self.jobs])
+        yield self.human()
         for task in self.config.tasks:
-            yield Stage(
-                f"choose targets for {task}",
-                (self.target_cell(task).folder / TARGETS).exists,
-                [self._texts(task)],
-                lambda progress, task=task: self._choose(task),  # type: ignore[misc]
-            )
-        for job in [self.floor, *self.jobs]:
-            judges = list(self.judges.values()) if job.task else []
-            yield Stage(
-                f"generate with {job.method}" + (f" under {job.task}" if job.task else ""),
-                lambda job=job: not self._missing(job),  # type: ignore[misc]
-                [*job.recipes.values(), *judges],
-                lambda progress, job=job: self._generate(job, progress),  # type: ignore[misc]
-            )
-        judges = list(self.judges.values())
-        yield Stage(
+            yield self.judging(task, [job for job in self.jobs if job.task == task])
+
+    def choosing(self, task: str) -> Stage:
+        return Stage(
+            f"choose targets for {task}",
+            (self.target_cell(task).folder / TARGETS).exists,
+            [self.plan.texts_for(task), *self._target_judges(task).values()],
+            lambda progress: self._choose(task),
+        )
+
+    def generation(self, job: Job, shard: Shard | None = None) -> Stage:
+        """One cell's samples, or those of one shard of its targets, which wait to be gathered."""
+        judges = list(self.judges.values()) if job.task and not shard else []
+        return Stage(
+            f"generate with {job.method}" + (f" under {job.task}" if job.task else ""),
+            lambda: not self.missing(job, shard),
+            [*job.recipes.values(), *judges],
+            lambda progress: self._generate(job, progress, shard),
+        )
+
+    def gathering(self, job: Job) -> Stage:
+        """A cell's shards in one place, and what the judges say of its samples."""
+        return Stage(
+            f"gather {job.method}" + (f" under {job.task}" if job.task else ""),
+            lambda: False,
+            list(self.judges.values()) if job.task else [],
+            lambda progress: self._gather(job, progress),
+        )
+
+    def human(self) -> Stage:
+        return Stage(
             "judge human texts",
             self.scoring.human_done,
             [self.plan.teacher, self.plan.corpus],
             self.scoring.score_human,
         )
-        for task in self.config.tasks:
-            cells = [job.cell for job in self.jobs if job.task == task]
-            yield Stage(
-                f"judge {task}",
-                lambda t=task, c=cells: self._judged(t, c),  # type: ignore[misc]
-                [*judges, self._texts(task)],
-                lambda progress, t=task: self._judge(t, progress),  # type: ignore[misc]
-            )
+
+    def judging(self, task: str, jobs: Sequence[Job]) -> Stage:
+        """Scores of a task's cells, all complete, of the floor and of the targets' human texts."""
+        return Stage(
+            f"judge {task}",
+            lambda: self._judged(task, jobs),
+            [*self.judges.values(), self.plan.texts_for(task)],
+            lambda progress: self._judge(task, jobs, progress),
+        )
 
     def _job(self, task: str, method: str) -> Job:
         cls = METHODS.load(method)
@@ -150,21 +200,23 @@ class Run:
         identity = {
             "method": method,
             "version": getattr(cls, "version", 1),
-            "settings": settings(cls.resolve(self.own(method), task)),
+            "settings": settings(cls.resolve(self.own(method, cls), task)),
             "task": task,
             "samples": self.config.samples,
             "seed": self.config.seed,
             "targets": self.target_cell(task).identity,
             "artefacts": {role: recipe.key for role, recipe in recipes.items()},
         }
+        if METHODS.digest(method):
+            identity["code"] = METHODS.digest(method)
         cell = Cell(self.folder / task / method, identity)
         return Job(task, method, cls, recipes, cell, self.config.samples)
 
-    def own(self, method: str) -> Any:
+    def own(self, method: str, cls: type[Generator]) -> Any:
         """A method's decoding options: its section of the config, or its defaults where a newly
         added method has no section yet."""
         section = getattr(self.config, method, None)
-        return METHODS.load(method).Settings() if section is None else section
+        return section if isinstance(section, cls.Settings) else cls.Settings()
 
     def _floor(self) -> Job:
         module, name = FLOOR_CLASS.split(":")
@@ -189,7 +241,8 @@ class Run:
             "source": self.config.source,
             "seed": self.config.seed,
             "longest": self.longest,
-            "texts": self._texts(task).key,
+            "texts": self.plan.texts_for(task).key,
+            **{role: recipe.key for role, recipe in self._target_judges(task).items()},
         }
         return Cell(self.folder / task, identity)
 
@@ -198,8 +251,9 @@ class Run:
         """The most words that a text of the diffusion model has."""
         return self.config.diffusion.length - 2
 
-    def _texts(self, task: str) -> Recipe:
-        return self.plan.texts if "tree" in self.plan.task(task).needs else self.plan.corpus
+    def _target_judges(self, task: str) -> dict[str, Recipe]:
+        """The oracles that targets themselves hang on."""
+        return {"tagger": self.plan.tagger} if "tags" in self.plan.task(task).needs else {}
 
     # what is stored
 
@@ -219,21 +273,29 @@ class Run:
             return [Target(FLOOR, Length(1))]
         return read_targets(self.folder / task / TARGETS)
 
-    def _missing(self, job: Job) -> list[Target]:
+    def missing(self, job: Job, shard: Shard | None = None) -> list[Target]:
+        """The targets of a cell, or of its shard, that have no complete samples yet."""
         targets = self.targets(job.task)
-        # no target list yet means that nothing was generated
-        return job.cell.missing(targets) if targets else [Target("", Length(1))]
+        if not targets:  # no target list yet means that nothing was generated
+            return [Target("", Length(1))]
+        return job.cell.missing(shard.of(targets) if shard else targets)
 
-    def _judged(self, task: str, cells: Sequence[Cell]) -> bool:
+    def _judged(self, task: str, jobs: Sequence[Job]) -> bool:
+        return not any(map(self.missing, jobs)) and self.scored(task, jobs)
+
+    def scored(self, task: str, jobs: Sequence[Job]) -> bool:
+        """Whether these cells of a task, its floor and its human texts have scores by the judges
+        of this run."""
         wanted = self.judge.identity(self.plan.task(task).needs)
         references = [Cell(self.folder / task / name, {}) for name in (FLOOR, HUMAN)]
-        complete = all(not self._missing(j) for j in [self.floor, *self.jobs] if j.cell in cells)
-        return complete and all(cell.scored_by() == wanted for cell in [*cells, *references])
+        return all(c.scored_by() == wanted for c in [*(job.cell for job in jobs), *references])
 
     # work
 
     def _choose(self, task: str) -> None:
         targets = self.sources(task)
+        if self._target_judges(task):
+            targets = self.plan.task(task).retag(targets, self.judge.oracle("tagger").tag)
         cell = self.target_cell(task)
         for target in targets:
             words = target.control.needed_words
@@ -252,7 +314,7 @@ class Run:
         Targets drawn from validation texts are those that fit the diffusion model; a released list
         is taken as it is.
         """
-        texts, config = self.corpus(self._texts(task)), self.config
+        texts, config = self.corpus(self.plan.texts_for(task)), self.config
         wanted, fitting = config.targets, list[Target]()
         while True:
             try:
@@ -266,38 +328,68 @@ class Run:
                 ) from None
             fitting = [t for t in drawn if t.control.needed_words <= self.longest]
             lacking = config.targets - len(fitting)
-            if lacking <= 0 or not drawn[0].id.startswith("valid"):
-                return drawn if lacking > 0 else fitting[: config.targets]
+            if lacking <= 0:
+                return fitting[: config.targets]
+            if not drawn[0].id.startswith("valid"):
+                return drawn
+            if len(drawn) < wanted:  # all there are
+                return fitting
             wanted += lacking
 
-    def _generate(self, job: Job, progress: Progress) -> None:
-        with _lock(job.cell.folder, self.display):
-            targets = self._missing(job)
+    def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
+        cell = job.cell.shard(shard) if shard else job.cell
+        with self._lease(job, shard):
+            everything = self.targets(job.task)
+            cell.arrange(everything)
+            targets = self.missing(job, shard)
             if not targets:
                 return
             folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
-            if job.task:
+            if job.task and not shard:
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
             control = self.plan.task(job.task or self.config.tasks[0])
-            generator = job.cls.load(folders, control, self.own(job.method), self.plan.device)
+            generator = job.cls.load(
+                folders, control, self.own(job.method, job.cls), self.plan.device
+            )
             job.cell.write_config(**self._record(job))
-            job.cell.drop_incomplete()
             success = ""
 
             def report(done: float, total: float, note: str = "") -> None:
+                stop.check()  # what is not yet added is made again, the same
                 progress(done, total, note or success)
 
-            rates: list[float] = []
+            rates: list[tuple[float, ...]] = []
             for finished in generator.generate(
                 targets, job.samples, self.config.seed, self.config.batch, report
             ):
-                job.cell.add(finished)
-                if job.task:
+                cell.add(finished)
+                if job.task and not shard:
                     rates += self.scoring.rates(job.task, job.cell, targets, finished)
-                    success = f"success {100 * sum(rates) / len(rates):.1f} %"
+                    means = [100 * sum(column) / len(rates) for column in zip(*rates)]
+                    success = "success " + ", ".join(f"{mean:.1f} %" for mean in means)
 
-    def _judge(self, task: str, progress: Progress) -> None:
-        jobs = [job for job in self.jobs if job.task == task]
+            cell.arrange(everything)
+
+    def _gather(self, job: Job, progress: Progress) -> None:
+        with self._lease(job):
+            job.cell.arrange(self.targets(job.task))
+            if job.task:
+                folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
+                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+                self.scoring.annotate(job.task, job.cell, progress)
+
+    @contextmanager
+    def _lease(self, job: Job, shard: Shard | None = None) -> Iterator[None]:
+        """One writer for each cell or shard; a second one waits and then finds the work done."""
+        where = f"{job.cell.folder}" + (f", shard {shard.name}" if shard else "")
+
+        def waiting() -> None:
+            self.display.say(f"  another run is filling {where}: waiting for it")
+
+        with hold(job.cell.folder / (f".lock-{shard.name}" if shard else ".lock"), waiting):
+            yield
+
+    def _judge(self, task: str, jobs: Sequence[Job], progress: Progress) -> None:
         records = {job.method: self._record(job) for job in jobs}
         cells = {job.method: job.cell for job in jobs}
         self.scoring.score_task(task, cells, records, self.floor.cell, progress)
@@ -306,31 +398,13 @@ class Run:
         """What ``config.json`` says beside the identity."""
         record = dict(self.provenance)
         record["oracles"] = {role: {"id": r.key} for role, r in self.judges.items()}
-        if "parser" in self.judges:
-            folder = self.store.find(self.plan.parser.key)
+        for role, figures in (("parser", parser_figures), ("tagger", tagger_figures)):
+            folder = self.store.find(self.judges[role].key) if role in self.judges else None
             if folder:
-                record["oracles"]["parser"] |= parser_figures(folder)
+                record["oracles"][role] |= figures(folder)
         return record
 
     def _load_teacher(self) -> Any:
         from models.teacher import Teacher
 
         return Teacher.load(self.path(self.plan.teacher), self.plan.device)
-
-
-@contextmanager
-def _lock(folder: Path, display: Display) -> Iterator[None]:
-    """One writer for each cell; a second run waits and then finds the work done."""
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        display.say(f"  another run is filling {folder}: waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

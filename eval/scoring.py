@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.cells import ANNOTATIONS, SCORES, Cell, score_records, write_lines
+from eval.cells import (
+    ANNOTATIONS,
+    SCORES,
+    Cell,
+    Judged,
+    as_ratio,
+    score_records,
+    share,
+    write_lines,
+)
 from eval.judge import Judge
 from eval.recipes import Plan
 from eval.store import Recipe
-from tasks.base import Corpus, Target
+from tasks.base import Corpus, Score, Target, Words
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,14 +52,31 @@ class Scoring:
 
     def rates(
         self, name: str, cell: Cell, targets: list[Target], finished: TargetSamples
-    ) -> list[float]:
+    ) -> list[tuple[float, ...]]:
         """Headline scores of samples just generated; their annotations are kept."""
         task = self.plan.task(name)
         target = next(t for t in targets if t.id == finished.target_id)
-        texts = [sample.words for sample in finished.samples]
-        found = self.judge.annotate(texts, task.needs, cell.folder / ANNOTATIONS)
-        headline = next(iter(task.metrics))
-        return [task.score(target, found[words])[headline] for words in texts]
+        pairs = [(target, sample.words) for sample in finished.samples]
+        found = self.judge.annotate(task, pairs, cell.folder / ANNOTATIONS)
+        return [
+            tuple(share(scores[metric]) for metric in task.headlines)
+            for scores in (task.score(target, annotation) for annotation in found)
+        ]
+
+    def annotate(self, name: str, cell: Cell, progress: Progress) -> list[Judged]:
+        """Every sample of a complete cell with what the judges say of it.
+
+        Target by target, as :meth:`rates` does while samples are generated: the teacher then reads
+        the same texts together, and its figures agree to the last digit.
+        """
+        samples, targets, task = cell.samples(), self.targets(name), self.plan.task(name)
+        judged: list[Judged] = []
+        for done, target in enumerate(targets, 1):
+            pairs = [(target, tuple(record["words"])) for record in samples[target.id]]
+            found = self.judge.annotate(task, pairs, cell.folder / ANNOTATIONS)
+            judged += [(target, index, one) for index, one in enumerate(found)]
+            progress(done, len(targets), "targets judged")
+        return judged
 
     def score_task(
         self,
@@ -63,16 +90,8 @@ class Scoring:
         task, targets = self.plan.task(name), self.targets(name)
         judges = self.judge.identity(task.needs)
         for method, cell in cells.items():
-            samples = cell.samples()
-            pairs = [
-                (target, record["index"], tuple(record["words"]))
-                for target in targets
-                for record in samples[target.id]
-            ]
-            found = self.judge.annotate(
-                [words for _, _, words in pairs], task.needs, cell.folder / ANNOTATIONS, progress
-            )
-            write_lines(cell.folder / SCORES, score_records(task, pairs, found))
+            judged = self.annotate(name, cell, progress)
+            write_lines(cell.folder / SCORES, score_records(task, judged))
             cell.write_config(**records[method], judges=judges)
         self._floor(name, floor, targets, judges, progress)
         self._human(name, judges, progress)
@@ -85,37 +104,57 @@ class Scoring:
         judges: Mapping[str, str],
         progress: Progress,
     ) -> None:
-        """Every unconditional sample against every target; means for each target are stored."""
-        task = self.plan.task(name)
+        """Every unconditional sample against every target; one row a target is stored."""
         samples = next(iter(floor.samples().values()))
         texts = [tuple(record["words"]) for record in samples]
-        found = self.judge.annotate(texts, task.needs, floor.folder / ANNOTATIONS, progress)
-        rows = []
-        for target in targets:
-            scores = [task.score(target, found[words]) for words in texts]
-            means = {m: float(np.mean([s[m] for s in scores])) for m in task.metrics}
-            rows.append({"target": target.id, "index": 0, "of": len(texts), "scores": means})
+        cache = floor.folder / ANNOTATIONS
         cell = Cell(self.folder / name / FLOOR, floor.identity)
+        rows = self._means(name, {t: texts for t in targets}, cache, progress)
         write_lines(cell.folder / SCORES, rows)
         cell.write_config(judges=judges)
         lm = [
-            {"target": FLOOR, "index": i, "nll": found[w].nll, "tokens": found[w].tokens}
-            for i, w in enumerate(texts)
+            {"target": FLOOR, "index": i, "nll": one.nll, "tokens": one.tokens}
+            for i, one in enumerate(self.judge.fluency(texts, cache))
         ]
         write_lines(floor.folder / SCORES, lm)
 
     def _human(self, name: str, judges: Mapping[str, str], progress: Progress) -> None:
-        """The human text that each target was taken from, judged like a sample."""
-        task = self.plan.task(name)
+        """The human texts that are meant to satisfy each target, judged like samples; targets
+        without any are left out."""
+        task, corpus = self.plan.task(name), self.corpus(self.plan.texts_for(name))
         cell = Cell(self.folder / name / HUMAN, {"method": HUMAN})
-        pairs = [(t, 0, t.source) for t in self.sources(name) if t.source is not None]
+        sources = {target.id: target.source for target in self.sources(name)}
+        texts = {
+            target: task.references(replace(target, source=sources[target.id]), corpus)
+            for target in self.targets(name)
+        }
         cell.write_config()
-        found = self.judge.annotate(
-            [words for _, _, words in pairs], task.needs, cell.folder / ANNOTATIONS, progress
-        )
-        (cell.folder / ANNOTATIONS).unlink(missing_ok=True)  # real text, see write_targets
-        write_lines(cell.folder / SCORES, score_records(task, pairs, found))
+        cache = cell.folder / ANNOTATIONS
+        rows = self._means(name, {t: own for t, own in texts.items() if own}, cache, progress)
+        cache.unlink(missing_ok=True)  # real text, see write_targets
+        write_lines(cell.folder / SCORES, rows)
         cell.write_config(judges=judges)
+
+    def _means(
+        self,
+        name: str,
+        texts: Mapping[Target, Sequence[Words]],
+        cache: Path,
+        progress: Progress,
+    ) -> list[dict[str, Any]]:
+        """One record a target: the scores of its texts together."""
+        task = self.plan.task(name)
+        pairs = [(target, words) for target, own in texts.items() for words in own]
+        found = iter(self.judge.annotate(task, pairs, cache, progress, fluency=False))
+        return [
+            {
+                "target": target.id,
+                "index": 0,
+                "of": len(own),
+                "scores": together([task.score(target, next(found)) for _ in own]),
+            }
+            for target, own in texts.items()
+        ]
 
     # human lm-score
 
@@ -132,11 +171,21 @@ class Scoring:
         valid = self.corpus(self.plan.corpus).valid
         rows = np.random.default_rng(0).permutation(len(valid))[:HUMAN_TEXTS]
         texts = [valid[i].words for i in sorted(rows)]
-        found = self.judge.annotate(texts, frozenset(), cell.folder / ANNOTATIONS, progress)
+        found = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)
         (cell.folder / ANNOTATIONS).unlink(missing_ok=True)  # real text, see write_targets
         records = [
-            {"target": str(i), "index": 0, "nll": found[w].nll, "tokens": found[w].tokens}
-            for i, w in zip(sorted(int(r) for r in rows), texts, strict=True)
+            {"target": str(i), "index": 0, "nll": one.nll, "tokens": one.tokens}
+            for i, one in zip(sorted(int(r) for r in rows), found, strict=True)
         ]
         write_lines(cell.folder / SCORES, records)
         cell.write_config(judges=self.judge.identity(frozenset()))
+
+
+def together(scores: Sequence[Mapping[str, Score]]) -> dict[str, Score]:
+    """Scores of several texts under one target: means, and sums of both parts of a ratio."""
+    found: dict[str, Score] = {}
+    for metric in scores[0]:
+        pairs = [as_ratio(one[metric]) for one in scores]
+        sums = sum(p[0] for p in pairs), sum(p[1] for p in pairs)
+        found[metric] = sums if isinstance(scores[0][metric], tuple) else sums[0] / sums[1]
+    return found

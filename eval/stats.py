@@ -8,7 +8,9 @@ targets first and then samples within each drawn target, since the samples of a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,51 +28,147 @@ def _rows(values: Values) -> list[Array]:
     return rows
 
 
-def macro(values: Values) -> float:
-    """Mean over targets of the mean over samples."""
-    return float(np.mean([row.mean() for row in _rows(values)]))
+def macro(values: Values, weights: Values | None = None) -> float:
+    """Mean over targets of the mean over samples; with ``weights``, of the sum of a target's
+    values over the sum of its weights (a ratio such as F1 over all samples of a target)."""
+    return float(_target_means(_rows(values), _weights(values, weights)).mean())
+
+
+def _weights(values: Values, weights: Values | None) -> list[Array] | None:
+    if weights is None:
+        return None
+    rows = _rows(weights)
+    if [row.size for row in rows] != [row.size for row in _rows(values)]:
+        raise ValueError("as many weights as values, target by target")
+    return rows
+
+
+def _target_means(rows: Sequence[Array], weights: Sequence[Array] | None) -> Array:
+    if weights is None:
+        return np.array([row.mean() for row in rows])
+    return _ratio(np.array([row.sum() for row in rows]), np.array([row.sum() for row in weights]))
+
+
+def _ratio(over: Array, under: Array) -> Array:
+    """An empty ratio is 0."""
+    return np.divide(over, under, out=np.zeros_like(over), where=under > 0)
 
 
 def bootstrap_means(
-    values: Values, draws: int = DRAWS, seed: int = 0, samples: bool = True
+    values: Values,
+    draws: int = DRAWS,
+    seed: int = 0,
+    samples: bool = True,
+    weights: Values | None = None,
 ) -> Array:
     """Macro means of ``draws`` resampled cells, shape (draws,).
 
     Each draws as many targets as there are, with replacement, and within each drawn target as many
-    samples as it has; ``samples=False`` keeps the samples of a target as they are.
+    samples as it has; ``samples=False`` keeps the samples of a target as they are. ``weights``: as
+    in :func:`macro`, drawn along with their values.
     """
-    rows = _rows(values)
-    counts = np.array([row.size for row in rows])
+    rows, under = _rows(values), _weights(values, weights)
     rng = np.random.default_rng(seed)
-    if not samples or counts.max() == 1:
-        means = np.array([row.mean() for row in rows])
+    if not samples or max(row.size for row in rows) == 1:
+        means = _target_means(rows, under)
         picked: Array = means[rng.integers(len(rows), size=(draws, len(rows)))].mean(1)
         return picked
-    flat = np.concatenate(rows)
-    offsets = np.cumsum(counts) - counts
+    cell = _Cell(rows, under)
     out = np.empty(draws)
-    # Some hundred megabytes would go to one (draws, targets, samples) block; so go in slices.
-    size = max(1, 2_000_000 // (len(rows) * int(counts.max())))
-    for start in range(0, draws, size):
-        n = min(size, draws - start)
+    for start, n in _slices(draws, cell.width * len(rows)):
         targets = rng.integers(len(rows), size=(n, len(rows)))
-        width = counts[targets]  # (n, targets): samples of each drawn target
-        uniform = rng.random((n, len(rows), int(counts.max())))
-        index = offsets[targets][..., None] + (uniform * width[..., None]).astype(np.int64)
-        inside = np.arange(uniform.shape[2]) < width[..., None]
-        sums = np.where(inside, flat[index], 0.0).sum(2)
-        out[start : start + n] = (sums / width).mean(1)
+        out[start : start + n] = cell.resampled(targets, rng)
     return out
 
 
+class _Cell:
+    """The samples of all targets in one array, from where they are drawn at once."""
+
+    def __init__(self, rows: Sequence[Array], weights: Sequence[Array] | None) -> None:
+        self.counts = np.array([row.size for row in rows])
+        self.offsets = np.cumsum(self.counts) - self.counts
+        self.width = int(self.counts.max())
+        self.flat = np.concatenate(rows)
+        self.under = None if weights is None else np.concatenate(weights)
+
+    def resampled(self, targets: npt.NDArray[np.int64], rng: np.random.Generator) -> Array:
+        """Macro means (n,) of the drawn ``targets`` (n, T), their samples drawn now."""
+        width = self.counts[targets]
+        uniform = rng.random((*targets.shape, self.width))
+        index = self.offsets[targets][..., None] + (uniform * width[..., None]).astype(np.int64)
+        inside = np.arange(self.width) < width[..., None]
+        sums: Array = np.where(inside, self.flat[index], 0.0).sum(2)
+        if self.under is None:
+            means: Array = (sums / width).mean(1)
+            return means
+        ratios: Array = _ratio(sums, np.where(inside, self.under[index], 0.0).sum(2)).mean(1)
+        return ratios
+
+
+def _slices(draws: int, size: int) -> Iterator[tuple[int, int]]:
+    """(start, number) of pieces of the draws: all at once would take some hundred megabytes."""
+    step = max(1, 2_000_000 // size)
+    for start in range(0, draws, step):
+        yield start, min(step, draws - start)
+
+
 def interval(
-    values: Values, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+    values: Values,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+    weights: Values | None = None,
 ) -> tuple[float, float]:
     """Percentile interval of the macro mean. With a single target it speaks of that target's
     samples alone."""
-    means = bootstrap_means(values, draws, seed)
+    return _percentiles(bootstrap_means(values, draws, seed, weights=weights), level)
+
+
+def _percentiles(means: Array, level: float) -> tuple[float, float]:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First cell less second: the difference of their macro means, its 95 % interval, and the
+    two-sided p-value of no difference."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def paired(
+    first: tuple[Values, Values | None],
+    second: tuple[Values, Values | None],
+    scale: Callable[[Array], Array] = lambda means: means,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Difference:
+    """Paired bootstrap of two cells over the same targets, each as (values, weights).
+
+    Both get the same drawn targets, and each its own drawn samples within them (reference notes
+    4.2). ``scale`` maps a macro mean to what is compared (``np.exp`` for perplexities). p is twice
+    the share of draws on the other side of zero, counting the data themselves as one more draw.
+    """
+    cells, means = [], []
+    for values, weights in (first, second):
+        rows, under = _rows(values), _weights(values, weights)
+        cells.append(_Cell(rows, under))
+        means.append(scale(_target_means(rows, under).mean(keepdims=True))[0])
+    targets = len(cells[0].counts)
+    if len(cells[1].counts) != targets:
+        raise ValueError("a paired comparison needs the same targets in both cells")
+    rng, out = np.random.default_rng(seed), np.empty(draws)
+    for start, n in _slices(draws, targets * max(cell.width for cell in cells)):
+        drawn = rng.integers(targets, size=(n, targets))
+        a, b = (scale(cell.resampled(drawn, rng)) for cell in cells)
+        out[start : start + n] = a - b
+    tail = 1 + min((out <= 0).sum(), (out >= 0).sum())
+    p = min(1.0, 2 * float(tail) / (draws + 1))
+    return Difference(float(means[0] - means[1]), *_percentiles(out, 0.95), p)
 
 
 def perplexity(nll: Values, tokens: Values, seed: int = 0) -> dict[str, float]:
@@ -99,6 +197,15 @@ def distinct(texts: Iterable[Sequence[str]], n: int = 2) -> float:
     """Distinct n-grams over all n-grams of all texts together; NaN where there is none."""
     grams = [tuple(words[i : i + n]) for words in texts for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else math.nan
+
+
+def entropy(texts: Iterable[Sequence[str]]) -> float:
+    """Shannon entropy, in bits, of the words of all texts together; NaN where there is none."""
+    counts = Counter(word for words in texts for word in words)
+    if not counts:
+        return math.nan
+    p = np.array(list(counts.values())) / counts.total()
+    return float(-(p * np.log2(p)).sum())
 
 
 def duplicate_rate(texts_by_target: Iterable[Sequence[Sequence[str]]]) -> float:

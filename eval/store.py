@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.lease import hold
 from tasks.errors import UserError
 from tasks.progress import Progress
 
@@ -36,13 +38,18 @@ def file_digest(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes beside ``path`` and renames, so that a kill leaves the old file or none."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    """Writes beside ``path`` and renames, so that a kill leaves the old file or none. Each writer
+    has a name of its own for it: two at once leave one whole file."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 @dataclass(frozen=True)
@@ -110,10 +117,13 @@ OnStage = Callable[[Recipe], AbstractContextManager[Progress]]
 
 
 class Store:
-    """Artefacts under ``root``, with read-only folders of prebuilt ones behind it."""
+    """Artefacts under ``root``, with read-only folders of prebuilt ones behind it.
 
-    def __init__(self, root: Path, prebuilt: Sequence[Path] = ()) -> None:
-        self.root = root
+    ``check=False`` takes an artefact that is there for whole, which is enough to plan with.
+    """
+
+    def __init__(self, root: Path, prebuilt: Sequence[Path] = (), check: bool = True) -> None:
+        self.root, self.check = root, check
         self.prebuilt = tuple(prebuilt)
         self._checked: dict[str, Path] = {}
 
@@ -127,7 +137,8 @@ class Store:
         for base in (self.root, *self.prebuilt):
             folder = base / key
             if folder.is_dir():
-                verify(folder)
+                if self.check:
+                    verify(folder)
                 self._checked[key] = folder
                 return folder
         return None
@@ -159,22 +170,19 @@ class Store:
         return found
 
     def _build(self, wanted: Recipe, on_stage: OnStage) -> None:
-        from filelock import FileLock
-
         key = wanted.key
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / f".lock-{key}")
-            lock.acquire()
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(
-                f"cannot write to the artefact store {self.root}: {reason} (choose one with store=)"
-            ) from None
-        with lock:
+        folder = self.root / f".building-{key}"
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(hold(self.root / f".lock-{key}"))
+            except OSError as error:
+                reason = error.strerror or error
+                raise UserError(
+                    f"cannot write to the artefact store {self.root}: {reason} "
+                    "(choose one with store=)"
+                ) from None
             if self.find(key):  # another process built it while this one waited
                 return
-            folder = self.root / f".building-{key}"
             folder.mkdir(exist_ok=True)
             if not (folder / SPEC).exists():
                 deps = {role: self._folder(dep) for role, dep in wanted.deps.items()}
@@ -185,8 +193,6 @@ class Store:
             for scrap in [*folder.glob("checkpoint.*"), *folder.glob("*.part")]:
                 scrap.unlink()
             verify(folder)
-            # The lock file stays: removing it would let a third process lock a new file of the
-            # same name while a second one still waits for the old.
             os.replace(folder, self.root / key)
 
     def _folder(self, dep: Recipe) -> Path:

@@ -1,18 +1,19 @@
-"""The comparison with the paper, from stored scores alone: for the terminal, Markdown and JSON."""
+"""The comparison with the paper, from stored scores alone (``eval.table_text`` writes it out)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.cells import CONFIG, SAMPLES, SCORES
+from eval.cells import CONFIG, SAMPLES, SCORES, as_ratio, read_samples
 from eval.jsonl import read
+from eval.paired import NOTE, Comparison, compare
 from eval.scoring import FLOOR, HUMAN
-from eval.stats import distinct, duplicate_rate, interval, macro, perplexity
-from eval.store import write_text
+from eval.stats import distinct, duplicate_rate, entropy, interval, macro, perplexity
+from tasks import parts
 from tasks.base import Task
 
 PAPER = Path(__file__).resolve().parent.parent / "results" / "paper.json"
@@ -43,6 +44,7 @@ class Row:
     lm: Number | None
     lm_variants: Mapping[str, float] | None = None
     distinct2: float | None = None
+    entropy: float | None = None
     duplicates: float | None = None
     targets: int = 0
     samples: int = 0
@@ -53,12 +55,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One task: a row for each method and metric, the human ceiling and the floor."""
+    """One task: a row for each method and metric, the human ceiling and the floor; and every
+    method against one."""
 
     task: str
     metrics: Mapping[str, str]
     rows: Sequence[Row]
     notes: Sequence[str]
+    paired: Sequence[Comparison] = ()
 
 
 def build(
@@ -71,27 +75,21 @@ def build(
     """The table of one task of the result set in ``folder``."""
     paper = json.loads(PAPER.read_text(encoding="utf-8"))
     values = paper["values"].get(task.name, {})
+    metrics = _used(folder / task.name, task)
     rows: list[Row] = []
     for method in methods:
         cell = folder / task.name / method
-        published = values.get(method, {})
-        for i, metric in enumerate(task.metrics):
-            same = metric == task.paper_metric and corpus == paper["corpus"]
-            rows.append(
-                _row(
-                    cell,
-                    method,
-                    metric,
-                    published,
-                    same,
-                    refused.get((task.name, method)),
-                    first=i == 0,
-                )
-            )
+        published, reason = values.get(method, {}), refused.get((task.name, method))
+        shown = metrics
+        if reason or not (cell / SCORES).exists():
+            shown = [m for m in metrics if m in {*task.headlines, *task.paper_metrics}]
+        for i, metric in enumerate(shown):
+            same = metric in task.paper_metrics and corpus == paper["corpus"]
+            rows.append(_row(cell, method, metric, published, same, reason, first=i == 0))
     human = _perplexity(read(folder / HUMAN / SCORES))
     floor = _perplexity(read(folder / FLOOR / SCORES))
     floor_texts = [record["words"] for record in read(folder / FLOOR / SAMPLES)]
-    for i, metric in enumerate(task.metrics):
+    for i, metric in enumerate(metrics):
         records = read(folder / task.name / HUMAN / SCORES)
         ceiling = _ctrl(records, metric, None, False)
         rows.append(
@@ -102,10 +100,10 @@ def build(
                 _lm(human, None) if i == 0 else None,
                 targets=len(records),
                 samples=len(records),
-                note="" if records else "n/a: the target list has no texts",
+                note=_lacking(ceiling) if records else "n/a: the target list has no texts",
             )
         )
-    for i, metric in enumerate(task.metrics):
+    for i, metric in enumerate(metrics):
         records = read(folder / task.name / FLOOR / SCORES)
         base = _ctrl(records, metric, None, False)
         rows.append(
@@ -115,31 +113,49 @@ def build(
                 Number(None, base.ours),
                 _lm(floor, None) if i == 0 else None,
                 distinct2=distinct(floor_texts) if i == 0 else None,
+                entropy=entropy(floor_texts) if i == 0 else None,
                 duplicates=duplicate_rate([floor_texts]) if i == 0 else None,
                 targets=len(records),
                 samples=len(floor_texts),
+                note=_lacking(base) if records else "",
             )
         )
-    return Table(task.name, task.metrics, rows, _notes(folder, task, paper))
+    meanings = {metric: task.metrics[metric] for metric in metrics}
+    notes = _notes(folder, task, meanings, paper)
+    return Table(task.name, meanings, rows, notes, compare(folder, task, methods))
+
+
+def _used(folder: Path, task: Task) -> list[str]:
+    """The metrics of a task without those that no scored target of this set has, such as agreement
+    with a released list where targets are drawn from validation texts."""
+    found = {
+        metric
+        for path in folder.glob(f"*/{SCORES}")
+        for record in read(path)
+        for metric in record["scores"]
+    }
+    return [metric for metric in task.metrics if metric in found or not found]
 
 
 def _row(
     cell: Path,
     method: str,
     metric: str,
-    published: Mapping[str, float],
+    published: Mapping[str, Any],
     same: bool,
     refused: str | None,
     first: bool,
 ) -> Row:
-    paper_ctrl, paper_lm = published.get("ctrl"), published.get("lm")
+    paper_ctrl, paper_lm = _published(published, metric), published.get("lm")
     if refused or not (cell / SCORES).exists():
         note = refused or "n/a: not run"
-        return Row(method, metric, Number(paper_ctrl, None), Number(paper_lm, None), note=note)
-    scores, samples = read(cell / SCORES), read(cell / SAMPLES)
+        fluency = Number(paper_lm, None) if first else None
+        return Row(method, metric, Number(paper_ctrl, None), fluency, note=note)
+    scores, samples = read(cell / SCORES), read_samples(cell)
     ctrl = _ctrl(scores, metric, paper_ctrl, same)
+    note = _lacking(ctrl)
     if not first:
-        return Row(method, metric, ctrl, None)
+        return Row(method, metric, ctrl, None, note=note)
     texts: dict[str, list[list[str]]] = {}
     for record in samples:
         texts.setdefault(record["target"], []).append(record["words"])
@@ -151,12 +167,24 @@ def _row(
         _lm(lm, paper_lm),
         lm_variants=lm,
         distinct2=distinct([words for group in texts.values() for words in group]),
+        entropy=entropy([words for group in texts.values() for words in group]),
         duplicates=duplicate_rate(texts.values()),
         targets=len(texts),
         samples=len(samples),
         nfe=macro([[record["nfe"]] for record in samples]),
         seconds=macro([[record["seconds"]] for record in samples]),
+        note=note,
     )
+
+
+def _published(values: Mapping[str, Any], metric: str) -> float | None:
+    """The paper's ctrl; of a composition, that of the part whose metric it is."""
+    ctrl = values.get("ctrl")
+    return ctrl.get(metric.split(".")[0]) if isinstance(ctrl, Mapping) else ctrl
+
+
+def _lacking(ctrl: Number) -> str:
+    return "n/a: the targets have none" if ctrl.ours is None else ""
 
 
 def by_target(records: Sequence[Mapping[str, Any]], value: Any) -> list[list[float]]:
@@ -170,11 +198,14 @@ def by_target(records: Sequence[Mapping[str, Any]], value: Any) -> list[list[flo
 def _ctrl(
     records: Sequence[Mapping[str, Any]], metric: str, paper: float | None, same: bool
 ) -> Number:
-    """Success in percent."""
-    values = by_target(records, lambda r: 100 * r["scores"][metric])
-    if not values:
+    """Success in percent, over the targets that have the metric."""
+    records = [r for r in records if metric in r["scores"]]
+    if not records:
         return Number(paper, None, same_definition=same)
-    return Number(paper, macro(values), *interval(values), same_definition=same)
+    values = by_target(records, lambda r: 100 * as_ratio(r["scores"][metric])[0])
+    weights = by_target(records, lambda r: as_ratio(r["scores"][metric])[1])
+    low, high = interval(values, weights=weights)
+    return Number(paper, macro(values, weights), low, high, same_definition=same)
 
 
 def _perplexity(records: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -192,10 +223,13 @@ def _lm(found: Mapping[str, float] | None, paper: float | None) -> Number:
     return Number(paper, found["ppl"], found["low"], found["high"])
 
 
-def _notes(folder: Path, task: Task, paper: Mapping[str, Any]) -> list[str]:
-    notes = [f"ctrl, {name}: {text}, in percent." for name, text in task.metrics.items()]
-    if task.name in paper["ctrl"]:
-        notes.append(f"Paper's ctrl: {paper['ctrl'][task.name]['definition']}.")
+def _notes(
+    folder: Path, task: Task, metrics: Mapping[str, str], paper: Mapping[str, Any]
+) -> list[str]:
+    notes = [f"ctrl, {name}: {text}, in percent." for name, text in metrics.items()]
+    for name in parts(task.name):
+        if name in paper["ctrl"]:
+            notes.append(f"Paper's ctrl, {name}: {paper['ctrl'][name]['definition']}.")
     return notes + _oracle_notes(folder / task.name)
 
 
@@ -209,10 +243,12 @@ def legend(corpus: str) -> list[str]:
         "lm: perplexity under a teacher trained here: exp of the NLL a token, averaged over the "
         f"samples of a target, then over targets. Paper's lm: {paper['lm']}.",
         "95 % interval: bootstrap over targets, then over samples within each.",
-        "human text: the texts that the targets were taken from; its lm is that of validation "
+        "human text: the texts that the targets were taken from, or, for semantic content, the "
+        "validation texts whose meaning has the asked value; its lm is that of validation "
         "texts. unconditional: samples without control, each held against every target.",
-        "distinct-2: distinct word pairs over all; repeats: samples equal to an earlier one of the "
-        "same target.",
+        "distinct-2: distinct word pairs over all; entropy: of the words of all samples, in bits; "
+        "repeats: samples equal to an earlier one of the same target.",
+        NOTE,
     ]
 
 
@@ -231,93 +267,3 @@ def _oracle_notes(folder: Path) -> list[str]:
             notes.append(f"{role}: {facts['id']}" + (f" ({', '.join(shown)})" if shown else ""))
         return notes
     return []
-
-
-HEADER = (
-    "method",
-    "metric",
-    "ctrl paper",
-    "ctrl",
-    "diff",
-    "95 % interval",
-    "lm paper",
-    "lm",
-    "diff",
-    "95 % interval",
-    "distinct-2",
-    "repeats",
-)
-
-
-def cells(row: Row) -> list[str]:
-    """The row as text, one string a column of ``HEADER``."""
-    ctrl = [_paper(row.ctrl, 1), row.note, "", ""] if row.note else _number(row.ctrl, 1)
-    lm = _number(row.lm, 2) if row.lm else [""] * 4
-    rest = [
-        "" if row.distinct2 is None else f"{row.distinct2:.3f}",
-        "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
-    ]
-    return [row.method, row.metric, *ctrl, *lm, *rest]
-
-
-def _paper(number: Number, digits: int) -> str:
-    if number.paper is None:
-        return ""
-    return f"{number.paper:.{digits}f}" + ("" if number.same_definition else "*")
-
-
-def _number(number: Number, digits: int) -> list[str]:
-    if number.ours is None:
-        return [_paper(number, digits), "", "", ""]
-    gap = number.difference
-    span = (
-        ""
-        if number.low is None or number.high is None
-        else f"[{number.low:.{digits}f}, {number.high:.{digits}f}]"
-    )
-    return [
-        _paper(number, digits),
-        f"{number.ours:.{digits}f}",
-        "" if gap is None else f"{gap:+.{digits}f}",
-        span,
-    ]
-
-
-def markdown(table: Table) -> str:
-    """A Markdown table with its notes."""
-    lines = [
-        f"### {table.task}",
-        "",
-        "| " + " | ".join(HEADER) + " |",
-        "|" + "---|" * 2 + "---:|" * (len(HEADER) - 2),
-    ]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in table.rows]
-    lines += [""] + [f"- {note}" for note in table.notes]
-    return "\n".join(lines) + "\n"
-
-
-def rich_table(table: Table) -> Any:
-    """The same for a terminal; columns that are empty throughout are left out."""
-    from rich import box
-    from rich.table import Table as RichTable
-
-    out = RichTable(title=table.task, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    rows = [cells(row) for row in table.rows]
-    single = len(table.metrics) == 1
-    used = [
-        i for i in range(len(HEADER)) if any(row[i] for row in rows) and not (single and i == 1)
-    ]
-    for i in used:
-        out.add_column(HEADER[i], justify="left" if i < 2 else "right", no_wrap=True)
-    for row in rows:
-        out.add_row(*[row[i] for i in used])
-    return out
-
-
-def store(folder: Path, tables: Sequence[Table], corpus: str) -> None:
-    """Writes ``table.md`` and ``table.json``."""
-    notes = "".join(f"- {note}\n" for note in legend(corpus))
-    text = "\n".join(markdown(table) for table in tables)
-    write_text(folder / "table.md", f"{text}\n{notes}")
-    data = {"tables": [asdict(table) for table in tables], "legend": legend(corpus)}
-    write_text(folder / "table.json", json.dumps(data, indent=1, ensure_ascii=False))

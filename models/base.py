@@ -80,8 +80,9 @@ class Generator(ABC):
     def artefacts(cls, task: str) -> tuple[str, ...]:
         """Roles of the trained artefacts that it needs for ``task``, in load order.
 
-        Known roles: ``diffusion``, ``classifier`` (on noisy latents, of that task), ``lm``,
-        ``discriminator`` (of that task), ``finetuned`` (of that task).
+        Known roles: ``diffusion``, ``lm``, and of that task, or of another one named after a colon
+        (``discriminator:length``): ``classifier`` (on noisy latents), ``discriminator``,
+        ``finetuned``, ``attribute_head``.
         """
 
     @classmethod

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from models import parallel
 from models.base import stream_seed
 from models.codec import Codec, TokenizerCodec, load_codec, missing_pretrained
 from models.lm_config import LMConfig
@@ -122,7 +123,7 @@ class LMObjective:
         return token_nll(self.model, ids, (at >= start[:, None]) & (at < lengths[:, None]))
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
-        batch = self.plan(step)
+        batch = parallel.share(self.plan(step))
         parts = []
         for part in by_length([len(self.rows[i]) for i in batch], rows_at_once(self.model.device)):
             chosen = batch[part]
@@ -130,7 +131,7 @@ class LMObjective:
             if self.config.loss_on_prompt:
                 first = np.ones_like(first)
             parts.append(self._nll([self.rows[i] for i in chosen], first))
-        return torch.cat(parts).mean(), {}
+        return parallel.mean(torch.cat(parts)), {}
 
     def validate(self) -> Mapping[str, float]:
         """Nats per token of the text and eos (never of the prompt), all tokens alike."""
@@ -169,8 +170,8 @@ def train_lm(
     """Trains on ``train`` and writes weights.safetensors, codec.json, config.json and curve.jsonl.
 
     ``init``: folder of another language model over the same words to start from; prompt tokens
-    that it lacks get fresh embeddings. With ``config.pretrained``, ``codec`` must be the
-    :class:`TokenizerCodec` of that model. Raises ``UserError`` where these do not fit together.
+    and positions that it lacks get fresh embeddings. With ``config.pretrained``, ``codec`` must be
+    the :class:`TokenizerCodec` of that model. Raises ``UserError`` where these do not fit together.
     """
     if not train:
         raise UserError("no training examples for the language model")
@@ -216,13 +217,9 @@ def _initial(codec: Codec, config: LMConfig, init: Path | None) -> GPT2LMHeadMod
     if init is not None:
         model, other, _ = load_lm(init, torch.device("cpu"))
         _check_same_text(init, other, codec)
-        if model.config.n_positions < config.max_length:
-            raise UserError(
-                f"the language model in {init} has {model.config.n_positions} positions; "
-                f"max_length {config.max_length} needs as many"
-            )
         model.requires_grad_(True)
         _set_dropout(model, config.dropout)
+        _lengthen(model, config.max_length)
         # prompt tokens that both know keep their rows; the rest start afresh
         old = model.transformer.wte.weight.detach().clone()
         model.resize_token_embeddings(codec.text_size, mean_resizing=False)
@@ -262,6 +259,19 @@ def _check_same_text(init: Path, old: Codec, new: Codec) -> None:
     a, b = old.with_prompt([]), new.with_prompt([])
     if a.digest != b.digest:
         raise UserError(f"the language model in {init} was trained on another vocabulary")
+
+
+def _lengthen(model: GPT2LMHeadModel, positions: int) -> None:
+    """Adds positions that the model lacks, with fresh embeddings (prompts make texts longer)."""
+    old = model.transformer.wpe.weight
+    if positions <= len(old):
+        return
+    new = nn.Embedding(positions, old.shape[1])
+    nn.init.normal_(new.weight, std=model.config.initializer_range)
+    with torch.no_grad():
+        new.weight[: len(old)] = old
+    model.transformer.wpe = new
+    model.config.n_positions = positions
 
 
 def _set_dropout(model: nn.Module, p: float) -> None:

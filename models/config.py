@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tasks import parts
 from tasks.errors import UserError
 
 
@@ -37,7 +38,7 @@ class TrainConfig:
     #: compile the network (needs a C++ compiler on a CPU): a third faster for the demo's
     #: Diffusion-LM after a minute of compiling; changes no key
     compile: bool = False
-    #: seconds between checkpoints (written at the next point of the curve); changes no key
+    #: seconds between checkpoints; changes no key
     checkpoint: float = 60.0
     #: steps between points of the training curve, each with its validation
     every: int = 500
@@ -104,8 +105,15 @@ class ClassifierConfig:
     steps: int = 200
     #: hidden units of the span scorer
     span_hidden: int = 768
+    #: in training, noise the words of an attribute as the text is noised, as the reference code
+    #: does, or leave them clean, as they are when guiding (and in the paper's p(c | x_t))
+    noised_attribute: bool = False
     network: EncoderConfig = field(default_factory=EncoderConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5, batch=10))
+
+
+#: fields of ClassifierConfig that one task's classifier alone reads
+CLASSIFIER_FIELDS = {"span_hidden": "syntax_spans", "noised_attribute": "semantic_content"}
 
 
 @dataclass(frozen=True)
@@ -149,10 +157,22 @@ class GuidanceConfig:
     length_time: Literal["t", "t-1"] = "t"
 
 
-#: learning rate and lambda of each task in the released code
-RELEASED = {"syntax_spans": (0.1, 0.1), "length": (0.1, 0.01)}
+#: learning rate and lambda of each task in the released code (reference notes, section 2.6)
+RELEASED = {
+    "semantic_content": (0.1, 0.01),
+    "parts_of_speech": (0.1, 0.0001),
+    "syntax_tree": (0.1, 0.0005),
+    "syntax_spans": (0.1, 0.1),
+    "length": (0.1, 0.01),
+}
 #: learning rate and lambda of each task in the paper's Table 6
-TABLE6 = {"syntax_spans": (0.15, 0.1), "length": (0.1, 0.01)}
+TABLE6 = {
+    "semantic_content": (0.1, 0.01),
+    "parts_of_speech": (0.05, 0.0005),
+    "syntax_tree": (0.2, 0.0005),
+    "syntax_spans": (0.15, 0.1),
+    "length": (0.1, 0.01),
+}
 
 
 @dataclass(frozen=True)
@@ -174,13 +194,23 @@ class UnconditionalSettings:
 
 
 def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
-    """The guidance constants of one task under the chosen profile."""
+    """The guidance constants of one task, or of a composition, under the chosen profile.
+
+    A composition adds up its parts' log-probabilities and descends that sum with one fluency term
+    (paper, section 7.2); its own constants are published nowhere, and the released code has none
+    that run. It gets the smallest lambda and the smallest learning rate of its parts: under a
+    larger lambda than a part was tuned with, the fluency term would drown that part's gradient
+    (a mean over some 2,000 chart cells moves a coordinate far less than one over four words), and
+    a larger learning rate was tuned for one control at a time. Raises ``UserError`` for a task
+    without constants.
+    """
     if settings.profile == "custom":
         return settings.guidance
     table = RELEASED if settings.profile == "released" else TABLE6
-    if task not in table:
-        raise UserError(f"profile '{settings.profile}' has no guidance constants for {task}")
-    lr, fluency = table[task]
+    for part in parts(task):
+        if part not in table:
+            raise UserError(f"profile '{settings.profile}' has no guidance constants for {part}")
+    lr, fluency = map(min, zip(*(table[part] for part in parts(task)), strict=True))
     if settings.profile == "released":
         return GuidanceConfig(lr=lr, fluency=fluency)
     return GuidanceConfig(

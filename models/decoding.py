@@ -35,7 +35,7 @@ class CachedNetwork:
 
 
 class Reweighting(Protocol):
-    """Changes next-token logits during sampling (FUDGE)."""
+    """Changes next-token logits during sampling (FUDGE, products of experts)."""
 
     def logits(self, logits: Tensor) -> Tensor:
         """(R, V) of the language model -> (R, V) to sample from; -inf excludes a token."""
@@ -44,14 +44,46 @@ class Reweighting(Protocol):
         """The tokens (R,) that were chosen."""
 
 
+class Experts:
+    """Multiplies the sampled distribution by those of further models (a product of experts).
+
+    ``heads``: for each model, the prompts that its rows start from. The models share the ids of
+    words, those below ``words``, and have prompt tokens of their own above, which stay as they are.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[GPT2LMHeadModel],
+        heads: Sequence[Sequence[Sequence[int]]],
+        words: int,
+    ) -> None:
+        self.models, self.words = models, words
+        self.networks = [CachedNetwork(model.transformer) for model in models]
+        self.hidden = [
+            network.feed(stack(rows, network.body.device))
+            for network, rows in zip(self.networks, heads, strict=True)
+        ]
+
+    def logits(self, logits: Tensor) -> Tensor:
+        # a sum of logits is that of log-probabilities up to a constant, which sampling divides out
+        total = logits.clone()
+        for model, hidden in zip(self.models, self.hidden, strict=True):
+            total[:, : self.words] += model.lm_head(hidden)[:, : self.words].float()
+        return total
+
+    def advance(self, tokens: Tensor) -> None:
+        self.hidden = [network.feed(tokens[:, None]) for network in self.networks]
+
+
 def padded_rows(n: int, device: torch.device) -> int:
     """How many rows stand in for ``n`` of them."""
     multiple = CPU_ROWS if device.type == "cpu" else DEVICE_ROWS
     return -(-n // multiple) * multiple
 
 
-def next_group(lengths: Sequence[int], batch: int, device: torch.device) -> list[int]:
-    """Which of the waiting prompts run next: the first one and those of its length, in order."""
+def next_group(lengths: Sequence[object], batch: int, device: torch.device) -> list[int]:
+    """Which of the waiting prompts run next: the first one and those of its length (or lengths,
+    where several networks have prompts of their own), in order."""
     most = batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
     return [i for i, length in enumerate(lengths) if length == lengths[0]][: max(1, most)]
 

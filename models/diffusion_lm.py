@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models.base import Generator, Sample, TargetSamples, sample_rng
-from models.classifier import SpanClassifier, SpanGuide, load_classifier, refuse_block
+from models.classifiers.training import GUIDES, load_classifier, refuse_block
 from models.config import (
     DiffusionLMSettings,
     GuidanceConfig,
@@ -23,19 +24,21 @@ from models.config import (
 )
 from models.denoiser import Denoiser
 from models.diffusion_training import load_diffusion
-from models.guidance import Guidance, LogProb
+from models.guidance import Guidance, LogProb, add
 from models.precision import matrix_dtype
 from models.sampler import Noise, sample
 from models.schedule import Schedule, decoding_schedule
+from tasks import parts
 from tasks.base import Target, Task
-from tasks.controls import Control, Length
+from tasks.controls import AllOf, Control, Length
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
 from tasks.vocabulary import END, START, Vocabulary
 
-#: what a method needs to be given beside the network, by task
-CLASSIFIERS = ("syntax_spans",)
+#: guided by the denoising network itself
 WITHOUT_CLASSIFIER = ("length",)
+#: the guide of one control, row by row of a batch
+MakeGuide = Callable[[Sequence[Control]], LogProb]
 
 
 class Diffusion:
@@ -164,7 +167,11 @@ class _Batched(Generator):
 
 
 class DiffusionLM(_Batched):
-    """Diffusion-LM under gradient guidance (Li et al., 2022, section 5.1)."""
+    """Diffusion-LM under gradient guidance (Li et al., 2022, section 5.1).
+
+    Under a composition, the parts' log-probabilities add up (section 7.2); ``guides``: one maker
+    for each part, in the order of the controls of ``AllOf``.
+    """
 
     name: ClassVar[str] = "diffusion_lm"
     Settings: ClassVar[type] = DiffusionLMSettings
@@ -174,15 +181,15 @@ class DiffusionLM(_Batched):
         diffusion: Diffusion,
         vocabulary: Vocabulary,
         config: GuidanceConfig,
-        classifier: tuple[SpanClassifier, Mapping[str, int]] | None,
+        guides: Sequence[MakeGuide],
     ) -> None:
         self.diffusion, self.vocabulary, self.config = diffusion, vocabulary, config
-        self.classifier = classifier
+        self.guides = tuple(guides)
 
     @classmethod
     def refuses(cls, task: str) -> str | None:
-        known = CLASSIFIERS + WITHOUT_CLASSIFIER
-        return None if task in known else f"no guidance is defined for {task}"
+        lacking = [p for p in parts(task) if p not in GUIDES and p not in WITHOUT_CLASSIFIER]
+        return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
 
     @classmethod
     def resolve(cls, settings: Any, task: str) -> Any:
@@ -190,7 +197,9 @@ class DiffusionLM(_Batched):
 
     @classmethod
     def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("diffusion", "classifier") if task in CLASSIFIERS else ("diffusion",)
+        """One classifier for each part that needs one; spans and trees share theirs."""
+        needed = [classifier_role(part, task) for part in parts(task) if part in GUIDES]
+        return ("diffusion", *dict.fromkeys(needed))
 
     @classmethod
     def load(
@@ -199,25 +208,42 @@ class DiffusionLM(_Batched):
         denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
         refuse_block(denoiser)
         diffusion = Diffusion(denoiser, settings.sampling, device)
-        classifier = None
-        if "classifier" in folders:
+        config = guidance_for(settings, task.name)
+        guides: list[MakeGuide] = []
+        for part in parts(task.name):
+            if part in WITHOUT_CLASSIFIER:
+                guides.append(partial(LengthGuide, diffusion, config=config))
+                continue
+            trained, guide = GUIDES[part]
             network, labels = load_classifier(
-                folders["classifier"],
+                trained,
+                folders[classifier_role(part, task.name)],
                 denoiser,
-                vocabulary.digest,
+                vocabulary,
                 settings.sampling.steps,
                 device,
             )
-            classifier = network.to(matrix_dtype(device)), labels
-        return cls(diffusion, vocabulary, guidance_for(settings, task.name), classifier)
+            guides.append(partial(guide, network.to(matrix_dtype(device)), labels))
+        return cls(diffusion, vocabulary, config, guides)
 
     def guidance(self, controls: Sequence[Control]) -> Guidance:
-        guide: LogProb
-        if self.classifier is not None:
-            guide = SpanGuide(*self.classifier, controls)
-        else:
-            guide = LengthGuide(self.diffusion, controls, self.config)
-        return Guidance(guide, self.config)
+        return Guidance(add(self.guide(controls)), self.config, len(self.guides))
+
+    def guide(self, controls: Sequence[Control]) -> list[LogProb]:
+        """The guides of one batch, one for each part."""
+        if len(self.guides) == 1:
+            return [self.guides[0](controls)]
+        rows = [control.controls if isinstance(control, AllOf) else () for control in controls]
+        if any(len(row) != len(self.guides) for row in rows):
+            raise UserError(f"a composition of {len(self.guides)} tasks takes as many controls")
+        return [make(part) for make, part in zip(self.guides, zip(*rows), strict=True)]
+
+
+def classifier_role(part: str, task: str) -> str:
+    """The role of the classifier that guides ``part`` in a cell of ``task``; a role without a task
+    is of the cell's own."""
+    trained = GUIDES[part][0]
+    return "classifier" if trained == task == "syntax_spans" else f"classifier:{trained}"
 
 
 class Unconditional(_Batched):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models import parallel
 from models.base import stream_seed
 from models.config import DiffusionConfig
 from models.denoiser import Denoiser, initial_std
@@ -105,7 +106,8 @@ class DiffusionObjective:
         shape = (*ids.shape, self.module.config.embedding)
         t = torch.randint(0, self.module.config.steps, (len(ids),)).to(device)
         noise, start = torch.randn(shape).to(device), torch.randn(shape).to(device)
-        parts = {k: v.mean() for k, v in losses(self.module, ids, t, noise, start).items()}
+        ours = map(parallel.share, (ids, t, noise, start))
+        parts = {k: parallel.mean(v) for k, v in losses(self.module, *ours).items()}
         return torch.stack(list(parts.values())).sum(), parts
 
     def validate(self) -> Mapping[str, float]:

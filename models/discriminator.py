@@ -30,7 +30,7 @@ from transformers import GPT2Model
 from models.base import stream_seed
 from models.causal_lm import Example, by_length, gpt2, pad_rows, rows_at_once
 from models.codec import Codec, load_codec
-from models.decoding import CachedNetwork, stack
+from models.decoding import CPU_ROWS, CachedNetwork, stack
 from models.lm_config import DiscriminatorConfig
 from models.train import fit
 from models.weights import load_module, save_module
@@ -131,7 +131,9 @@ class DiscriminatorObjective:
         self.module: nn.Module = module
         self.network, self.codec, self.config, self.seed = module, codec, config, seed
         self.train = Mismatches(train, config.near, config.near_words)
-        self.texts = [[codec.bos, *codec.encode(words), codec.eos] for words in self.train.texts]
+        # a text stands in one example for each control that holds: it is encoded once
+        ids = {words: [codec.bos, *codec.encode(words), codec.eos] for words in self.train.holds}
+        self.texts = [ids[words] for words in self.train.texts]
         self.plan = BatchPlan(len(train), max(1, config.train.batch // 2), seed)
         step = max(1, -(-len(valid) // VALIDATION_TEXTS))
         self.held = self._held(valid, step)
@@ -233,25 +235,45 @@ def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 class PrefixScorer:
-    """Reweights sampling by lambda * log p(control | prefix + token), incrementally (FUDGE).
+    """log p(control | prefix + token) of rows that grow token by token, incrementally: a token
+    costs one new position of the network, whatever the length of the prefix."""
+
+    def __init__(self, network: Discriminator, heads: Sequence[Sequence[int]]) -> None:
+        self.network = network
+        self.cached = CachedNetwork(network.body)
+        self.hidden = self.cached.feed(stack(heads, network.out.weight.device))
+
+    def log_prob(self, candidates: Tensor) -> Tensor:
+        """``candidates`` (R, K) for the next token -> (R, K)."""
+        # a few rows at a time: what all rows' candidates need is too much for a CPU's cache
+        rows = CPU_ROWS if self.hidden.device.type == "cpu" else len(self.hidden)
+        parts = zip(self.hidden.split(rows), candidates.split(rows), strict=True)
+        logits = torch.cat([self.network.score(hidden, tokens) for hidden, tokens in parts])
+        return F.logsigmoid(logits.float())
+
+    def advance(self, tokens: Tensor) -> None:
+        """The tokens (R,) that were chosen."""
+        self.hidden = self.cached.feed(tokens[:, None])
+
+
+class Steering:
+    """Reweights sampling by the sum of lambda * log p(control | prefix + token) (FUDGE).
 
     Only the language model's ``top_k`` best tokens stay possible.
     """
 
-    def __init__(
-        self, network: Discriminator, heads: Sequence[Sequence[int]], lam: float, top_k: int
-    ) -> None:
-        self.network, self.lam, self.top_k = network, lam, top_k
-        self.cached = CachedNetwork(network.body)
-        self.hidden = self.cached.feed(stack(heads, network.out.weight.device))
+    def __init__(self, scorers: Sequence[PrefixScorer], lams: Sequence[float], top_k: int) -> None:
+        self.scorers, self.lams, self.top_k = scorers, lams, top_k
 
     def logits(self, logits: Tensor) -> Tensor:
         value, token = logits.topk(min(self.top_k, logits.shape[-1]), dim=-1)
-        value = value + self.lam * F.logsigmoid(self.network.score(self.hidden, token).float())
+        for scorer, lam in zip(self.scorers, self.lams, strict=True):
+            value = value + lam * scorer.log_prob(token)
         return torch.full_like(logits, -torch.inf).scatter(-1, token, value)
 
     def advance(self, tokens: Tensor) -> None:
-        self.hidden = self.cached.feed(tokens[:, None])
+        for scorer in self.scorers:
+            scorer.advance(tokens)
 
 
 def train_discriminator(

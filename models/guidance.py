@@ -42,10 +42,10 @@ class Guidance:
     through its eps of 1e-10.
     """
 
-    def __init__(self, log_prob: LogProb, config: GuidanceConfig) -> None:
-        self.log_prob, self.config = log_prob, config
+    def __init__(self, log_prob: LogProb, config: GuidanceConfig, networks: int = 1) -> None:
+        self.log_prob, self.config, self.networks = log_prob, config, networks
         self._accumulated: Tensor | None = None
-        #: gradient evaluations so far
+        #: evaluations so far of the ``networks`` that log_prob differentiates
         self.evaluations = 0
 
     def gradient(self, y: Tensor, step: Step, s: int) -> Tensor:
@@ -55,7 +55,7 @@ class Guidance:
             (task,) = torch.autograd.grad(-self.log_prob(y, s).sum(), y)
         std = step.std or 1.0
         scale = std if self.config.denominator == "std" else 2 * std**2
-        self.evaluations += 1
+        self.evaluations += self.networks
         # The fluency term is a quadratic, so its gradient is written down.
         return task + self.config.fluency * 2 * (y.detach() - step.mean) / scale
 

@@ -5,7 +5,8 @@ Defaults are GPT-2 small's and the reference code's (reference notes, sections 2
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from models.config import TrainConfig
 from tasks.errors import UserError
@@ -61,3 +62,25 @@ class DiscriminatorConfig:
             raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
         if not 0 <= self.near <= 1:
             raise UserError(f"near is a share between 0 and 1, not {self.near}")
+
+
+@dataclass(frozen=True)
+class AttributeHeadConfig:
+    """PPLM's attribute model: a linear head on the frozen language model's mean hidden state."""
+
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(steps=3_000, batch=256, lr=1e-2, every=250, bf16=False)
+    )
+
+
+#: the reference code's length for the one task whose prompts are longer than the others' 128
+#: (reference notes, section 2.11)
+LONG_PROMPTS = {"syntax_tree": 256}
+
+C = TypeVar("C", LMConfig, DiscriminatorConfig)
+
+
+def long_enough(config: C, task: str) -> C:
+    """``config`` with room for the prompts of ``task`` and a text."""
+    longest = max(config.max_length, LONG_PROMPTS.get(task, 0))
+    return config if longest == config.max_length else replace(config, max_length=longest)

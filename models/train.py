@@ -12,10 +12,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from models import parallel
 from models.base import stream_seed
 from models.config import TrainConfig
 from models.precision import matrix_dtype
 from models.weights import read_tensors, write_tensors
+from tasks import stop
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
 
@@ -58,8 +60,11 @@ def fit(
 
     Checkpoints (weights, EMA, optimiser, step, curve) go to ``folder``; called again after a kill
     it continues from the last one and gives the same weights as an undisturbed run with the same
-    number of threads (their number decides the order in which products are summed). At the end
-    the module holds the EMA weights where there are any. The curve is also ``folder/curve.jsonl``.
+    number of threads (their number decides the order in which products are summed). Asked to stop
+    (:mod:`tasks.stop`), it writes one and raises ``Stopped``. At the end the module holds the EMA
+    weights where there are any. The curve is also ``folder/curve.jsonl``. Where several processes
+    train together (:mod:`models.parallel`), the first one returns and the others raise
+    ``Follower``.
     """
     device = device or torch.device("cpu")
     module = objective.module
@@ -73,18 +78,19 @@ def fit(
     ema = [p.detach().clone() for p in params] if config.ema else []
     state_path = folder / "checkpoint.safetensors"
     curve: list[dict[str, float]] = []
+    sums: dict[str, Tensor | float] = {}
     start = 0
     half = config.bf16 and matrix_dtype(device) == torch.bfloat16
     if state_path.exists():
         try:
-            start, curve = _restore(state_path, named, ema, optimiser)
+            start, curve, sums = _restore(state_path, named, ema, optimiser)
         except UserError as error:
             print(f"warning: {error}; training starts afresh", flush=True)
 
+    parallel.anyone(False, device)  # nobody writes a checkpoint before all have read the last one
     saved = time.monotonic()
     began = saved - (curve[-1]["seconds"] if curve else 0.0)
     module.train()
-    sums: dict[str, Tensor | float] = {}
     shown = float("nan")
     for step in range(start, config.steps):
         torch.manual_seed(stream_seed(seed, "train", step))
@@ -94,6 +100,7 @@ def fit(
             loss, parts = objective.loss(step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        parallel.average([p.grad for p in params if p.grad is not None])
         if config.clip:
             nn.utils.clip_grad_norm_(params, config.clip)
         optimiser.step()
@@ -113,17 +120,25 @@ def fit(
         if done % config.every == 0 or done == config.steps:
             since = config.every if done % config.every == 0 else done % config.every
             point = {"step": float(done), "seconds": time.monotonic() - began}
-            point |= {f"train_{name}": float(v) / since for name, v in sums.items()}
+            totals = torch.tensor([float(v) for v in sums.values()], device=device)
+            parallel.average([totals])
+            point |= {f"train_{name}": float(v) / since for name, v in zip(sums, totals)}
             sums = {}
             point |= _validate(objective, params, ema, half, device)
             curve.append(point)
-        if time.monotonic() - saved > config.checkpoint and done % config.every == 0:
-            _save(state_path, done, curve, named, ema, optimiser)
+        stopping = parallel.anyone(stop.requested(), device)
+        if stopping or time.monotonic() - saved > config.checkpoint:
+            if not parallel.rank():
+                _save(state_path, done, curve, sums, named, ema, optimiser)
+            if stopping:
+                raise stop.Stopped
             saved = time.monotonic()
     if ema:
         with torch.no_grad():
             torch._foreach_copy_(params, ema)
     module.eval()
+    if parallel.rank():
+        raise parallel.Follower
     (folder / "curve.jsonl").write_text("".join(json.dumps(p) + "\n" for p in curve))
     return curve
 
@@ -153,6 +168,7 @@ def _save(
     path: Path,
     step: int,
     curve: list[dict[str, float]],
+    sums: Mapping[str, Tensor | float],
     named: list[tuple[str, nn.Parameter]],
     ema: list[Tensor],
     optimiser: torch.optim.Optimizer,
@@ -164,7 +180,9 @@ def _save(
             tensors[f"ema.{name}"] = ema[i]
         for key, value in optimiser.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = value
-    write_tensors(path, tensors, {"step": step, "curve": curve})
+    # the sums of the point of the curve under way: a float holds a float32 exactly
+    begun = {name: float(value) for name, value in sums.items()}
+    write_tensors(path, tensors, {"step": step, "curve": curve, "sums": begun})
 
 
 def _restore(
@@ -172,7 +190,7 @@ def _restore(
     named: list[tuple[str, nn.Parameter]],
     ema: list[Tensor],
     optimiser: torch.optim.Optimizer,
-) -> tuple[int, list[dict[str, float]]]:
+) -> tuple[int, list[dict[str, float]], dict[str, Tensor | float]]:
     tensors, meta = read_tensors(path)
     states: dict[str, dict[str, Any]] = {}
     for full in tensors:
@@ -191,4 +209,4 @@ def _restore(
                 }
     except (KeyError, RuntimeError) as error:
         raise UserError(f"checkpoint {path} does not fit this network: {error}") from None
-    return int(meta["step"]), list(meta["curve"])
+    return int(meta["step"]), list(meta["curve"]), dict(meta.get("sums", {}))

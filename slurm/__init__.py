@@ -1,1 +1,1 @@
-"""The scheduler: fans the cells of a sweep out to SLURM (to come)."""
+"""The scheduler: plans a sweep and runs its jobs on SLURM, in local processes, or right here."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from tasks.controls import Control
 
 Words = tuple[str, ...]
+#: a tagger: UPOS tags of every text, one a word
+Tag = Callable[[Sequence[Words]], Sequence[Words]]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,16 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Target:
-    """One control target. ``source``: the human text it was taken from, where there is one."""
+    """One control target. ``source``: the human text it was taken from, where there is one.
+
+    ``released``: the control as the authors' list has it, where an oracle here says otherwise (the
+    tags of another tagger).
+    """
 
     id: str
     control: Control
     source: Words | None = None
+    released: Control | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,9 @@ class Annotation:
     """What the judges say of one text; tasks score from this alone.
 
     ``tree``: the oracle parser's bracketed tree (None where no task asked). ``tags``: the oracle
-    tagger's UPOS tags. ``nll``: the teacher's total negative log-likelihood in nats over
-    ``tokens`` predicted tokens (the end token included).
+    tagger's UPOS tags. Both are of the task's ``view`` of the text. ``nll``: the teacher's total
+    negative log-likelihood in nats over ``tokens`` predicted tokens (the end token included).
+    ``parts``: under a composition, one annotation for each of its tasks, in order.
     """
 
     words: Words
@@ -70,6 +77,12 @@ class Annotation:
     tags: Words | None = None
     nll: float | None = None
     tokens: int | None = None
+    parts: tuple[Annotation, ...] = ()
+
+
+#: a score in [0, 1], or the numerator and denominator of a ratio whose value for a target is the
+#: sum of numerators over the sum of denominators of its samples
+Score = float | tuple[float, float]
 
 
 class Task(ABC):
@@ -78,23 +91,41 @@ class Task(ABC):
     A subclass is one file plus one line in ``tasks/__init__.py``.
     """
 
-    name: ClassVar[str]
+    name: str
     #: bumped by hand when targets or scores change meaning
-    version: ClassVar[int] = 1
+    version: int = 1
     #: annotation fields that ``score`` reads: "tree", "tags"
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
+    #: what the texts of a corpus must carry for targets and examples: "tree", "tags", "fields";
+    #: ``needs`` where a task says nothing else
+    reads: frozenset[str] = frozenset()
     #: metric name -> one-line definition; the first one is the headline ("ctrl")
-    metrics: ClassVar[Mapping[str, str]]
+    metrics: Mapping[str, str]
     #: headline metric under the paper's own definition (differs from the first only for length)
-    paper_metric: ClassVar[str]
+    paper_metric: str
+
+    def __init_subclass__(cls) -> None:
+        if "reads" not in cls.__dict__:
+            cls.reads = cls.needs
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The metric that success is told by; one for each part of a composition."""
+        return (next(iter(self.metrics)),)
+
+    @property
+    def paper_metrics(self) -> frozenset[str]:
+        """The metrics that the paper's own figures mean."""
+        return frozenset({self.paper_metric})
 
     @abstractmethod
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``n`` control targets from ``source``: ``"validation"`` (seeded draw from
         ``corpus.valid``) or ``"released"`` (the authors' list, where ``corpus`` has one).
 
-        Every text of ``corpus`` carries whatever ``needs`` names (a tree, gold or from the
-        oracle). Raises ``UserError`` if ``source`` has no such list or holds fewer than ``n``.
+        Every text of ``corpus`` carries whatever ``reads`` names (a tree, gold or from the
+        oracle). Raises ``UserError`` if ``source`` has no such list or holds fewer than ``n``; a
+        task whose controls are few by nature gives all there are instead.
         """
 
     @abstractmethod
@@ -111,5 +142,32 @@ class Task(ABC):
         """Every prompt token that ``prompt`` can give for this corpus, in a fixed order."""
 
     @abstractmethod
-    def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
-        """One value in [0, 1] for every name in ``metrics``."""
+    def score(self, target: Target, annotation: Annotation) -> Mapping[str, Score]:
+        """A score for every name in ``metrics``, without those that do not apply to ``target``."""
+
+    def view(self, target: Target, words: Words) -> Words:
+        """The text that parser and tagger read when ``words`` is judged under ``target``."""
+        return words
+
+    def split(self, target: Target) -> tuple[tuple[Task, Target], ...]:
+        """The tasks that a target is of, each with its own part: one, unless it is composed."""
+        return ((self, target),)
+
+    def retag(self, targets: Sequence[Target], tag: Tag) -> list[Target]:
+        """The targets with their tags as the oracle tagger gives them; only a task that asks for
+        tags has any."""
+        return list(targets)
+
+    def of_text(self, text: Text, seed: int) -> Control | None:
+        """A control that ``text`` satisfies, to be composed with others of the same text, or None
+        where there is none; the same for equal (text, seed)."""
+        from tasks.targets import TooFewTargets
+
+        try:
+            return self.targets(Corpus("text", (), (text,), "-"), 1, "validation", seed)[0].control
+        except TooFewTargets:
+            return None
+
+    def references(self, target: Target, corpus: Corpus) -> list[Words]:
+        """Human texts that are meant to satisfy ``target``: the ceiling of its scores."""
+        return [] if target.source is None else [target.source]

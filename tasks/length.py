@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -25,12 +24,12 @@ TOLERANCE = 2
 class LengthTask(Task):
     """``data`` is taken so that all tasks are made alike: the released list is a range."""
 
-    name: ClassVar[str] = "length"
-    metrics: ClassVar[Mapping[str, str]] = {
+    name = "length"
+    metrics: Mapping[str, str] = {
         "len_exact": "the number of words equals the target",
         "len_pm2": "the number of words is within 2 of the target",
     }
-    paper_metric: ClassVar[str] = "len_pm2"
+    paper_metric = "len_pm2"
 
     def __init__(self, data: Path | None = None) -> None:
         self.data = data

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +29,12 @@ class SyntaxSpans(Task):
     """``data``: the folder that holds the released list (``control_targets/target_spans.jsonl``),
     without which targets can only be drawn from validation texts."""
 
-    name: ClassVar[str] = "syntax_spans"
-    needs: ClassVar[frozenset[str]] = frozenset({"tree"})
-    metrics: ClassVar[Mapping[str, str]] = {
+    name = "syntax_spans"
+    needs = frozenset({"tree"})
+    metrics: Mapping[str, str] = {
         "span_success": "the oracle's parse has exactly the constituent (start, end, label)"
     }
-    paper_metric: ClassVar[str] = "span_success"
+    paper_metric = "span_success"
 
     def __init__(self, data: Path | None = None) -> None:
         self.data = data

@@ -25,18 +25,24 @@ class NoReleasedList(UserError):
     """There is no released list for this corpus, or the data folder does not hold it."""
 
 
+class TooFewTargets(UserError):
+    """The texts or the list give fewer targets than were asked for."""
+
+
 def take(
     n: int,
     source: str,
     released: Callable[[], list[Target]],
     validation: Callable[[], Iterable[Target]],
+    all_there_are: bool = False,
 ) -> list[Target]:
     """The first ``n`` targets of ``source``.
 
     ``released`` gives the whole list or raises ``NoReleasedList``; ``validation`` yields drawn
     targets until there are no more. ``"auto"`` takes the released list where there is one of at
-    least ``n`` targets, else validation texts. Raises ``UserError`` if ``source`` has fewer than
-    ``n`` targets, saying how many it has, and for an unknown source.
+    least ``n`` targets, else validation texts. Raises ``TooFewTargets`` if ``source`` has fewer
+    than ``n`` targets, saying how many it has, and ``UserError`` for an unknown source. With
+    ``all_there_are`` a source of fewer than ``n`` targets, but at least one, gives them all.
     """
     if source not in SOURCES:
         raise unknown("target source", source, SOURCES)
@@ -49,22 +55,25 @@ def take(
             if source == "released":
                 raise
         else:
-            if len(found) >= n:
+            if len(found) >= n or (all_there_are and found):
                 return found[:n]
             if source == "released":
-                raise UserError(f"{n} targets asked for: the released list has {len(found)}")
+                raise TooFewTargets(f"{n} targets asked for: the released list has {len(found)}")
     found = list(islice(validation(), n))
-    if len(found) < n:
-        raise UserError(f"{n} targets asked for: the validation texts give {len(found)}")
+    if len(found) < (1 if all_there_are else n):
+        raise TooFewTargets(f"{n} targets asked for: the validation texts give {len(found)}")
     return found
 
 
-def released_rows(corpus: Corpus, data: Path | None, name: str) -> list[tuple[str, dict[str, Any]]]:
+def released_rows(
+    corpus: Corpus, data: Path | None, name: str, check: Callable[[Any, str], None] | None = None
+) -> list[tuple[str, Any]]:
     """(place, row) of every line of a released list such as ``target_spans.jsonl``, in order.
 
     ``data``: the folder that holds ``control_targets/NAME``, or NAME itself. ``place`` names file
-    and line, for error messages. Raises ``NoReleasedList``, or ``UserError`` for a line that is
-    not a JSON object with the texts' words under ``words_``, from START to END.
+    and line, for error messages. ``check(row, place)`` refuses a malformed row; without it, a row
+    is a JSON object with the text's words under ``words_``, from START to END. Raises
+    ``NoReleasedList``, or ``UserError`` for a line that is not JSON.
     """
     if corpus.name != "e2e":
         raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
@@ -73,25 +82,34 @@ def released_rows(corpus: Corpus, data: Path | None, name: str) -> list[tuple[st
     path = next((p for p in (data / "control_targets" / name, data / name) if p.is_file()), None)
     if path is None:
         raise NoReleasedList(f"{data} has no control_targets/{name}")
-    rows = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text") from None
+    rows = []
     for number, line in enumerate(lines, start=1):
         place = f"{path.name} line {number}"
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(f"{place}: not JSON: {error.msg}") from None
-        words = row.get("words_") if isinstance(row, dict) else None
-        if not (
-            isinstance(words, list)
-            and len(words) > 2
-            and all(isinstance(word, str) for word in words)
-            and words[0] == "START"
-            and words[-1] == "END"
-        ):
-            raise UserError(f"{place}: no list of words from START to END under 'words_'")
+        (check or _has_words)(row, place)
         rows.append((place, row))
     return rows
+
+
+def _has_words(row: Any, place: str) -> None:
+    framed(row.get("words_") if isinstance(row, dict) else None, place, "words", "words_")
+
+
+def framed(value: Any, place: str, what: str, key: str) -> tuple[str, ...]:
+    """The strings between START and END of a released row's list. Raises ``UserError``."""
+    if not (
+        isinstance(value, list)
+        and len(value) > 2
+        and all(isinstance(item, str) and item for item in value)
+        and value[0] == "START"
+        and value[-1] == "END"
+    ):
+        raise UserError(f"{place}: no list of {what} from START to END under '{key}'")
+    return tuple(value[1:-1])

@@ -17,7 +17,7 @@ import torch
 
 from baselines import METHODS
 from baselines.finetuned import FTSample, FTSearch
-from baselines.fudge import Fudge
+from baselines.fudge import Fudge, lambdas
 from baselines.settings import FTSampleSettings, FTSearchSettings, FudgeSettings
 from models.base import Generator, TargetSamples
 from models.causal_lm import train_lm
@@ -28,11 +28,13 @@ from models.discriminator import (
     Discriminator,
     Mismatches,
     PrefixScorer,
+    Steering,
     area_under_roc,
     load_discriminator,
     train_discriminator,
 )
 from models.lm_config import DiscriminatorConfig, LMConfig
+from tasks import TASKS
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.controls import Control, Length
 from tasks.errors import UserError
@@ -188,10 +190,21 @@ def test_network_evaluations_are_counted(folders: Mapping[str, Path]) -> None:
 
 
 def test_the_paper_sets_lambda_for_each_task(folders: Mapping[str, Path]) -> None:
-    assert make(Fudge, folders).lam == 2.0
-    spans = type("Spans", (ToyLength,), {"name": "syntax_spans"})()
-    assert Fudge.load(folders, spans, FudgeSettings(), CPU).lam == 20.0
-    assert Fudge.load(folders, spans, FudgeSettings(lam=3.0), CPU).lam == 3.0
+    chosen = {name: lambdas(FudgeSettings(), name) for name in TASKS}
+    assert chosen == {
+        "semantic_content": (8.0,),
+        "parts_of_speech": (20.0,),
+        "syntax_tree": (20.0,),
+        "syntax_spans": (20.0,),
+        "length": (2.0,),
+    }
+    assert Fudge.load(folders, TASK, FudgeSettings(lam=3.0), CPU).lams == (3.0,)
+    both = "semantic_content+length"
+    assert set(lambdas(FudgeSettings(), both)) == {8.0, 2.0}
+    assert lambdas(FudgeSettings(lam=3.0), both) == (3.0, 3.0)
+    assert lambdas(FudgeSettings(lam=3.0, lams=(4.0, 5.0)), both) == (4.0, 5.0)
+    with pytest.raises(UserError, match="3 weights"):
+        lambdas(FudgeSettings(lams=(1.0, 2.0, 3.0)), both)
     defaults = FudgeSettings()
     assert (defaults.pre_top_k, defaults.post_top_k) == (200, 10)
 
@@ -258,7 +271,7 @@ def test_incremental_scores_equal_those_of_whole_prefixes(folders: Mapping[str, 
     assert isinstance(network, Discriminator)
     words = ("w0_1", "w1_0", "w2_2")
     ids, head = codec.sequence(("4",), words)
-    scorer = PrefixScorer(network, [ids[:head]], lam=3.0, top_k=6)
+    scorer = Steering([PrefixScorer(network, [ids[:head]])], [3.0], top_k=6)
     logits = torch.randn(8, len(codec), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         for i in range(head, len(ids)):

@@ -12,7 +12,7 @@ TOY = (
     "preset=demo batch=8 diffusion.time=16 diffusion.steps=40 classifier.steps=20 "
     "diffusion_lm.sampling.steps=20 diffusion.train.batch=4 classifier.train.batch=4 "
     "lm.train.batch=4 finetune.train.batch=4 discriminator.train.batch=4 "
-    "fudge.max_words=12 ft_sample.max_words=12 ft_search.max_words=12 "
+    "pplm.steps=2 fudge.max_words=12 ft_sample.max_words=12 ft_search.max_words=12 "
     "diffusion.network." + SMALL.format("diffusion.network.") + " "
     "classifier.network." + SMALL.format("classifier.network.") + " "
     "lm." + SMALL.format("lm.") + " "
@@ -33,4 +33,6 @@ def test_figures(tmp_path: Path) -> None:
     # 20 steps of the denoiser, and 3 gradients at each of the 10 guided ones
     assert guided["network evaluations a sample"] == 50
     assert 0 < guided["share outside networks"] < 1
+    for comparison in ("PPLM in a batch", "FUDGE's discriminator, incremental"):
+        assert figures[comparison]["times faster"] > 1
     assert figures["peak memory GiB"] > 0

@@ -1,33 +1,28 @@
-"""The span classifier on noisy latents (reference notes, sections 2.6 and 2.7)."""
+"""The chart classifier and its two guides (reference notes, sections 2.6 and 2.7)."""
 
-import dataclasses
-from pathlib import Path
+import math
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.classifier import (
+from models.classifiers.chart import (
     SpanClassifier,
     SpanGuide,
     SpanObjective,
-    load_classifier,
+    TreeGuide,
     sparse_chart,
-    train_classifier,
 )
-from models.config import ClassifierConfig, DiffusionConfig, EncoderConfig, TrainConfig
-from models.diffusion_training import load_diffusion, train_diffusion
+from models.config import ClassifierConfig, EncoderConfig
 from models.schedule import make_schedule
-from tasks.base import Text
-from tasks.controls import Length, Span
+from tasks.controls import Length, ParseTree, Span
 from tasks.errors import UserError
-from tasks.vocabulary import Vocabulary
 
 TINY = EncoderConfig(layers=1, width=16, heads=2, feedforward=32, dropout=0.0)
 CONFIG = ClassifierConfig(steps=20, span_hidden=8, network=TINY)
-CPU = torch.device("cpu")
 LABELS = {"": 0, "NP": 1, "VP": 2}
+TREE = ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))")
 
 
 def classifier(dtype: torch.dtype = torch.float32) -> SpanClassifier:
@@ -44,7 +39,7 @@ def test_one_cell_of_the_chart() -> None:
     network, x = classifier(), latents()
     start, end = torch.triu_indices(10, 10)
     level = torch.tensor([7, 7])
-    chart = network.chart(x, level, start, end)
+    chart = network.chart(x, level)
     guide = SpanGuide(network, LABELS, [Span(0, 3, "NP"), Span(4, 6, "VP")])
     for row, (i, j, label) in enumerate([(1, 4, 1), (5, 7, 2)]):
         place = int(((start == i) & (end == j)).nonzero()[0])
@@ -52,18 +47,74 @@ def test_one_cell_of_the_chart() -> None:
         torch.testing.assert_close(guide(x, 7)[row], expected)
 
 
-def test_guide_gradient_by_finite_differences() -> None:
+def test_chart_cells_are_the_upper_triangle() -> None:
+    """Cell n joins the states at ``triu_indices``: both halves of the first layer, by hand."""
+    network, x = classifier(), latents()
+    level = torch.tensor([7, 7])
+    states = network.states(x, level)
+    start, end = torch.triu_indices(10, 10)
+    joined = torch.cat([states[:, end], states[:, start]], -1)
+    weight = torch.cat([network.end.weight, network.start.weight], 1)
+    expected = network.label(torch.tanh(F.linear(joined, weight, network.end.bias)))
+    torch.testing.assert_close(network.chart(x, level), expected)
+
+
+def test_tree_energy_is_the_mean_over_all_cells() -> None:
+    """Constituents, shifted by 1 for START, and "no constituent" everywhere else, padding too."""
+    x, labels = latents(), LABELS | {"S": 3}
+    torch.manual_seed(1)
+    wide = SpanClassifier(CONFIG, 8, 10, 4).eval().requires_grad_(False)
+    chart = wide.chart(x, torch.tensor([7, 7])).log_softmax(-1)
+    gold = {(1, 3): 3, (1, 2): 1, (3, 3): 2}
+    total = torch.zeros(2)
+    for n, cell in enumerate(torch.triu_indices(10, 10).T.tolist()):
+        total += chart[:, n, gold.get(tuple(cell), 0)]
+    torch.testing.assert_close(TreeGuide(wide, labels, [TREE, TREE])(x, 7), total / 55)
+    # "S" was never seen: its cell is left out
+    partial = TreeGuide(wide, LABELS, [TREE, TREE])
+    cell = torch.triu_indices(10, 10).T.tolist().index([1, 3])
+    expected = (total - chart[:, cell, 3]) / 54
+    torch.testing.assert_close(partial(x, 7), expected)
+
+
+def test_which_cells_an_energy_depends_on() -> None:
+    """The gradient in the logits: one cell for a span, all 55 for a tree."""
+    network, x = classifier(), latents()
+    seen: list[Tensor] = []
+
+    def keep(module: torch.nn.Module, args: object, out: Tensor) -> Tensor:
+        seen.append(out.detach().clone().requires_grad_(True))
+        return seen[-1]
+
+    network.label.register_forward_hook(keep)
+    SpanGuide(network, LABELS, [Span(0, 3, "NP")] * 2)(x, 7).sum().backward()
+    assert seen[0].grad is not None
+    # one logit row for each of the two samples; the rest of the 8 rows is padding
+    assert seen[0].grad.abs().sum(1).nonzero().flatten().tolist() == [0, 1]
+    TreeGuide(network, LABELS, [TREE] * 2)(x, 7).sum().backward()
+    grad = seen[1].grad
+    assert grad is not None
+    assert grad.shape[:2] == (2, 55)
+    touched = grad.abs().sum(2) > 0
+    # (1, 3) is the whole sentence, an S, which these labels lack
+    missing = torch.triu_indices(10, 10).T.tolist().index([1, 3])
+    assert touched.sum(1).tolist() == [54, 54]
+    assert not touched[:, missing].any()
+
+
+def test_guide_gradients_by_finite_differences() -> None:
     network, x = classifier(torch.float64), latents(torch.float64)
-    # the logits are handed out in fp32, so the difference quotient is that coarse
-    guide = SpanGuide(network, LABELS, [Span(1, 5, "VP"), Span(0, 0, "NP")])
-    y = x.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(guide(y, 3).sum(), y)
-    rng = torch.Generator().manual_seed(2)
-    for _ in range(5):
-        direction = torch.randn(x.shape, generator=rng, dtype=torch.float64)
-        step = 1e-2 * direction
-        numeric = float((guide(x + step, 3) - guide(x - step, 3)).sum()) / 2e-2
-        assert float((gradient * direction).sum()) == pytest.approx(numeric, rel=2e-2, abs=1e-3)
+    controls = [Span(1, 5, "VP"), Span(0, 0, "NP")]
+    for guide in (SpanGuide(network, LABELS, controls), TreeGuide(network, LABELS, [TREE] * 2)):
+        y = x.clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(guide(y, 3).sum(), y)
+        rng = torch.Generator().manual_seed(2)
+        for _ in range(5):
+            direction = torch.randn(x.shape, generator=rng, dtype=torch.float64)
+            # the logits are handed out in fp32, so the difference quotient is that coarse
+            step = 1e-2 * direction
+            numeric = float((guide(x + step, 3) - guide(x - step, 3)).sum()) / 2e-2
+            assert float((gradient * direction).sum()) == pytest.approx(numeric, rel=2e-2, abs=1e-3)
 
 
 def test_clean_level_is_the_last_row_of_the_time_table() -> None:
@@ -86,14 +137,12 @@ def objective() -> SpanObjective:
 
 def test_gold_chart_masks_the_lower_triangle() -> None:
     made = objective()
-    gold = made.gold(made.train[1])
+    gold = made.gold(made.train_charts)
     # i <= j only; padding cells are there and labelled "no constituent"
+    cells = torch.triu_indices(10, 10).T.tolist()
     assert gold.shape == (4, 55)
-    assert bool((made.start <= made.end).all())
-    for place, label in [((1, 3), 1), ((2, 2), 2), ((0, 0), 0), ((9, 9), 0)]:
-        cell = int(made.cell[place])
-        assert (int(made.start[cell]), int(made.end[cell])) == place
-        assert int(gold[0, cell]) == label
+    for place, label in [([1, 3], 1), ([2, 2], 2), ([0, 0], 0), ([9, 9], 0)]:
+        assert int(gold[0, cells.index(place)]) == label
     assert int(gold[0].count_nonzero()) == 2
     assert int(gold[1].count_nonzero()) == 0
 
@@ -104,16 +153,50 @@ def test_loss_is_the_mean_over_all_cells() -> None:
     loss, _ = made.loss(0)
     torch.manual_seed(5)
     rows = torch.from_numpy(made.plan(0))
-    ids = made.train[0][rows]
+    ids = made.train_ids[rows]
     s = torch.randint(-1, 20, (4,))
     assert int(s.min()) >= -1
     noise = torch.randn(4, 10, 8)
     # noise is added to the plain embeddings, without the extra std of x_0
     a = torch.tensor([*make_schedule("sqrt", 20).alpha_bar, 1.0], dtype=torch.float32)[s]
     x = a.sqrt()[:, None, None] * made.embedding[ids] + (1 - a).sqrt()[:, None, None] * noise
-    logits = made.module.chart(x, s, made.start, made.end)
-    gold = made.gold([made.train[1][i] for i in rows.tolist()])
+    logits = made.classifier.chart(x, s)
+    gold = made.gold([made.train_charts[i] for i in rows.tolist()])
     torch.testing.assert_close(loss, F.cross_entropy(logits.reshape(-1, 3), gold.reshape(-1)))
+
+
+def test_levels_are_drawn_from_clean_to_the_noisiest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each text has its own level, told to the network, -1 (clean) and 19 among them."""
+    made = objective()
+    drawn: list[int] = []
+    chart = made.classifier.chart
+
+    def spy(x: Tensor, s: Tensor) -> Tensor:
+        drawn.extend(s.tolist())
+        return chart(x, s)
+
+    monkeypatch.setattr(made.classifier, "chart", spy)
+    for step in range(100):
+        made.loss(step)
+    assert set(drawn) == set(range(-1, 20))
+
+
+def test_figures_by_noise_level() -> None:
+    made = objective()
+    points = made.noise_curve()
+    assert [point["level"] for point in points] == [-1, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]
+    signal = [point["alpha_bar"] for point in points]
+    assert signal[0] == 1.0
+    assert signal == sorted(signal, reverse=True)
+    # by hand at one level: recall over the four gold constituents, precision over those found
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randn(4, 10, 8, generator=rng)
+    s = torch.full((4,), 5)
+    found = made.classifier.chart(made.latents(made.valid_ids, s, noise), s).argmax(-1)
+    gold = made.gold(made.valid_charts)
+    right = int(((found == gold) & (gold > 0)).sum())
+    assert points[3]["recall"] == right / 4
+    assert math.isclose(points[3]["precision"], right / int((found > 0).sum()))
 
 
 def test_sparse_chart_shifts_for_start() -> None:
@@ -124,71 +207,11 @@ def test_sparse_chart_shifts_for_start() -> None:
     assert sparse_chart(tree, {"": 0, "NP": 1, "VP": 2}, 3).tolist() == [[1, 2, 1]]
 
 
-TREES = {
-    ("the", "cat", "sleeps"): "(S (NP (DT the) (NN cat)) (VP (VBZ sleeps)))",
-    ("cats", "sleep"): "(S (NP (NNS cats)) (VP (VBP sleep)))",
-}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    texts = [Text(words, tree) for words, tree in TREES.items()]
-    words = Vocabulary(["START", "END", "UNK", "PAD", "the", "cat", "sleeps", "cats", "sleep"])
-    train = TrainConfig(steps=2, batch=2, every=1)
-    config = DiffusionConfig(
-        length=10, positions=10, embedding=8, time=8, steps=40, network=TINY, train=train
-    )
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("diffusion", "block", "span")}
-    for name in ("diffusion", "block"):
-        padding = "pad" if name == "diffusion" else "block"
-        chosen = dataclasses.replace(config, padding=padding)
-        corpus = [text.words for text in texts] * 4
-        train_diffusion(folders[name], corpus, corpus, words, chosen, 0, CPU)
-    train_classifier(
-        folders["span"], folders["diffusion"], "syntax_spans", texts, texts,
-        dataclasses.replace(CONFIG, train=train), 0, CPU,
-    )  # fmt: skip
-    return folders
-
-
-def test_trained_classifier_loads(trained: dict[str, Path]) -> None:
-    denoiser, words = load_diffusion(trained["diffusion"], CPU)
-    network, labels = load_classifier(trained["span"], denoiser, words.digest, 20, CPU)
-    assert set(labels) == {"", "S", "NP", "VP"}
-    assert not any(p.requires_grad for p in network.parameters())
-
-
-def test_other_step_count_is_refused(trained: dict[str, Path]) -> None:
-    denoiser, words = load_diffusion(trained["diffusion"], CPU)
-    with pytest.raises(UserError, match="was made for steps=20, not 200"):
-        load_classifier(trained["span"], denoiser, words.digest, 200, CPU)
-
-
-def test_other_vocabulary_is_refused(trained: dict[str, Path]) -> None:
-    denoiser, _ = load_diffusion(trained["diffusion"], CPU)
-    with pytest.raises(UserError, match="was made for vocabulary="):
-        load_classifier(trained["span"], denoiser, "other", 20, CPU)
-
-
-def test_block_mode_is_refused(trained: dict[str, Path], tmp_path: Path) -> None:
-    texts = [Text(words, tree) for words, tree in TREES.items()]
-    with pytest.raises(UserError, match="padding=block"):
-        train_classifier(
-            tmp_path, trained["block"], "syntax_spans", texts, texts, CONFIG, 0, CPU
-        )
-
-
 def test_unknown_controls_are_refused() -> None:
     network = classifier()
     with pytest.raises(UserError, match="knows no label 'XX'"):
         SpanGuide(network, LABELS, [Span(0, 1, "XX")])
     with pytest.raises(UserError, match="cannot read Length"):
         SpanGuide(network, LABELS, [Length(3)])
-
-
-def test_text_without_tree_is_an_error(trained: dict[str, Path], tmp_path: Path) -> None:
-    bare = [Text(words) for words in TREES]
-    with pytest.raises(UserError, match="has no tree"):
-        train_classifier(
-            tmp_path, trained["diffusion"], "syntax_spans", bare, bare, CONFIG, 0, CPU
-        )
+    with pytest.raises(UserError, match="cannot read Length"):
+        TreeGuide(network, LABELS, [Length(3)])

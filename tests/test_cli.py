@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines import METHODS
 from eval.config import RunConfig, help_text, keys, parse
 from eval.presets import PRESETS
 from eval.run import main
@@ -49,7 +50,22 @@ def test_all_methods_and_defaults() -> None:
     config = parse([])
     assert (config.preset, config.corpus) == ("demo", "grammar")
     assert config.tasks == ["syntax_spans"]
-    assert config.methods == ["diffusion_lm", "fudge", "ft_sample", "ft_search"]
+    assert config.methods == list(METHODS)
+
+
+def test_all_tasks_are_those_of_tables_2_and_4() -> None:
+    assert parse(["task=all"]).tasks == [
+        "syntax_spans",
+        "length",
+        "semantic_content",
+        "parts_of_speech",
+        "syntax_tree",
+        "semantic_content+syntax_tree",
+        "semantic_content+parts_of_speech",
+    ]
+    # any others compose, and in whichever order they are named
+    config = parse(["task=length+syntax_spans, syntax_spans+length,length"])
+    assert config.tasks == ["syntax_spans+length", "length"]
 
 
 def test_paper_preset_has_the_papers_hyperparameters() -> None:
@@ -67,6 +83,9 @@ def test_paper_preset_has_the_papers_hyperparameters() -> None:
     [
         ("task=lenght", "unknown task 'lenght': did you mean 'length'"),
         ("task=", "task= names nothing"),
+        ("task=length+lenght", "unknown task 'lenght': did you mean 'length'"),
+        ("task=length+length", "a composition is of different tasks"),
+        ("tagger.source=stnza", "expected one of .*stanza"),
         ("method=fugde", "unknown method 'fugde': did you mean 'fudge'"),
         ("corpus=e2ee", "unknown corpus 'e2ee': did you mean 'e2e'"),
         ("preset=smal", "unknown preset 'smal': did you mean 'small'"),
@@ -125,5 +144,13 @@ def test_help_is_quick_and_needs_no_torch() -> None:
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     out = capsys.readouterr().out
-    for name in ("syntax_spans", "ft_search", "grammar", "demo", "small", "paper"):
+    for name in (
+        "syntax_spans",
+        "semantic_content+syntax_tree",
+        "ft_search",
+        "grammar",
+        "demo",
+        "small",
+        "paper",
+    ):
         assert name in out

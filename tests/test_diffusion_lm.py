@@ -1,7 +1,7 @@
 """Diffusion-LM as a generator: a sample depends on (seed, method, target, index) alone."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import torch
 
 import models.diffusion_lm
 from models.base import TargetSamples
-from models.classifier import train_classifier
+from models.classifiers.training import GUIDES, train_classifier
 from models.config import (
     ClassifierConfig,
     DiffusionConfig,
@@ -22,11 +22,12 @@ from models.config import (
 )
 from models.diffusion_lm import DiffusionLM, LengthGuide, Unconditional
 from models.diffusion_training import train_diffusion
-from tasks import TASKS
-from tasks.base import Target, Text
-from tasks.controls import Control, Length, Span
+from models.process import Step
+from tasks import TASKS, load_task
+from tasks.base import Target, Text, Words
+from tasks.controls import AllOf, Control, FieldValue, Length, ParseTree, Span, TagSequence
 from tasks.errors import UserError
-from tasks.oracles.trees import leaves
+from tasks.oracles.trees import leaves, preterminals
 from tasks.vocabulary import Vocabulary
 
 CPU = torch.device("cpu")
@@ -37,35 +38,58 @@ WORDS = ("the", "cat", "sleeps", "a", "dog", "barks")
 # with and without a determiner, so that where the VP begins is a choice
 NPS = [f"(NP (DT {d}) (NN {n}))" for d in ("the", "a") for n in ("cat", "dog")]
 NPS += [f"(NP (NN {n}))" for n in ("cat", "dog")]
+UPOS = {"DT": "DET", "NN": "NOUN", "VBZ": "VERB"}
 TREES = [f"(S {np} (VP (VBZ {v})))" for np in NPS for v in ("sleeps", "barks")]
+
+
+TEXTS = [Text(leaves(t), t, tuple(UPOS[p] for p in preterminals(t))) for t in TREES]
+
+
+def examples(texts: Iterable[Text]) -> Iterator[tuple[Control, Words]]:
+    for text in texts:
+        yield FieldValue("noise", text.words[-1]), text.words
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    made = {name: tmp_path_factory.mktemp(name) for name in ("diffusion", "classifier")}
-    texts = [Text(leaves(tree), tree) for tree in TREES]
+    """Folders by role."""
+    diffusion = tmp_path_factory.mktemp("diffusion")
+    made = {"diffusion": diffusion}
     words = Vocabulary(["START", "END", "UNK", "PAD", *WORDS])
     train = TrainConfig(steps=200, batch=16, lr=3e-3, every=100)
     config = DiffusionConfig(
         length=10, positions=10, embedding=8, time=16, steps=200, network=NETWORK, train=train
     )
-    corpus = [text.words for text in texts]
-    train_diffusion(made["diffusion"], corpus, corpus, words, config, 0, CPU)
+    corpus = [text.words for text in TEXTS]
+    train_diffusion(diffusion, corpus, corpus, words, config, 0, CPU)
     classifier = ClassifierConfig(steps=20, span_hidden=16, network=NETWORK, train=train)
-    train_classifier(
-        made["classifier"], made["diffusion"], "syntax_spans", texts, texts, classifier, 0, CPU
-    )
+    # how well they judge plays no part in what is tested of the others
+    short = dataclasses.replace(classifier, train=dataclasses.replace(train, steps=20))
+    for task in ("syntax_spans", "parts_of_speech", "semantic_content"):
+        folder = made[f"classifier:{task}"] = tmp_path_factory.mktemp(task)
+        chosen = classifier if task == "syntax_spans" else short
+        train_classifier(folder, diffusion, task, TEXTS, TEXTS, chosen, 0, CPU, examples=examples)
+    made["classifier"] = made["classifier:syntax_spans"]
     return made
 
 
 SPANS = [Target(f"s{i}", Span(i % 3, i % 3 + i % 2, "NP")) for i in range(5)]
 LENGTHS = [Target(f"l{n}", Length(n)) for n in (2, 3, 5, 8)]
+VALUE, TAGS = FieldValue("noise", "barks"), TagSequence(("DET", "NOUN", "VERB"))
+TREE = ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))")
+COMPOSED = "semantic_content+syntax_tree"
+OTHERS = {
+    "semantic_content": [VALUE, FieldValue("noise", "sleeps")],
+    "parts_of_speech": [TAGS, TagSequence(("NOUN", "VERB"))],
+    "syntax_tree": [TREE, ParseTree("(S (NP (NN *)) (VP (NN *)))")],
+    COMPOSED: [AllOf((VALUE, TREE)), AllOf((FieldValue("noise", "sleeps"), TREE))],
+}
 
 
 def generator(folders: dict[str, Path], task: str, **changes: object) -> DiffusionLM:
     settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
     needed = {role: folders[role] for role in DiffusionLM.artefacts(task)}
-    return DiffusionLM.load(needed, TASKS.load(task)(), settings, CPU)
+    return DiffusionLM.load(needed, load_task(task), settings, CPU)
 
 
 def words(results: Sequence[TargetSamples]) -> dict[tuple[str, int], tuple[str, ...]]:
@@ -95,6 +119,16 @@ def test_samples_ignore_batch_order_and_cuts(
     assert words(list(made.generate(targets, 4, seed=4))) != whole
 
 
+@pytest.mark.parametrize("task", list(OTHERS))
+def test_samples_of_every_task_ignore_batch_and_order(folders: dict[str, Path], task: str) -> None:
+    made = generator(folders, task)
+    targets = [Target(f"t{i}", control) for i, control in enumerate(OTHERS[task])]
+    whole = words(list(made.generate(targets, 3, seed=3, batch=64)))
+    assert len(whole) == 6
+    assert words(list(made.generate(targets, 3, seed=3, batch=1))) == whole
+    assert words(list(made.generate(targets[::-1], 3, seed=3, batch=4))) == whole
+
+
 def test_targets_come_in_order_with_their_cost(folders: dict[str, Path]) -> None:
     results = list(generator(folders, "syntax_spans").generate(SPANS, 3, seed=0, batch=4))
     assert [r.target_id for r in results] == [t.id for t in SPANS]
@@ -107,13 +141,75 @@ def test_targets_come_in_order_with_their_cost(folders: dict[str, Path]) -> None
             assert "PAD" not in sample.words and len(sample.tokens) == 10
 
 
+def test_a_composition_costs_the_gradients_of_both_parts(folders: dict[str, Path]) -> None:
+    target = Target("t", OTHERS[COMPOSED][0])
+    (result,) = generator(folders, COMPOSED).generate([target], 1, seed=0)
+    assert result.samples[0].nfe == 20 + 2 * 30
+
+
+def test_composed_gradient_is_the_sum(folders: dict[str, Path]) -> None:
+    """Of the parts' log-probabilities, with the fluency term once."""
+    both = generator(folders, COMPOSED).guidance([AllOf((VALUE, TREE))] * 2)
+    one = generator(folders, "semantic_content").guidance([VALUE] * 2)
+    other = generator(folders, "syntax_tree").guidance([TREE] * 2)
+    y = torch.randn(2, 10, 8, generator=torch.Generator().manual_seed(0))
+    at_mean = Step(y, y, 0.5)  # no fluency term: y is the mean itself
+    torch.testing.assert_close(
+        both.gradient(y, at_mean, 12), one.gradient(y, at_mean, 12) + other.gradient(y, at_mean, 12)
+    )
+    off = Step(y, y - 1.0, 0.5)
+    fluency = both.gradient(y, off, 12) - both.gradient(y, at_mean, 12)
+    torch.testing.assert_close(fluency, torch.full_like(y, both.config.fluency * 2 / 0.5))
+
+
+def test_length_composes_too(folders: dict[str, Path]) -> None:
+    made = generator(folders, "length+parts_of_speech")
+    (result,) = made.generate([Target("t", AllOf((Length(3), TAGS)))], 2, seed=0)
+    assert len(result.samples) == 2
+    with pytest.raises(UserError, match="a composition of 2 tasks takes as many controls"):
+        made.guidance([TAGS])
+
+
+def test_roles_of_classifiers() -> None:
+    """Spans alone keep the role of the first release; everything else names the classifier."""
+    assert DiffusionLM.artefacts("syntax_spans") == ("diffusion", "classifier")
+    assert DiffusionLM.artefacts("length") == ("diffusion",)
+    assert DiffusionLM.artefacts("syntax_tree") == ("diffusion", "classifier:syntax_spans")
+    assert DiffusionLM.artefacts(COMPOSED) == (
+        "diffusion", "classifier:semantic_content", "classifier:syntax_spans",
+    )  # fmt: skip
+    assert DiffusionLM.artefacts("syntax_spans+syntax_tree") == (
+        "diffusion", "classifier:syntax_spans",
+    )  # fmt: skip
+
+
+def test_constants_of_tasks_and_compositions() -> None:
+    """Table 6 of the paper and the released code (reference notes 2.6): (lr, lambda)."""
+    published = {
+        "released": {
+            "semantic_content": (0.1, 0.01), "parts_of_speech": (0.1, 0.0001),
+            "syntax_tree": (0.1, 0.0005), "syntax_spans": (0.1, 0.1), "length": (0.1, 0.01),
+            COMPOSED: (0.1, 0.0005), "semantic_content+parts_of_speech": (0.1, 0.0001),
+        },
+        "paper": {
+            "semantic_content": (0.1, 0.01), "parts_of_speech": (0.05, 0.0005),
+            "syntax_tree": (0.2, 0.0005), "syntax_spans": (0.15, 0.1), "length": (0.1, 0.01),
+            COMPOSED: (0.1, 0.0005), "semantic_content+parts_of_speech": (0.05, 0.0005),
+        },
+    }  # fmt: skip
+    for profile, rows in published.items():
+        for task, constants in rows.items():
+            settings = DiffusionLMSettings(profile=profile)  # type: ignore[arg-type]
+            config = DiffusionLM.resolve(settings, task).guidance
+            assert (config.lr, config.fluency) == constants
+
+
 def test_guidance_raises_the_classifiers_log_probability(folders: dict[str, Path]) -> None:
     """Judged by the guide itself on the clean latents: guided samples beat unguided ones."""
     made = generator(folders, "syntax_spans")
     target = Target("t", Span(1, 1, "VP"))
     off = GuidanceConfig(updates=0)
     free = generator(folders, "syntax_spans", profile="custom", guidance=off)
-    assert made.classifier is not None
 
     def score(method: DiffusionLM) -> float:
         (result,) = method.generate([target], 32, seed=0)
@@ -175,6 +271,9 @@ def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str
         generator(folders, "syntax_spans", sampling=SamplingConfig(steps=40))
 
 
-def test_tasks_without_guidance_are_refused() -> None:
-    assert DiffusionLM.refuses("infilling") == "no guidance is defined for infilling"
-    assert DiffusionLM.refuses("length") is None
+def test_tasks_without_guidance_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for task in (*TASKS, COMPOSED):
+        assert DiffusionLM.refuses(task) is None
+    monkeypatch.delitem(GUIDES, "syntax_tree")  # type: ignore[arg-type]
+    for task in ("syntax_tree", COMPOSED):
+        assert DiffusionLM.refuses(task) == "no guidance is defined for syntax_tree"

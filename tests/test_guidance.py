@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.config import (
+    RELEASED,
     DiffusionLMSettings,
     GuidanceConfig,
     SamplingConfig,
@@ -133,7 +134,7 @@ def test_paper_run_guides_to_the_end() -> None:
     assert evaluations == 3 * 199 and set(calls) == set(range(199))
 
 
-def test_profiles() -> None:
+def test_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     released = guidance_for(DiffusionLMSettings(), "syntax_spans")
     assert (released.lr, released.fluency, released.reset) == (0.1, 0.1, "update")
     assert (released.denominator, released.unguided, released.updates) == ("std", 10, 3)
@@ -143,5 +144,8 @@ def test_profiles() -> None:
     assert (paper.denominator, paper.unguided) == ("variance", 0)
     custom = GuidanceConfig(lr=0.3)
     assert guidance_for(DiffusionLMSettings(profile="custom", guidance=custom), "x") is custom
-    with pytest.raises(UserError, match="no guidance constants for infilling"):
+    with pytest.raises(UserError, match="unknown task 'infilling'"):
         guidance_for(DiffusionLMSettings(), "infilling")
+    monkeypatch.delitem(RELEASED, "length")
+    with pytest.raises(UserError, match="no guidance constants for length"):
+        guidance_for(DiffusionLMSettings(), "length+syntax_tree")

@@ -8,61 +8,119 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from eval.cells import Cell, first_difference
+from eval.cells import Cell, first_difference, share
 from eval.display import Display, duration
 from eval.jsonl import append, read
 from eval.judge import Judge, guard
 from eval.recipes import settings
 from eval.samples import Shown, show
+from eval.scoring import together
 from eval.store import Spec, seal
 from models.base import Sample, TargetSamples
 from models.config import TrainConfig
-from tasks.controls import Length, Span
+from tasks import load_task
+from tasks.base import Target, Words
+from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span
 from tasks.errors import UserError
 
-TREE = frozenset({"tree"})
+SPANS, LENGTH = load_task("syntax_spans"), load_task("length")
+ANY = Target("x", Length(1))
 
 
 class Oracle:
     """Counts what it is asked."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, ...]] = []
+        self.seen: dict[str, list[Words]] = {"teacher": [], "parser": [], "tagger": []}
 
     def parse(self, sentences, progress=None):  # type: ignore[no-untyped-def]
+        self.seen["parser"] += sentences
         return ["(S " + " ".join(f"(X {w})" for w in words) + ")" for words in sentences]
 
+    def tag(self, sentences):  # type: ignore[no-untyped-def]
+        self.seen["tagger"] += sentences
+        return [tuple(word.upper() for word in words) for words in sentences]
+
     def score(self, texts):  # type: ignore[no-untyped-def]
-        self.seen += texts
+        self.seen["teacher"] += texts
         return [(float(len(words)), len(words) + 1) for words in texts]
 
 
 def judge(oracle: Oracle, parser: str = "parser-1") -> Judge:
-    return Judge(parser, lambda: oracle, "teacher-1", lambda: oracle)
+    ids = {"teacher": "teacher-1", "parser": parser, "tagger": "tagger-1"}
+    return Judge(ids, {role: lambda: oracle for role in ids})
+
+
+def pairs(*texts: Words) -> list[tuple[Target, Words]]:
+    return [(ANY, words) for words in texts]
 
 
 def test_each_distinct_text_is_judged_once_and_kept(tmp_path: Path) -> None:
     oracle, cache = Oracle(), tmp_path / "annotations.jsonl"
-    texts = [("a", "b"), ("a", "b"), ("c",), ()]
-    found = judge(oracle).annotate(texts, TREE, cache)
-    assert oracle.seen == [("a", "b"), ("c",), ()]
-    assert found["a", "b"].tree == "(S (X a) (X b))"
-    assert (found["c",].nll, found["c",].tokens) == (1.0, 2)
+    texts = pairs(("a", "b"), ("a", "b"), ("c",), ())
+    found = judge(oracle).annotate(SPANS, texts, cache)
+    assert oracle.seen["teacher"] == oracle.seen["parser"] == [("a", "b"), ("c",), ()]
+    assert [one.words for one in found] == [words for _, words in texts]
+    assert found[0] == found[1] and found[0].tree == "(S (X a) (X b))"
+    assert (found[2].nll, found[2].tokens) == (1.0, 2)
     again = Oracle()
-    assert judge(again).annotate(texts, TREE, cache) == found
-    assert again.seen == []
+    assert judge(again).annotate(SPANS, texts, cache) == found
+    assert not any(again.seen.values())
 
 
 def test_another_oracle_judges_anew(tmp_path: Path) -> None:
     cache = tmp_path / "annotations.jsonl"
-    judge(Oracle()).annotate([("a",)], TREE, cache)
+    judge(Oracle()).annotate(SPANS, pairs(("a",)), cache)
     other = Oracle()
-    judge(other, "parser-2").annotate([("a",)], TREE, cache)
-    assert other.seen == [("a",)]
+    judge(other, "parser-2").annotate(SPANS, pairs(("a",)), cache)
+    assert other.seen == {"teacher": [], "parser": [("a",)], "tagger": []}
     # a task without trees asks the teacher alone, which has answered
     third = Oracle()
-    judge(third, "parser-3").annotate([("a",)], frozenset(), cache)
-    assert third.seen == []
+    assert judge(third, "parser-3").annotate(LENGTH, pairs(("a",)), cache)[0].tree is None
+    assert not any(third.seen.values())
+
+
+def test_records_of_before_the_tagger_are_read(tmp_path: Path) -> None:
+    cache, oracle = tmp_path / "annotations.jsonl", Oracle()
+    by = {"teacher": "teacher-1", "parser": "parser-1"}
+    append(cache, [{"words": ["a"], "nll": 2.5, "tokens": 2, "tree": "(NP (X a))", "judges": by}])
+    (found,) = judge(oracle).annotate(SPANS, pairs(("a",)), cache)
+    assert (found.nll, found.tokens, found.tree) == (2.5, 2, "(NP (X a))")
+    assert not any(oracle.seen.values())
+
+
+def test_the_parser_reads_a_view_and_the_teacher_the_text(tmp_path: Path) -> None:
+    oracle, cache = Oracle(), tmp_path / "annotations.jsonl"
+    two, three = ParseTree("(S (NN *) (NN *))"), ParseTree("(S (NN *) (NN *) (NN *))")
+    value, text = FieldValue("name", "c"), ("a", "b", "\n", "c")
+    aims = [Target("2", AllOf((value, two))), Target("3", AllOf((value, three)))]
+    task = load_task("semantic_content+syntax_tree")
+    found = judge(oracle).annotate(task, [(aim, text) for aim in aims], cache)
+    assert oracle.seen == {"teacher": [text], "parser": [text[:2], ("a", "b", ".")], "tagger": []}
+    assert [one.parts[1].tree for one in found] == ["(S (X a) (X b))", "(S (X a) (X b) (X .))"]
+    assert found[0].parts[0].tree is None and found[0].nll == found[0].parts[1].nll == 4
+    for aim, one in zip(aims, found, strict=True):
+        scores = task.score(aim, one)
+        assert scores["semantic_content.value_stated"] == 1  # of the text, not of its view
+        assert scores["syntax_tree.tree_f1"] == (2, 2)
+
+
+def test_human_texts_are_not_read_by_the_teacher(tmp_path: Path) -> None:
+    oracle = Oracle()
+    task = load_task("parts_of_speech")
+    (found,) = judge(oracle).annotate(task, pairs(("a",)), tmp_path / "x.jsonl", fluency=False)
+    assert (found.tags, found.nll) == (("A",), None)
+    assert oracle.seen["teacher"] == []
+    (lm,) = judge(oracle).fluency([("a",)], tmp_path / "x.jsonl")
+    assert (lm.nll, lm.tags) == (1, None)
+    with pytest.raises(UserError, match="no oracle tagger is configured"):
+        Judge({"teacher": "t"}, {}).identity(task.needs)
+
+
+def test_scores_of_several_texts_together() -> None:
+    scores = [{"f1": (2.0, 4.0), "hit": 1.0}, {"f1": (0.0, 6.0), "hit": 0.0}]
+    assert together(scores) == {"f1": (2.0, 10.0), "hit": 0.5}  # type: ignore[arg-type]
+    assert (share((2, 4)), share([0, 0]), share(0.3)) == (0.5, 0.0, 0.3)
 
 
 def test_guide_and_judge_must_differ(tmp_path: Path) -> None:
@@ -97,7 +155,7 @@ def test_incomplete_targets_do_not_count(tmp_path: Path) -> None:
     torn = [line.replace('"t1"', '"t2"') for line in lines[:2]]
     (tmp_path / "samples.jsonl").write_text("".join(lines + torn))
     assert list(cell.samples()) == ["t1"]
-    cell.drop_incomplete()
+    cell.arrange([Target("t1", Length(1))])
     assert (tmp_path / "samples.jsonl").read_text() == "".join(lines)
 
 
@@ -118,9 +176,9 @@ def test_target_span_is_marked_without_colour_too() -> None:
         line.plain
         for line in show(
             [
-                Shown("fudge", Span(1, 2, "NP"), words, False),
-                Shown("diffusion_lm", Span(1, 2, "NP"), words, True),
-                Shown("fudge", Length(6), words, True),
+                Shown("fudge", Span(1, 2, "NP"), words, (0.0,)),
+                Shown("diffusion_lm", Span(1, 2, "NP"), words, (1.0,)),
+                Shown("fudge", Length(6), words, (1.0,)),
             ]
         )
     ]

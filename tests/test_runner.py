@@ -91,6 +91,7 @@ def test_layout_and_record(whole: Path) -> None:
         "config.json",
         "samples.jsonl",
         "scores.jsonl",
+        "timing.jsonl",
     ]
     record = json.loads((cell / "config.json").read_text())
     assert record["config"]["diffusion_lm"]["sampling"]["steps"] == 40

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from eval.cells import write_lines
-from eval.table import PAPER, build, cells, markdown, store
+from eval.table import PAPER, build
+from eval.table_text import HEADER, cells, markdown, rich_tables, store
+from tasks import COMPOSITIONS, TASKS, load_task
 
 TASK: Any = SimpleNamespace(
     name="length",
     metrics={"exact": "same length", "within_2": "within 2 words"},
-    paper_metric="within_2",
+    headlines=("exact",),
+    paper_metrics={"within_2"},
 )
 
 
@@ -60,7 +63,7 @@ def test_rows(results: Path) -> None:
     assert exact.ctrl.low is not None and exact.ctrl.high is not None
     assert exact.ctrl.low <= 75 <= exact.ctrl.high
     assert exact.lm is not None and exact.lm.ours == pytest.approx(math.e)
-    assert (exact.distinct2, exact.duplicates) == (1 / 4, 1 / 2)
+    assert (exact.distinct2, exact.entropy, exact.duplicates) == (1 / 4, 1.0, 1 / 2)
     assert (exact.targets, exact.samples, exact.nfe, exact.seconds) == (2, 4, 7, 0.5)
     assert rows["human text", "exact"].lm.ours == pytest.approx(math.exp(0.5))  # type: ignore[union-attr]
     assert rows["unconditional", "exact"].ctrl.ours == 25
@@ -96,3 +99,86 @@ def test_the_papers_values() -> None:
     values = json.loads(PAPER.read_text())["values"]
     assert values["syntax_spans"]["diffusion_lm"] == {"ctrl": 93.8, "lm": 2.53}
     assert values["length"]["ft_search"] == {"ctrl": 100.0, "lm": 1.83}
+    assert values["semantic_content"]["pplm"] == {"ctrl": 9.9, "lm": 5.32}
+    both = values["semantic_content+syntax_tree"]["ft_poe"]
+    assert both == {"ctrl": {"semantic_content": 61.7, "syntax_tree": 29.2}, "lm": 2.77}
+    # Table 2 has five tasks and Table 4 two compositions, in the names of this project
+    assert set(values) == {*TASKS, *COMPOSITIONS}
+
+
+def write(folder: Path, scores: list[dict[str, Any]], of: int) -> None:
+    """Targets t0, t1, ... with ``of`` samples each, all with the same fluency."""
+    rows = [
+        {"target": f"t{i // of}", "index": i % of, "scores": s, "nll": 10.0, "tokens": 10}
+        for i, s in enumerate(scores)
+    ]
+    write_lines(folder / "scores.jsonl", rows)
+    extra = {"words": ["a", "b"], "nfe": 1, "seconds": 0.5}
+    write_lines(
+        folder / "samples.jsonl", [{k: r[k] for k in ("target", "index")} | extra for r in rows]
+    )
+
+
+def test_ratio_scores_are_of_all_samples_of_a_target_together(tmp_path: Path) -> None:
+    # F1 of a target: (4 + 6) / (4 + 8) and 0 / 5; the mean of each sample's own is another figure
+    ratios = [[4, 4], [6, 8], [0, 5], [0, 0]]
+    cell = tmp_path / "syntax_tree" / "fudge"
+    write(cell, [{"tree_f1": r, "tree_f1_mean": 0.5} for r in ratios], 2)
+    table = build(tmp_path, load_task("syntax_tree"), ["fudge"], {}, "e2e")
+    rows = {row.metric: row for row in table.rows if row.method == "fudge"}
+    assert rows["tree_f1"].ctrl.ours == pytest.approx(100 * (10 / 12 + 0) / 2)
+    assert rows["tree_f1_mean"].ctrl.ours == 50
+    assert rows["tree_f1"].ctrl.same_definition and not rows["tree_f1_mean"].ctrl.same_definition
+
+
+def test_a_composition_has_the_papers_value_of_each_part_and_one_lm(tmp_path: Path) -> None:
+    task = load_task("semantic_content+syntax_tree")
+    scores = {
+        "semantic_content.value_stated": 1.0,
+        "semantic_content.value_words": 0.0,
+        "syntax_tree.tree_f1": [3, 4],
+        "syntax_tree.tree_f1_mean": 0.75,
+    }
+    write(tmp_path / task.name / "diffusion_lm", [scores] * 4, 2)
+    table = build(tmp_path, task, ["diffusion_lm", "ft_poe"], {}, "e2e")
+    rows = {(row.method, row.metric): row for row in table.rows}
+    stated = rows["diffusion_lm", "semantic_content.value_stated"]
+    tree = rows["diffusion_lm", "syntax_tree.tree_f1"]
+    assert (stated.ctrl.paper, stated.ctrl.ours) == (69.8, 100)
+    assert (tree.ctrl.paper, tree.ctrl.ours) == (74.8, 75)
+    assert stated.lm is not None and stated.lm.paper == 5.92 and tree.lm is None
+    # a method that was not run has a row for each part and no others
+    assert [row.metric for row in table.rows if row.method == "ft_poe"] == list(task.headlines)
+
+
+def test_a_metric_that_no_target_has_is_left_out(tmp_path: Path) -> None:
+    task, cell = load_task("parts_of_speech"), tmp_path / "parts_of_speech" / "fudge"
+    scores = {"tag_match": 0.5, "tag_match_clean": 0.5}
+    write(cell, [scores, scores], 1)
+    assert list(build(tmp_path, task, ["fudge"], {}, "e2e").metrics) == list(scores)
+    # where some targets have it, it is the mean over those
+    write(cell, [scores, scores | {"tag_match_released": 0.25}], 1)
+    table = build(tmp_path, task, ["fudge"], {}, "e2e")
+    row = next(row for row in table.rows if row.metric == "tag_match_released")
+    assert row.ctrl.ours == 25 and row.ctrl.paper == 27.0
+
+
+def test_paired_differences_stand_below_the_table(results: Path) -> None:
+    fill(results / "length" / "diffusion_lm", {"t1": [1.0, 1.0], "t2": [1.0, 1.0]})
+    fill(results / "length" / "ft_sample", {"t1": [0.0, 0.0], "t2": [0.0, 0.0]}, nll=20.0)
+    table = build(results, TASK, ["diffusion_lm", "fudge", "ft_sample"], {}, "e2e")
+    found = {(one.method, one.metric): one.difference for one in table.paired}
+    # the headline, the paper's own definition, fluency
+    metrics = ("exact", "within_2", "lm")
+    assert set(found) == {(m, k) for m in ("fudge", "ft_sample") for k in metrics}
+    assert found["fudge", "exact"].value == pytest.approx(-25)
+    worse = found["ft_sample", "exact"]
+    assert (worse.value, worse.low, worse.high) == (-100, -100, -100) and worse.p < 0.01
+    assert found["ft_sample", "lm"].value == pytest.approx(math.exp(2) - math.e)
+    assert found["fudge", "lm"].p == 1
+    text = markdown(table)
+    assert "| ft_sample | exact | -100.0 | [-100.0, -100.0] | 0.00" in text
+    store(results, [table], "e2e")
+    stored = json.loads((results / "table.json").read_text())["tables"][0]["paired"]
+    assert [one["difference"]["value"] for one in stored if one["metric"] == "exact"] == [-25, -100]
+    assert len(rich_tables(table)) == 2 and len(HEADER) == len(cells(table.rows[0]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
-from tasks.base import Corpus
+from tasks.base import Corpus, Words
 from tasks.errors import unknown
 from tasks.registry import Registry
 
@@ -33,3 +35,11 @@ def load_corpus(name: str, data: Path | None = None, **options: int) -> Corpus:
             raise unknown(f"option of corpus {name}", option, known)
     corpus: Corpus = load(data, **options)
     return corpus
+
+
+def tokenizer(name: str) -> Callable[[str], Words]:
+    """How the corpus ``name`` splits a raw text into words, its newline token included where its
+    texts end in one. Raises ``UserError`` for an unknown corpus."""
+    module = importlib.import_module(CORPORA[name].split(":")[0])
+    make: Callable[[], Callable[[str], Words]] = module.tokenizer
+    return make()

@@ -34,7 +34,7 @@ def load(data: Path | None = None) -> Corpus:
     themselves; ``None`` asks the public hub through ``datasets``. Raises ``UserError`` for a
     missing folder or file, an unreachable hub, and any malformed row (naming file and row).
     """
-    tokenize = _tokenizer()
+    tokenize = tokenizer()
     splits: dict[str, tuple[Text, ...]] = {}
     if data is None:
         for split, rows in _from_hub().items():
@@ -125,18 +125,19 @@ def _text(mr: str, ref: str, tokenize: Callable[[str], Words]) -> Text:
     fields = parse_meaning(mr)
     if not ref.strip():
         raise UserError("the text is empty")
-    return Text((*tokenize(ref), NEWLINE), fields=fields)
+    return Text(tokenize(ref), fields=fields)
 
 
-def _tokenizer() -> Callable[[str], Words]:
-    """spaCy's blank English tokenizer, runs of white space taken as one space."""
+def tokenizer() -> Callable[[str], Words]:
+    """spaCy's blank English tokenizer, runs of white space taken as one space; then a newline."""
     from spacy.lang.en import English
 
-    tokenizer = English().tokenizer
+    split = English().tokenizer
 
     def tokenize(text: str) -> Words:
         # a few thousand distinct words make up a million tokens: keep one string object of each
-        return tuple(sys.intern(token.text) for token in tokenizer(" ".join(text.split())))
+        found = [sys.intern(token.text) for token in split(" ".join(text.split()))]
+        return (*found, NEWLINE)
 
     return tokenize
 

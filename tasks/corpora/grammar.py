@@ -6,11 +6,12 @@ and can be checked exactly with no download. Texts have 5 to 30 words and no new
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from random import Random
 
-from tasks.base import Corpus, Text
+from tasks.base import Corpus, Text, Words
 from tasks.corpora.grammar_lexicon import LEXICON
 from tasks.corpora.grammar_rules import RULES
 from tasks.corpora.pcfg import DeadEnd, Grammar
@@ -82,6 +83,11 @@ def load(
         if text.words not in seen:
             train.append(text)
     return Corpus("grammar", tuple(train), tuple(valid))
+
+
+def tokenizer() -> Callable[[str], Words]:
+    """Words and punctuation marks are what white space separates."""
+    return lambda text: tuple(text.split())
 
 
 def draw(rng: Random) -> Text:

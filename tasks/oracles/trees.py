@@ -140,24 +140,31 @@ def bracketing(
     Raises ``UserError`` if two trees differ in their number of words.
     """
     matched = in_gold = in_predicted = 0
-    for one, other in zip(gold, predicted, strict=True):
-        a, b = nodes(one), nodes(other)
-        if len(a.leaves) != len(b.leaves):
-            raise UserError(
-                f"trees over {len(a.leaves)} and {len(b.leaves)} words cannot be compared: "
-                f"{one[:60]!r}"
-            )
-        drop = {i for i, (_, tag) in enumerate(a.leaves) if tag in PUNCTUATION}
-        dropped = drop if ignore_punctuation else frozenset()
-        left = Counter(_brackets(a.phrases, len(a.leaves), dropped))
-        right = Counter(_brackets(b.phrases, len(b.leaves), dropped))
-        matched += (left & right).total()
-        in_gold += left.total()
-        in_predicted += right.total()
+    for pair in zip(gold, predicted, strict=True):
+        counts = brackets(*pair, ignore_punctuation)
+        matched, in_gold, in_predicted = (
+            matched + counts[0], in_gold + counts[1], in_predicted + counts[2]
+        )  # fmt: skip
     precision = matched / in_predicted if in_predicted else float(not in_gold)
     recall = matched / in_gold if in_gold else float(not in_predicted)
     total = precision + recall
     return Bracketing(precision, recall, 2 * precision * recall / total if total else 0.0)
+
+
+def brackets(gold: str, predicted: str, ignore_punctuation: bool = False) -> tuple[int, int, int]:
+    """Labelled brackets that match, those of ``gold`` and those of ``predicted``, counted as
+    :func:`bracketing` says. Raises ``UserError`` if the trees differ in their number of words."""
+    a, b = nodes(gold), nodes(predicted)
+    if len(a.leaves) != len(b.leaves):
+        raise UserError(
+            f"trees over {len(a.leaves)} and {len(b.leaves)} words cannot be compared: "
+            f"{gold[:60]!r}"
+        )
+    drop = {i for i, (_, tag) in enumerate(a.leaves) if tag in PUNCTUATION}
+    dropped = drop if ignore_punctuation else frozenset()
+    left = Counter(_brackets(a.phrases, len(a.leaves), dropped))
+    right = Counter(_brackets(b.phrases, len(b.leaves), dropped))
+    return (left & right).total(), left.total(), right.total()
 
 
 def _brackets(
@@ -170,3 +177,31 @@ def _brackets(
         a, b = kept_before[start], kept_before[end]
         if a < b:
             yield a, b, "ADVP" if label == "PRT" else label
+
+
+_LEAF = re.compile(r"\([^()\s]*\s+[^()\s]+\)")
+_WRAPPED = re.compile(rf"\((?:{'|'.join(sorted(WRAPPERS - {''}))})?\s*(\(.*\))\s*\)", re.DOTALL)
+
+
+def skeleton(tree: str) -> str:
+    """The tree without its words: leaves ``*``, pre-terminals ``NN``, no wrapper around a single
+    root, one space between brackets. Raises ``UserError`` for a malformed tree.
+
+    >>> skeleton("(TOP (S (NP (PRP It)) (VP (VBZ works))))")
+    '(S (NP (NN *)) (VP (NN *)))'
+    """
+    nodes(tree)
+    bare = " ".join(_LEAF.sub("(NN *)", tree).replace(")", " ) ").replace("(", " (").split())
+    bare = bare.replace(" )", ")")
+    inner = _WRAPPED.fullmatch(bare)
+    return inner[1] if inner and _single(inner[1]) else bare
+
+
+def _single(brackets: str) -> bool:
+    """Whether the first bracket closes at the end."""
+    depth = 0
+    for i, char in enumerate(brackets):
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return i == len(brackets) - 1
+    return False

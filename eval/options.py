@@ -1,0 +1,19 @@
+"""Command lines that read a stored result set: the same ``key=value`` style, other keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eval.config import Config, key_list, override, pairs
+
+
+def options(cls: type[Config], arguments: Sequence[str], usage: str) -> Config | None:
+    """``cls``, a frozen dataclass with a default for every key, with the given ones replaced; or
+    None after printing ``usage`` and every key, where ``--help`` or ``-h`` is among the arguments.
+
+    Raises ``UserError`` for a malformed argument, an unknown key and a value of the wrong type.
+    """
+    if {"--help", "-h"} & set(arguments):
+        print(f"{usage}\nKeys, with type, default and meaning:\n{key_list(cls())}")
+        return None
+    return override(cls(), pairs(arguments, cls))

@@ -1,0 +1,327 @@
+"""A table as data, and how it reads in a terminal, Markdown, CSV, LaTeX and HTML.
+
+Every table of the project is one :class:`Grid`, so that each format is written once.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+#: good: what was asked for; bad: what violates it; best: the best of a column; muted: beside the
+#: point
+Style = Literal["", "bold", "best", "good", "bad", "muted"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Text in one style."""
+
+    text: str
+    style: Style = ""
+
+
+#: one cell: its segments stand side by side
+Entry = tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """``group``: a heading that neighbouring columns share. ``wide``: running text, which wraps."""
+
+    title: str
+    group: str = ""
+    wide: bool = False
+    right: bool = True
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. ``name`` is its file name; ``rules``: rows that begin a new block; ``records``: the
+    same figures in full, one mapping a number, for CSV."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Entry]]
+    notes: Sequence[str] = ()
+    rules: frozenset[int] = frozenset()
+    records: Sequence[Mapping[str, Any]] = field(default=())
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Heading of each run of neighbouring columns, and its width in columns."""
+        return [(name, len(list(run))) for name, run in groupby(c.group for c in self.columns)]
+
+    @property
+    def long(self) -> bool:
+        """Whether it holds running text."""
+        return any(column.wide for column in self.columns)
+
+
+def entry(text: str, style: Style = "") -> Entry:
+    """A cell in one style; no segments for an empty text."""
+    return (Segment(text, style),) if text else ()
+
+
+def plain(cell: Entry) -> str:
+    """The text without its styles."""
+    return "".join(segment.text for segment in cell)
+
+
+def _full_titles(grid: Grid) -> list[str]:
+    return [": ".join(filter(None, (c.group, c.title))) for c in grid.columns]
+
+
+# terminal
+
+RICH: Mapping[Style, str] = {
+    "": "",
+    "bold": "bold",
+    "best": "bold",
+    "good": "bold green",
+    "bad": "bold red",
+    "muted": "dim",
+}
+
+
+def rich_table(grid: Grid) -> RichTable:
+    """For a terminal; a column's group stands above its title."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    out = Table(title=grid.title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    grouped = any(name for name, _ in grid.groups)
+    seen = ""
+    for column in grid.columns:
+        above = column.group if column.group != seen else ""
+        seen = column.group
+        title = f"{above}\n{column.title}" if grouped else column.title
+        out.add_column(title, justify="right" if column.right else "left", no_wrap=not column.wide)
+    for i, row in enumerate(grid.rows):
+        cells = [Text.assemble(*((s.text, RICH[s.style]) for s in cell)) for cell in row]
+        out.add_row(*cells, end_section=i + 1 in grid.rules)
+    return out
+
+
+# Markdown
+
+MARKDOWN: Mapping[Style, str] = {
+    "": "{}",
+    "bold": "**{}**",
+    "best": "**{}**",
+    "good": "**{}**",
+    "bad": "***✗ {}***",
+    "muted": "{}",
+}
+
+
+def markdown(grid: Grid) -> str:
+    """Markdown has no colours: what was asked for is bold, what violates it bold with a ✗."""
+    lines = [
+        f"### {grid.title}",
+        "",
+        "| " + " | ".join(map(_md_escape, _full_titles(grid))) + " |",
+        "|" + "".join("---:|" if c.right else "---|" for c in grid.columns),
+    ]
+    for row in grid.rows:
+        cells = ["".join(_md(segment) for segment in cell) for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [""] + [f"- {_md_escape(note)}" for note in grid.notes]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _md_escape(text: str) -> str:
+    return re.sub(r"([\\|*_<`])", r"\\\1", text)
+
+
+def _md(segment: Segment) -> str:
+    # emphasis must hug its text, or it is read as asterisks
+    inner = segment.text.strip()
+    if not inner or not segment.style:
+        return _md_escape(segment.text)
+    lead, _, tail = segment.text.partition(inner)
+    return lead + MARKDOWN[segment.style].format(_md_escape(inner)) + tail
+
+
+# CSV
+
+
+def csv_text(grid: Grid) -> str:
+    """``records`` where there are any, else the cells as text; a header line either way."""
+    out = io.StringIO()
+    if grid.records:
+        names = list(dict.fromkeys(name for record in grid.records for name in record))
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(grid.records)
+    else:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(_full_titles(grid))
+        rows.writerows([plain(cell) for cell in row] for row in grid.rows)
+    return out.getvalue()
+
+
+# LaTeX
+
+LATEX: Mapping[Style, str] = {
+    "": "{}",
+    "bold": r"\textbf{{{}}}",
+    "best": r"\textbf{{{}}}",
+    "good": r"\textbf{{\textcolor{{good}}{{{}}}}}",
+    "bad": r"\textbf{{\textcolor{{bad}}{{{}}}}}",
+    "muted": r"{{\small\textcolor{{muted}}{{{}}}}}",
+}
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "⏎": r"$\hookleftarrow$",
+    "†": r"\dag{}",
+    "\N{MINUS SIGN}": r"$-$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "→": r"$\rightarrow$",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "λ": r"$\lambda$",
+    "\N{GREEK SMALL LETTER SIGMA}": r"$\sigma$",
+    "\N{EN DASH}": "--",
+    "…": r"\ldots{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "✗": r"$\times$",
+    **{c: "\\" + c for c in "&%$#_"},
+}
+
+PREAMBLE = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[a4paper,landscape,margin=15mm]{geometry}
+\usepackage{booktabs,longtable,xcolor,graphicx,textcomp}
+\definecolor{good}{HTML}{006B4F}
+\definecolor{bad}{HTML}{B3261E}
+\definecolor{muted}{HTML}{5F6368}
+\begin{document}
+"""
+
+
+def tex_escape(text: str) -> str:
+    """Text as pdflatex reads it; a character that it cannot set becomes ``[U+XXXX]``."""
+    return "".join(_TEX.get(c) or (c if ord(c) < 0x180 else f"[U+{ord(c):04X}]") for c in text)
+
+
+def latex(grid: Grid) -> str:
+    """A booktabs table to ``\\input``; running text becomes a ``longtable``, which may break over
+    pages. Needs what :data:`PREAMBLE` loads and the colours that it defines."""
+    share = 0.84 / max(1, sum(c.wide for c in grid.columns))
+    kinds = ["r" if c.right else "l" for c in grid.columns]
+    for i, column in enumerate(grid.columns):
+        if column.wide:
+            kinds[i] = rf"p{{{share:.2f}\linewidth}}"
+    head = _tex_head(grid)
+    body = []
+    for i, row in enumerate(grid.rows):
+        if i in grid.rules:
+            body.append(r"\midrule")
+        cells = ["".join(_tex(segment) for segment in cell) for cell in row]
+        body.append(" & ".join(cells) + r" \\")
+    caption = tex_escape(grid.title)
+    notes = [rf"\par\noindent {tex_escape(note)}" for note in grid.notes]
+    spec = "@{}" + "".join(kinds) + "@{}"
+    if grid.long:
+        lines = [
+            r"\begingroup\footnotesize",
+            rf"\begin{{longtable}}{{{spec}}}",
+            rf"\caption{{{caption}}}\\ \toprule",
+            *head,
+            r"\midrule \endhead",
+            *body,
+            r"\bottomrule",
+            r"\end{longtable}",
+            *notes,
+            r"\par\endgroup",
+        ]
+    else:
+        lines = [
+            r"\begin{table}[htbp]\centering\footnotesize",
+            rf"\caption{{{caption}}}",
+            rf"\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{"
+            rf"\begin{{tabular}}{{{spec}}}",
+            r"\toprule",
+            *head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            *notes,
+            r"\end{table}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _tex(segment: Segment) -> str:
+    return LATEX[segment.style].format(tex_escape(segment.text))
+
+
+def _tex_head(grid: Grid) -> list[str]:
+    titles = " & ".join(tex_escape(c.title) for c in grid.columns) + r" \\"
+    if not any(name for name, _ in grid.groups):
+        return [titles]
+    spans, rules, at = [], [], 1
+    for name, width in grid.groups:
+        spans.append(rf"\multicolumn{{{width}}}{{c}}{{{tex_escape(name)}}}")
+        if name:
+            rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
+        at += width
+    return [" & ".join(spans) + r" \\", " ".join(rules), titles]
+
+
+def latex_document(names: Iterable[str]) -> str:
+    """A document that holds the tables ``NAME.tex`` beside it."""
+    parts = [f"\\input{{{name}}}\n\\clearpage\n" for name in names]
+    return PREAMBLE + "".join(parts) + "\\end{document}\n"
+
+
+# HTML
+
+
+def html_table(grid: Grid) -> str:
+    """A ``table`` element; styles are classes, and what is bad is told by more than its colour."""
+    out = ['<div class="scroll"><table class="grid">', "<thead>"]
+    if any(name for name, _ in grid.groups):
+        spans = "".join(f'<th colspan="{n}">{html.escape(name)}</th>' for name, n in grid.groups)
+        out.append(f'<tr class="groups">{spans}</tr>')
+    sides = ["right" if c.right else "left" for c in grid.columns]
+    titles = zip(sides, grid.columns, strict=True)
+    heads = "".join(f'<th class="{s}" scope="col">{html.escape(c.title)}</th>' for s, c in titles)
+    out += [f"<tr>{heads}</tr>", "</thead>", "<tbody>"]
+    for i, row in enumerate(grid.rows):
+        cells = zip(sides, row, strict=True)
+        inner = "".join(f'<td class="{s}">{html_cell(cell)}</td>' for s, cell in cells)
+        out.append(f'<tr class="rule">{inner}</tr>' if i in grid.rules else f"<tr>{inner}</tr>")
+    out += ["</tbody>", "</table></div>"]
+    return "\n".join(out)
+
+
+def html_cell(cell: Entry) -> str:
+    """The segments of a cell as HTML."""
+    return "".join(
+        f'<span class="{s.style}">{html.escape(s.text)}</span>' if s.style else html.escape(s.text)
+        for s in cell
+    )

@@ -1,0 +1,82 @@
+"""``python -m eval.targets key=value ...``: a task's control targets as JSON lines, for programs
+that generate on their own; ``python -m eval.score`` judges what they made.
+
+Keys are those of ``python -m eval.run`` (one task), and
+  file (str) = the standard output
+      where the targets go
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.run import guarded
+from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from eval.config import RunConfig
+    from eval.runner import Run
+
+
+def split(given: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The ``name=value`` arguments called ``names``, and all others."""
+    pairs = [argument.partition("=") for argument in given]
+    own = {key: value for key, equals, value in pairs if equals and key in names}
+    return own, ["".join(pair) for pair in pairs if pair[0] not in own]
+
+
+def one_task(config: RunConfig) -> str:
+    """The single task asked for. Raises ``UserError`` if there are several."""
+    if len(config.tasks) != 1:
+        raise UserError(f"one task at a time, not {config.task}")
+    return config.tasks[0]
+
+
+def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
+    """The run that these arguments describe, its targets chosen, and its one task. What it says
+    goes to stderr."""
+    from rich.console import Console
+
+    from eval.config import parse
+    from eval.display import Display
+    from eval.runner import Run
+
+    config = parse(rest)
+    task = one_task(config)
+    display = Display(Console(stderr=True, soft_wrap=True, highlight=False))
+    run = Run(config, display, ["python", "-m", command, *rest])
+    run.target_cell(task).check(config.overwrite)
+    choosing = run.choosing(task)
+    if not choosing.done():
+        run.perform(choosing)
+    return run, task
+
+
+def main(given: Sequence[str]) -> None:
+    if {"--help", "-h"} & set(given):
+        print(__doc__)
+        return
+    own, rest = split(given, ("file",))
+    run, name = planned(rest, "eval.targets")
+    task = run.plan.task(name)
+    from tasks.controls import to_json
+
+    lines = [
+        {"id": t.id, "control": to_json(t.control), "prompt": task.prompt(t.control)}
+        for t in run.targets(name)
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    if "file" in own:
+        from eval.store import write_text
+
+        write_text(Path(own["file"]), text)
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""``python -m eval.tune task=... method=... key=value,value ...``: picks decoding options of a
+method on held-out targets and writes what it chose.
+
+The held-out targets come from validation texts and are none of those that the same seed reports.
+Every combination of the values is tried; without any, those that the paper tried (appendix B).
+Chosen is the highest control success among the combinations whose perplexity is at most ``within``
+times the lowest one's. Interrupted and run again, it goes on with the next combination.
+
+  python -m eval.tune task=syntax_spans method=diffusion_lm
+  python -m eval.tune task=length method=fudge fudge.lam=1,2,4,8
+
+Keys are those of ``python -m eval.run`` (one task, one method; targets and samples are those that
+it tunes on, by default 10 and 5), and
+  within (float) = 1.25
+      how much less fluent than the most fluent combination the chosen one may be
+  kept (int) = 200
+      targets of the validation draw that are kept for results, and not tuned on
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.cells import ANNOTATIONS, as_ratio
+from eval.config import RunConfig, override, parse
+from eval.jsonl import append, read
+from eval.run import guarded
+from eval.stats import macro, perplexity
+from eval.store import write_text
+from eval.targets import one_task, split
+from tasks.base import Target
+from tasks.errors import UserError
+from tasks.progress import Progress
+
+if TYPE_CHECKING:
+    from eval.runner import Run
+
+#: the paper's own search, appendix B
+GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "diffusion_lm": {
+        "diffusion_lm.guidance.fluency": ("0.1", "0.01", "0.001", "0.0005"),
+        "diffusion_lm.guidance.lr": ("0.05", "0.1", "0.15", "0.2"),
+    },
+    "fudge": {"fudge.lam": ("16", "8", "4", "2")},
+    "pplm": {"pplm.steps": ("10", "30")},
+}
+#: targets and samples where none are asked for
+TARGETS, SAMPLES = 10, 5
+POINTS, CHOSEN = "points.jsonl", "chosen.json"
+
+Point = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One combination: control success in [0, 1], the mean over a composition's parts, and the
+    perplexity of its samples."""
+
+    point: Point
+    ctrl: float
+    ppl: float
+
+
+def choose(tried: Sequence[Tried], within: float) -> Tried:
+    """The highest success among the combinations that are fluent enough; at equal success the more
+    fluent one."""
+    limit = within * min(one.ppl for one in tried)
+    return max((one for one in tried if one.ppl <= limit), key=lambda one: (one.ctrl, -one.ppl))
+
+
+def grid(method: str, given: Mapping[str, str]) -> list[Point]:
+    """Every combination of the values given for keys of ``method``, or of the paper's."""
+    values = {key: value.split(",") for key, value in given.items()} or GRIDS.get(method, {})
+    if not values:
+        raise UserError(f"nothing to tune: give values, as {method}.KEY=0.1,0.2")
+    return [
+        dict(zip(values, combination, strict=True))
+        for combination in itertools.product(*values.values())
+    ]
+
+
+def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
+    """The ``n`` targets that follow the first ``kept`` of a validation draw: other texts, though a
+    control with few values, such as a length, can come again. Raises ``UserError`` if there are
+    fewer."""
+    original = run.config
+    run.config = dataclasses.replace(original, source="validation", targets=kept + n)
+    try:
+        found = run.sources(task)[kept:]
+    finally:
+        run.config = original
+    if len(found) < n:
+        raise UserError(
+            f"{task} has {len(found)} held-out targets beyond the {kept} kept for results, not "
+            f"{n}: lower kept= or targets="
+        )
+    return found
+
+
+def main(given: Sequence[str]) -> None:
+    if {"--help", "-h"} & set(given):
+        print(__doc__)
+        return
+    own, rest = split(given, ("within", "kept"))
+    method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")
+    ranges = {k: v for k, _, v in (a.partition("=") for a in rest) if k.startswith(f"{method}.")}
+    rest = [argument for argument in rest if argument.partition("=")[0] not in ranges]
+    for key, value in (("targets", TARGETS), ("samples", SAMPLES)):
+        if not any(argument.startswith(f"{key}=") for argument in rest):
+            rest.append(f"{key}={value}")
+    config = parse(rest)
+    task = one_task(config)
+    if len(config.methods) != 1:
+        raise UserError(f"one method at a time, as method={config.methods[0]}")
+    try:
+        within, kept = float(own.get("within", "1.25")), int(own.get("kept", "200"))
+    except ValueError as error:
+        raise UserError(f"within= and kept= are numbers: {error}") from None
+    if within < 1 or kept < 0:
+        raise UserError(f"within={within} kept={kept}: at least 1 and 0")
+    points = grid(method, ranges)
+    for point in points:
+        override(config, point)  # mistyped keys and values show before anything is trained
+    tune(config, task, config.methods[0], points, within, kept, given)
+
+
+def tune(
+    config: RunConfig,
+    task: str,
+    method: str,
+    points: Sequence[Point],
+    within: float,
+    kept: int,
+    given: Sequence[str],
+) -> Tried:
+    """Tries what is not stored yet in ``out/tune/TASK/METHOD`` and writes ``chosen.json``."""
+    from eval.display import Display
+    from eval.runner import Run
+
+    run = Run(config, Display(), ["python", "-m", "eval.tune", *given])
+    if run.refused:
+        raise UserError(f"{method} under {task}: {next(iter(run.refused.values()))}")
+    job = run.jobs[0]
+    run.build([*job.recipes.values(), *run.judges.values(), run.plan.texts_for(task)])
+    targets = held_out(run, task, config.targets, kept)
+    if "tags" in run.plan.task(task).needs:
+        targets = run.plan.task(task).retag(targets, run.judge.oracle("tagger").tag)
+    folder = config.folder / "tune" / task / method
+    same = {
+        "identity": {k: v for k, v in job.cell.identity.items() if k != "settings"},
+        "targets": [target.id for target in targets],
+    }
+    same = json.loads(json.dumps(same))
+    stored = {_name(r["point"]): r for r in read(folder / POINTS) if r["under"] == same}
+    run.display.total = run.display.done + sum(_name(p) not in stored for p in points)
+    tried = []
+    for point in points:
+        if _name(point) not in stored:
+            with run.display.stage(f"try {_name(point)}") as progress:
+                figures = attempt(run, task, point, targets, folder, progress)
+            stored[_name(point)] = {"point": point, "under": same, **figures}
+            append(folder / POINTS, [stored[_name(point)]])
+        record = stored[_name(point)]
+        tried.append(Tried(point, record["ctrl"], record["ppl"]))
+        run.display.say(
+            f"  ctrl {100 * tried[-1].ctrl:5.1f}  lm {tried[-1].ppl:6.2f}  {_name(point)}"
+        )
+    best = choose(tried, within)
+    record = {
+        "chosen": best.point,
+        "ctrl": best.ctrl,
+        "ppl": best.ppl,
+        "within": within,
+        "tried": [dataclasses.asdict(one) for one in tried],
+        **same,
+        **run.provenance,
+    }
+    write_text(folder / CHOSEN, json.dumps(record, indent=1, ensure_ascii=False))
+    run.display.say(f"chosen: {_name(best.point)}  (all of it: {folder / CHOSEN})")
+    extra = "diffusion_lm.profile=custom " if method == "diffusion_lm" else ""
+    run.display.say(
+        f"python -m eval.run task={task} method={method} {extra}{_name(best.point)} ..."
+    )
+    return best
+
+
+def attempt(
+    run: Run,
+    task: str,
+    point: Point,
+    targets: Sequence[Target],
+    folder: Path,
+    progress: Progress,
+) -> dict[str, float]:
+    """Success and perplexity of samples under one combination."""
+    job, control = run.jobs[0], run.plan.task(task)
+    settings = with_point(
+        run.config, job.cls.resolve(run.own(job.method, job.cls), task), job, point
+    )
+    folders = {role: run.path(recipe) for role, recipe in job.recipes.items()}
+    generator = job.cls.load(folders, control, settings, run.plan.device)
+    done = generator.generate(
+        targets, run.config.samples, run.config.seed, run.config.batch, progress
+    )
+    over: list[list[list[float]]] = [[] for _ in control.headlines]
+    under: list[list[list[float]]] = [[] for _ in control.headlines]
+    nll: list[list[float]] = []
+    tokens: list[list[float]] = []
+    for target, finished in zip(targets, done, strict=True):
+        pairs = [(target, sample.words) for sample in finished.samples]
+        found = run.judge.annotate(control, pairs, folder / ANNOTATIONS)
+        scores = [control.score(target, one) for one in found]
+        for i, metric in enumerate(control.headlines):
+            ratios = [as_ratio(one[metric]) for one in scores]
+            over[i].append([a for a, _ in ratios])
+            under[i].append([b for _, b in ratios])
+        nll.append([one.nll or 0.0 for one in found])
+        tokens.append([one.tokens or 1 for one in found])
+    # a ratio is that of a target's sums, as in the tables
+    parts = [macro(values, weights) for values, weights in zip(over, under, strict=True)]
+    return {"ctrl": sum(parts) / len(parts), "ppl": perplexity(nll, tokens)["ppl"]}
+
+
+def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
+    """The method's options for the task with those of ``point`` in their place."""
+    if hasattr(resolved, "profile"):
+        # the constants of the profile, filled in by ``resolve``, become the starting point
+        resolved = dataclasses.replace(resolved, profile="custom")
+    base = dataclasses.replace(config, **{job.method: resolved})
+    return getattr(override(base, point), job.method)
+
+
+def _name(point: Point) -> str:
+    return " ".join(f"{key}={value}" for key, value in point.items())
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

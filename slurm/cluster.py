@@ -1,0 +1,187 @@
+"""SLURM through submitit: arrays, dependencies, and one look at the queue for all jobs at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from slurm.config import SweepConfig
+from slurm.plan import Job
+from slurm.state import State, StoredPlan, Submitted
+from slurm.supervise import Task
+from tasks.errors import UserError
+
+#: seconds that a command of SLURM's may take: they hang where the controller is down
+PATIENCE = 60
+#: the share of the grace time that a worker has to save; the rest is for requeueing
+SAVING = 0.6
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job in SLURM's queue."""
+
+    state: str
+    node: str
+    reason: str
+
+
+def queue() -> dict[str, Queued]:
+    """Every waiting or running job of this user by id. Raises ``UserError`` if SLURM does not
+    answer."""
+    lines = _slurm("squeue", "--me", "-h", "-r", "-o", "%i|%T|%N|%r").splitlines()
+    rows = [line.split("|", 3) for line in lines if line.count("|") >= 3]
+    return {row[0]: Queued(*row[1:]) for row in rows}
+
+
+def cancel(ids: Sequence[str]) -> None:
+    """Ends these jobs; those that have ended already do not matter."""
+    if ids:
+        _slurm("scancel", *ids)
+
+
+def _slurm(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except FileNotFoundError:
+        raise UserError(
+            f"{command[0]} was not found: is this a machine of the cluster? "
+            "(cluster=local runs the same plan here)"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{command[0]} gave no answer in {PATIENCE} s") from None
+    if done.returncode:
+        raise UserError(f"{command[0]}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def parameters(config: SweepConfig, job: Job) -> dict[str, Any]:
+    """What sbatch is asked for, in submitit's words."""
+    gpus = config.gpus if job.parallel else min(config.gpus, 1)
+    more: dict[str, Any] = {"requeue": True, "kill-on-invalid-dep": "yes"}
+    found: dict[str, Any] = {
+        "partition": config.partition,
+        "account": config.account,
+        "qos": config.qos,
+        "constraint": config.constraint,
+        "gres": config.gres,
+        "gpus_per_node": gpus if gpus and not config.gres else None,
+        "cpus_per_task": config.cpus,
+        "mem": config.mem,
+        "time": config.minutes,
+        "setup": list(config.setup) or None,
+        "signal_delay_s": config.grace,
+        "stderr_to_stdout": True,
+        "additional_parameters": more,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass
+class Slots:
+    """Keeps a sweep to ``width`` jobs at once: each array takes as many slots as it may use, and
+    waits for whatever had them before."""
+
+    width: int
+    holders: list[list[str]] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.holders = [[] for _ in range(self.width)]
+        self.loads = [0.0] * self.width
+
+    def take(self, count: int, load: float) -> tuple[int, list[int], list[str]]:
+        """For an array of ``count`` jobs of ``load`` each: how many may run at once, the slots
+        taken, and the ids to wait for."""
+        width = min(count, self.width)
+        chosen = sorted(range(self.width), key=lambda i: self.loads[i])[:width]
+        before = list(dict.fromkeys(name for i in chosen for name in self.holders[i]))
+        start = max(self.loads[i] for i in chosen)
+        for i in chosen:
+            self.loads[i] = start + load * -(-count // width)
+        return width, chosen, before
+
+    def hold(self, chosen: Sequence[int], job: str) -> None:
+        for i in chosen:
+            self.holders[i] = [job]
+
+
+def submit(state: State, plan: StoredPlan, live: Mapping[str, str]) -> list[Submitted]:
+    """Hands the jobs that are not done to SLURM, in order of dependency: those with equal needs as
+    one array. ``live``: jobs of an earlier submission that still wait or run, name -> id; they
+    are waited for and not submitted again."""
+    import submitit
+
+    config, ids, sent = plan.sweep.config, dict(live), list[Submitted]()
+    todo = [job for job in plan.jobs if not job.done and job.name not in live]
+    pending = {job.name for job in todo} | set(live)
+    slots = Slots(config.max_parallel)
+    with outside_any_job():
+        for (stage, needs, *_), members in groupby(
+            todo, lambda job: (job.stage, job.needs, job.run, job.parallel)
+        ):
+            jobs = list(members)
+            executor = submitit.SlurmExecutor(state.logs, max_num_timeout=config.requeues)
+            load = max(job.estimate.seconds or 60.0 for job in jobs)
+            width, chosen, before = slots.take(len(jobs), load)
+            waits = [f"afterok:{ids[name]}" for name in needs if name in pending]
+            if stage == "finish":  # when all have ended, however they did; whole arrays at once
+                ends = [ids[name].split("_")[0] for name in needs if name in pending]
+                waits = [f"afterany:{one}" for one in dict.fromkeys(ends)]
+            waits += [f"afterany:{one}" for one in before]
+            executor.update_parameters(
+                **parameters(config, jobs[0]),
+                job_name=jobs[0].name if len(jobs) == 1 else jobs[0].name.rpartition("/")[0],
+                array_parallelism=width,
+                **({"dependency": ",".join(waits)} if waits else {}),
+            )
+            tasks = [_task(state, plan, job) for job in jobs]
+            for job in jobs:
+                state.clear_outcome(job.name)
+            with executor.batch():
+                handles = [executor.submit(task) for task in tasks]
+            new = [
+                Submitted(job.name, handle.job_id, plan.number, time.time())
+                for job, handle in zip(jobs, handles, strict=True)
+            ]
+            state.add(new)
+            sent += new
+            ids |= {one.name: one.id for one in new}
+            slots.hold(chosen, new[0].id.split("_")[0])
+    return sent
+
+
+def _task(state: State, plan: StoredPlan, job: Job) -> Task:
+    config = plan.sweep.config
+    processes = (config.processes or config.gpus) if job.parallel else 1
+    return Task(
+        state.folder,
+        plan.number,
+        job.name,
+        plan.cwd,
+        config.retries,
+        max(1, processes),
+        config.cpus,
+        SAVING * config.grace,
+    )
+
+
+@contextmanager
+def outside_any_job() -> Iterator[None]:
+    """Takes the variables of the SLURM job that this process may be part of out of the way: a job
+    submitted from it would take them for its own."""
+    kept = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith(("SLURM_", "SUBMITIT_", "SBATCH_")) and name != "SLURM_CONF"
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

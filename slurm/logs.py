@@ -1,0 +1,46 @@
+"""``python -m slurm.logs OUT [JOB]``: what a job printed, its last attempt at the end; without JOB,
+the names of those that have logs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.run import guarded
+from slurm.local import log_path
+from slurm.state import State
+from slurm.status import find_state
+from tasks.errors import unknown
+
+
+def logs(state: State) -> dict[str, list[Path]]:
+    """Job name -> its log files, oldest first. SLURM's are named after the job's number."""
+    found: dict[str, list[Path]] = {}
+    for plan in map(state.read_plan, state.numbers()):
+        for job in plan.jobs:
+            path = Path(log_path(state, job.name))
+            if path.exists():
+                found[job.name] = [path]
+    for one in state.submitted():
+        paths = [*state.logs.glob(f"{one.id}_log.out"), *state.logs.glob(f"{one.id}_*_log.out")]
+        if paths:
+            found.setdefault(one.name, []).extend(sorted(paths))
+    return found
+
+
+def main(given: Sequence[str]) -> None:
+    state, rest = find_state(given)
+    found = logs(state)
+    if not rest:
+        print("\n".join(found) or "no job has printed anything yet")
+        return
+    if rest[0] not in found:
+        raise unknown("job", rest[0], found)
+    for path in found[rest[0]]:
+        print(f"== {path}")
+        print(path.read_text(encoding="utf-8", errors="replace"))
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

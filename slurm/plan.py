@@ -1,0 +1,217 @@
+"""What a sweep consists of: jobs, what each waits for, and what is done already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.cells import SCORES, TARGETS, Shard
+from eval.config import parse
+from eval.display import Display
+from eval.runner import Job as CellJob
+from eval.runner import Run
+from eval.store import Recipe, Store
+from slurm.config import Sweep
+from slurm.estimate import UNKNOWN, Estimate, Estimator
+
+#: read off the corpus files in seconds: built by the first job that needs them
+CHEAP = ("corpus", "vocabulary")
+#: trained with several processes where ``gpus`` is above 1
+PARALLEL = ("diffusion", "lm", "finetuned", "teacher")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job. ``run``: which of the sweep's runs it belongs to. ``stage``: what it does there
+    (``artefact``, ``targets``, ``generate``, ``gather``, ``finish``). ``needs``: names of the jobs
+    that must have succeeded; ``finish`` only waits for them to end."""
+
+    name: str
+    stage: str
+    title: str
+    run: int
+    needs: tuple[str, ...] = ()
+    done: bool = False
+    estimate: Estimate = UNKNOWN
+    key: str = ""
+    task: str | None = None
+    method: str = ""
+    shard: Shard | None = None
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several processes do it faster."""
+        return self.stage == "artefact" and self.key.rpartition("-")[0] in PARALLEL
+
+
+def open_run(arguments: Sequence[str], display: Display | None = None) -> Run:
+    """The run that these arguments of ``eval.run`` describe."""
+    return Run(parse(arguments), display or Display(), ["python", "-m", "eval.run", *arguments])
+
+
+def make_plan(sweep: Sweep, runs: Sequence[Run]) -> list[Job]:
+    """Every job of the sweep, dependencies first, each artefact once. Nothing is written."""
+    jobs: dict[str, Job] = {}
+    for number, run in enumerate(runs):
+        prefix = f"{run.folder.name}/" if len(runs) > 1 else ""
+        for job in _Planner(sweep, run, number, prefix).jobs():
+            if job.name not in jobs or (jobs[job.name].done and not job.done):
+                jobs[job.name] = job
+    return list(jobs.values())
+
+
+class _Planner:
+    def __init__(self, sweep: Sweep, run: Run, number: int, prefix: str) -> None:
+        self.run, self.number, self.prefix = run, number, prefix
+        self.count = sweep.config.shards
+        config = run.config
+        prebuilt = [Path(part) for part in config.prebuilt.split(",") if part]
+        self.store = Store(Path(config.store), prebuilt, check=False)
+        sets = [run.folder, *sorted(Path("results").glob("*/"))]
+        self.estimator = Estimator([Path(config.store), *prebuilt], sets, config.preset)
+        self.judges = list(run.judges.values())
+
+    def jobs(self) -> Iterator[Job]:
+        cells = [self.run.floor, *self.run.jobs]
+        parts = {id(cell): self._shards(cell) for cell in cells}
+        yield from self._artefacts(cells, parts)
+        ends: list[str] = []
+        for task in self.run.config.tasks:
+            done = (self.run.folder / task / TARGETS).exists()
+            texts = self.run.choosing(task).needs
+            yield self._job(f"{task}/targets", "targets", self._keys(texts), done, task=task)
+        for cell in cells:
+            pending = [part for part in parts[id(cell)] if not part.done]
+            yield from parts[id(cell)]
+            ends += [part.name for part in pending]
+            if cell.task:
+                gather = self._gather(cell, pending)
+                ends += [] if gather.done else [gather.name]
+                yield gather
+        yield self._finish(ends)
+
+    def _job(
+        self,
+        name: str,
+        stage: str,
+        needs: Sequence[str],
+        done: bool,
+        *,
+        estimate: Estimate = UNKNOWN,
+        task: str | None = None,
+        method: str = "",
+        shard: Shard | None = None,
+    ) -> Job:
+        where = f"{method or 'targets'}" + (f" under {task}" if task else "")
+        title = {"targets": "choose ", "generate": "generate with ", "gather": "judge "}
+        return Job(
+            f"{self.prefix}{name}",
+            stage,
+            f"{title[stage]}{where}" + (f", shard {shard.name}" if shard else ""),
+            self.number,
+            tuple(needs),
+            done,
+            estimate,
+            task=task,
+            method=method,
+            shard=shard,
+        )
+
+    def _shards(self, cell: CellJob) -> list[Job]:
+        targets = self.run.targets(cell.task)
+        expected = len(targets) or self.run.config.targets
+        name = f"{cell.task}/{cell.method}" if cell.task else cell.method
+        count = min(self.count, expected)
+        first = [f"{self.prefix}{cell.task}/targets"] if cell.task and not targets else []
+        needs = [*first, *self._keys(list(cell.recipes.values()))]
+        found = []
+        # a judged cell is complete: no need to read its samples
+        judged = bool(cell.task) and self._judged(cell)
+        for index in range(count):
+            shard = Shard(index, count)
+            missing = [] if judged else self.run.missing(cell, shard)
+            amount = len(missing) if targets else -(-expected // count)
+            estimate = self.estimator.sampling(cell, amount)
+            found.append(
+                self._job(
+                    f"{name}/{shard.name}",
+                    "generate",
+                    needs,
+                    not missing,
+                    estimate=estimate,
+                    task=cell.task,
+                    method=cell.method,
+                    shard=shard,
+                )
+            )
+        return found
+
+    def _judged(self, cell: CellJob) -> bool:
+        assert cell.task
+        wanted = self.run.judge.identity(self.run.plan.task(cell.task).needs)
+        return bool(cell.cell.scored_by() == wanted)
+
+    def _gather(self, cell: CellJob, pending: Sequence[Job]) -> Job:
+        needs = [*(part.name for part in pending), *self._keys(self.judges)]
+        done = not pending and self._judged(cell)
+        name = f"{cell.task}/{cell.method}/gather"
+        return self._job(name, "gather", needs, done, task=cell.task, method=cell.method)
+
+    def _finish(self, ends: Sequence[str]) -> Job:
+        run, table = self.run, self.run.folder / "table.json"
+        whole = not ends and run.human().done() and table.exists()
+        for task in run.config.tasks:
+            own = [job for job in run.jobs if job.task == task]
+            newest = [(job.cell.folder / SCORES).stat().st_mtime for job in own if whole]
+            whole = whole and run.scored(task, own)
+            whole = whole and max(newest, default=0.0) <= table.stat().st_mtime
+        title = "score, compare and write the tables"
+        needs = (*ends, *(key for key in self._keys(self.judges) if key not in ends))
+        return Job(f"{self.prefix}finish", "finish", title, self.number, needs, whole)
+
+    # artefacts
+
+    def _keys(self, recipes: Sequence[Recipe]) -> list[str]:
+        """Names of the jobs that build what is missing of these."""
+        found: dict[str, None] = {}
+        for recipe in recipes:
+            if self.store.find(recipe.key):
+                continue
+            if recipe.spec.kind in CHEAP:
+                found |= dict.fromkeys(self._keys(list(recipe.deps.values())))
+            else:
+                found[recipe.key] = None
+        return list(found)
+
+    def _artefacts(self, cells: Sequence[CellJob], parts: Mapping[int, list[Job]]) -> Iterator[Job]:
+        """Jobs for what pending cells need, and a note of what of it is there already."""
+        used: dict[str, Recipe] = {}
+        wanted: list[Recipe] = []
+        for cell in cells:
+            recipes = [*cell.recipes.values(), *(self.judges if cell.task else [])]
+            used |= {recipe.key: recipe for recipe in recipes}
+            if any(not part.done for part in parts[id(cell)]):
+                wanted += recipes
+            elif cell.task and not self._judged(cell):
+                wanted += self.judges
+        for task in self.run.config.tasks:
+            if not (self.run.folder / task / TARGETS).exists():
+                wanted += self.run.choosing(task).needs
+        missing = {recipe.key: recipe for recipe in self.store.missing(wanted)}
+        for recipe in [*missing.values(), *(r for k, r in used.items() if k not in missing)]:
+            if recipe.spec.kind in CHEAP:
+                continue
+            done = recipe.key not in missing
+            needs = [] if done else self._keys(list(recipe.deps.values()))
+            estimate = UNKNOWN if done else self.estimator.training(recipe)
+            yield Job(
+                recipe.key,
+                "artefact",
+                recipe.title,
+                self.number,
+                tuple(needs),
+                done,
+                estimate,
+                key=recipe.key,
+            )

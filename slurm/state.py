@@ -1,0 +1,157 @@
+"""A sweep on disk, under ``OUT/.sweep``: its plans, which jobs were submitted, how each ended.
+
+``plan-N.json`` is written once for each submission and never changed. ``jobs.jsonl`` grows by one
+line for each submitted job. ``outcome/NAME.json`` is what the last attempt of a job left: a job
+that dies without a word leaves none, and what is done is always read from the results themselves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.cells import Shard
+from eval.jsonl import append, read
+from eval.store import write_text
+from slurm.config import Sweep, SweepConfig
+from slurm.estimate import Estimate
+from slurm.plan import Job
+from tasks.errors import UserError
+
+PLAN, JOBS, LOGS = "plan-{}.json", "jobs.jsonl", "logs"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """One job as it was handed to a cluster. ``id`` is SLURM's, with the array index."""
+
+    name: str
+    id: str
+    plan: int
+    time: float
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """What the jobs of one submission read. ``attempt`` counts submissions of one sweep that were
+    made to try failed jobs again, from 0."""
+
+    number: int
+    sweep: Sweep
+    jobs: tuple[Job, ...]
+    code: str
+    attempt: int
+    cwd: str
+
+
+class State:
+    """The folder ``OUT/.sweep``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / ".lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / LOGS
+
+    def numbers(self) -> list[int]:
+        """Of the plans, oldest first."""
+        return sorted(int(p.stem.split("-")[1]) for p in self.folder.glob(PLAN.format("*")))
+
+    def write_plan(self, sweep: Sweep, jobs: Sequence[Job], code: str, attempt: int) -> StoredPlan:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        number = max(self.numbers(), default=0) + 1
+        plan = StoredPlan(number, sweep, tuple(jobs), code, attempt, os.getcwd())
+        text = json.dumps(dataclasses.asdict(plan), indent=1, default=str)
+        write_text(self.folder / PLAN.format(number), text)
+        return plan
+
+    def read_plan(self, number: int) -> StoredPlan:
+        """Raises ``UserError`` if there is no such plan."""
+        path = self.folder / PLAN.format(number)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise UserError(f"cannot read the plan {path}: {error}") from None
+        sweep = data["sweep"]
+        return StoredPlan(
+            data["number"],
+            Sweep(SweepConfig(**sweep["config"]), tuple(map(tuple, sweep["runs"])), self.folder),
+            tuple(_job(record) for record in data["jobs"]),
+            data["code"],
+            data["attempt"],
+            data["cwd"],
+        )
+
+    def latest(self) -> StoredPlan:
+        """Raises ``UserError`` if no sweep was ever started here."""
+        numbers = self.numbers()
+        if not numbers:
+            raise UserError(
+                f"{self.folder.parent} holds no sweep: name the result folder of one, as "
+                "results/run-paper-e2e"
+            )
+        return self.read_plan(numbers[-1])
+
+    def submitted(self) -> list[Submitted]:
+        """Every job that was handed to a cluster, oldest first."""
+        return [Submitted(**record) for record in read(self.folder / JOBS)]
+
+    def add(self, jobs: Sequence[Submitted]) -> None:
+        append(self.folder / JOBS, [dataclasses.asdict(job) for job in jobs])
+
+    def _outcome(self, name: str) -> Path:
+        return self.folder / "outcome" / f"{name.replace('/', '.')}.json"
+
+    def outcome(self, name: str) -> dict[str, Any]:
+        """How the last attempt of a job ended: ``state`` (done, failed, stopped), ``error``,
+        ``seconds``, ``host``, ``id``; empty where none has ended in order."""
+        try:
+            found: dict[str, Any] = json.loads(self._outcome(name).read_text(encoding="utf-8"))
+            return found
+        except (OSError, json.JSONDecodeError):
+            return {}
+
+    def write_outcome(self, name: str, state: str, began: float, error: str = "") -> None:
+        if os.environ.get("RANK", "0") != "0":  # the first of several processes tells for all
+            return
+        path = self._outcome(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = {
+            "name": name,
+            "state": state,
+            "error": error,
+            "seconds": round(time.time() - began, 1),
+            "ended": time.time(),
+            "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+            "id": job_id(),
+        }
+        write_text(path, json.dumps(record, indent=1))
+
+    def clear_outcome(self, name: str) -> None:
+        self._outcome(name).unlink(missing_ok=True)
+
+
+def job_id() -> str:
+    """SLURM's number of the job that this process runs in; empty outside of one."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    if array:
+        return f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
+    return os.environ.get("SLURM_JOB_ID", "")
+
+
+def _job(record: dict[str, Any]) -> Job:
+    shard = Shard(**record["shard"]) if record["shard"] else None
+    estimate = Estimate(**record["estimate"])
+    return Job(**record | {"needs": tuple(record["needs"]), "shard": shard, "estimate": estimate})

@@ -1,0 +1,90 @@
+"""``python -m slurm.status OUT``: every job of the last sweep of a result folder, and its state."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.display import duration
+from eval.run import guarded
+from slurm.cluster import Queued, queue
+from slurm.state import State
+from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLOURS = {"done": "green", "failed": "bold red", "died": "bold red", "running": "yellow"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job as it stands. ``note``: where it runs, what it waits for, or how it failed."""
+
+    name: str
+    id: str
+    state: str
+    note: str
+
+
+def rows(state: State, queued: Mapping[str, Queued]) -> list[Row]:
+    """The jobs of the latest plan. A job in the queue is as SLURM says; any other is as its last
+    attempt left it, or ``died`` if it was started and left nothing."""
+    plan = state.latest()
+    ids = {one.name: one.id for one in state.submitted()}
+    found = []
+    for job in plan.jobs:
+        own, outcome = ids.get(job.name, ""), state.outcome(job.name)
+        if own in queued:
+            live = queued[own]
+            note = live.node or live.reason
+            found.append(Row(job.name, own, live.state.lower(), note))
+        elif job.done:
+            found.append(Row(job.name, "", "done", "before this sweep"))
+        elif outcome:
+            error = outcome["error"].strip().splitlines()
+            took = f"{duration(outcome['seconds'])} on {outcome['host']}"
+            found.append(Row(job.name, own, outcome["state"], error[-1] if error else took))
+        else:
+            cancelled = plan.sweep.config.cluster == "slurm" and own
+            found.append(Row(job.name, own, "died" if cancelled else "waiting", ""))
+    return found
+
+
+def table(found: Sequence[Row]) -> Table:
+    """The rows for a terminal, with a count of each state as its title."""
+    from rich.table import Table
+    from rich.text import Text
+
+    counts: dict[str, int] = {}
+    for row in found:
+        counts[row.state] = counts.get(row.state, 0) + 1
+    shown = Table("job", "id", "state", "", title=", ".join(f"{n} {s}" for s, n in counts.items()))
+    for row in found:
+        state = Text(row.state, style=COLOURS.get(row.state, ""))
+        shown.add_row(Text(row.name), row.id, state, Text(row.note))
+    return shown
+
+
+def find_state(given: Sequence[str]) -> tuple[State, list[str]]:
+    """The sweep of the result folder that the first argument names, and the other arguments."""
+    if not given or "--help" in given or "-h" in given:
+        raise UserError("name the result folder of a sweep: python -m slurm.status results/SET")
+    folder = given[0].removeprefix("out=")
+    return State(Path(folder) / ".sweep"), list(given[1:])
+
+
+def main(given: Sequence[str]) -> None:
+    from rich.console import Console
+
+    state, _ = find_state(given)
+    plan = state.latest()
+    queued = queue() if plan.sweep.config.cluster == "slurm" else {}
+    Console().print(table(rows(state, queued)))
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

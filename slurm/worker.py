@@ -1,0 +1,143 @@
+"""``python -m slurm.worker FOLDER PLAN JOB``: one job of a plan, in a process of its own.
+
+Exit codes: 0 done, 75 stopped when asked to (what it had is stored), 2 a mistake the user can mend,
+1 any other error, whose traceback is in the job's outcome.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.lease import AGAIN, hold
+from eval.run import USAGE_ERROR
+from tasks import stop
+from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from eval.runner import Job as CellJob
+    from eval.runner import Run
+    from slurm.plan import Job
+    from slurm.state import State
+
+#: what SLURM and the supervisor send before they kill
+SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
+
+
+def main(arguments: Sequence[str]) -> int:
+    from slurm.state import State
+
+    folder, number, name = arguments
+    stop.on_signals(SIGNALS)
+    state, began = State(Path(folder)), time.time()
+    try:
+        perform(state, int(number), name)
+    except stop.Stopped:
+        state.write_outcome(name, "stopped", began)
+        print("stopped as asked; what was done is stored", flush=True)
+        return AGAIN
+    except UserError as error:
+        state.write_outcome(name, "failed", began, str(error))
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return USAGE_ERROR
+    except Exception:
+        text = traceback.format_exc()
+        print(text, file=sys.stderr, flush=True)
+        state.write_outcome(name, "failed", began, text)
+        return 1
+    state.write_outcome(name, "done", began)
+    return 0
+
+
+def perform(state: State, number: int, name: str) -> None:
+    """Does one job in this process. Raises ``UserError`` if the code is no longer the planned one.
+
+    A job that finds its work done ends at once: it may run twice, or after another did the same.
+    """
+    from models import parallel
+    from slurm.plan import open_run
+    from slurm.sweep import again
+    from slurm.together import build_together
+    from slurm.version import same_code
+
+    plan = state.read_plan(number)
+    same_code(plan.code)
+    job = next(job for job in plan.jobs if job.name == name)
+    run = open_run(plan.sweep.runs[job.run])
+    if run.config.threads:
+        import torch
+
+        torch.set_num_threads(run.config.threads)
+    if job.stage == "artefact":
+        recipe = next(recipe for recipe in run.recipes() if recipe.key == job.key)
+        if parallel.asked():
+            build_together(run, recipe)
+        else:
+            run.build([recipe])
+    elif job.stage == "targets":
+        assert job.task
+        with hold(run.folder / job.task / ".lock"):
+            stage = run.choosing(job.task)
+            if not stage.done():
+                run.perform(stage)
+    elif job.stage == "finish":
+        finish(run, state, plan.jobs)
+        again(state, plan)
+    else:
+        cell = _cell(run, job)
+        cell.cell.check(overwrite=False)
+        stage = run.gathering(cell) if job.stage == "gather" else run.generation(cell, job.shard)
+        if not stage.done():
+            run.perform(stage)
+
+
+def _cell(run: Run, job: Job) -> CellJob:
+    cells = [run.floor, *run.jobs]
+    return next(c for c in cells if (c.task, c.method) == (job.task, job.method))
+
+
+def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
+    """Scores the cells that are complete and writes the tables; a cell that is not says why."""
+    from eval.run import report
+
+    complete = [job for job in [run.floor, *run.jobs] if not run.missing(job)]
+    for job in run.jobs:
+        if job not in complete and job.task:
+            run.refused[job.task, job.method] = f"n/a: {reason(state, jobs, job)}"
+    with hold(run.folder / ".lock"):
+        if run.floor in complete:
+            run.perform(run.gathering(run.floor))
+            stages = [run.human()]
+            for task in run.config.tasks:
+                own = [job for job in complete if job.task == task]
+                stages += [run.judging(task, own)] if own else []
+            for stage in stages:
+                if not stage.done():
+                    run.perform(stage)
+        report(run, run.display.console)
+
+
+def reason(state: State, jobs: Sequence[Job], cell: CellJob) -> str:
+    """Why a cell has no samples: the first failure among what it waits for."""
+    needed = {j.name: j for j in jobs}
+    waiting = [j.name for j in jobs if (j.task, j.method) == (cell.task, cell.method)]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen or name not in needed:
+            continue
+        seen.add(name)
+        outcome = state.outcome(name)
+        if outcome.get("state") == "failed":
+            return f"{needed[name].title} failed ({outcome['error'].strip().splitlines()[-1]})"
+        waiting += needed[name].needs
+    return "its jobs have not finished"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,142 @@
+"""Semantic content: the text states that a field of its meaning has a given value.
+
+Paper section 6.1. Success as in the reference notes 2.8: the value is a case-sensitive substring
+of the text. That counts the value ``no`` inside ``not``, and no paraphrase at all, so human texts
+are far from perfect; whole words are scored beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.controls import Control, FieldValue
+from tasks.errors import UserError
+from tasks.targets import released_rows, take
+
+RELEASED = "target_attribute.jsonl"
+#: what examples say of a field that the text's meaning does not have
+NONE = "none"
+#: field names of E2E's files -> those of the released lists
+RENAMED = {"eatType": "Type", "priceRange": "price", "familyFriendly": "family friendly"}
+#: the fields that every text is an example of, in the reference code's order (notes 2.7)
+FIELDS = ("name", "Type", "area", "customer rating", "near", "family friendly", "food", "price")
+
+
+class SemanticContent(Task):
+    """``data``: the folder that holds the released list
+    (``control_targets/target_attribute.jsonl``)."""
+
+    name = "semantic_content"
+    reads = frozenset({"fields"})
+    metrics: Mapping[str, str] = {
+        "value_stated": "the value is a case-sensitive substring of the text",
+        "value_words": "the value's words stand in the text as whole words, one after the other",
+    }
+    paper_metric = "value_stated"
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
+
+    def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
+        """``"released"``: the authors' 79 pairs of field and value in an order of the seed, so
+        that fewer are not all names. ``"validation"``: the distinct pairs of the validation texts,
+        likewise. There are no more than that: a larger ``n`` gives them all. ``"auto"``: see
+        :func:`tasks.targets.take`. Targets have no source; see :meth:`references`."""
+        lists = (lambda: self._released(corpus, seed)), (lambda: _drawn(corpus, seed))
+        return take(n, source, *lists, all_there_are=True)
+
+    def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
+        """One example for each field of ``FIELDS`` and each text, eight a text; the value is
+        ``none`` where the text's meaning lacks the field (reference notes 2.7 and 2.11)."""
+        for text in texts:
+            known = dict(pairs(text))
+            for field in FIELDS:
+                yield FieldValue(field, known.get(field, NONE)), text.words
+
+    def prompt(self, control: Control) -> list[str]:
+        """``["customer rating", ":", "5", "out", "of", "5"]``."""
+        pair = _pair(control)
+        return [pair.field, ":", *pair.words]
+
+    def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
+        """The fields, ``:``, ``none``, then the words of the texts' values."""
+        values = {word for text in texts for _, value in pairs(text) for word in value.split()}
+        return list(dict.fromkeys([*FIELDS, ":", NONE, *sorted(values)]))
+
+    def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
+        value, words = _pair(target.control).words, annotation.words
+        return {
+            "value_stated": float(" ".join(value) in " ".join(words)),
+            "value_words": float(_stands(value, words)),
+        }
+
+    def of_text(self, text: Text, seed: int) -> Control | None:
+        """One of the pairs that the text states word for word: with another, a composition could
+        ask for what its own source does not do."""
+        stated = [(f, v) for f, v in pairs(text) if _stands(tuple(v.split()), text.words)]
+        if not stated:
+            return None
+        return FieldValue(*stated[np.random.default_rng((seed, 6)).integers(len(stated))])
+
+    def references(self, target: Target, corpus: Corpus) -> list[Words]:
+        """The validation texts whose meaning holds the pair."""
+        pair = _pair(target.control)
+        wanted = (pair.field, pair.value)
+        return [text.words for text in corpus.valid if wanted in pairs(text)]
+
+    def _released(self, corpus: Corpus, seed: int) -> list[Target]:
+        rows = released_rows(corpus, self.data, RELEASED, check)
+        found = [from_row(row, place) for place, row in rows]
+        order = np.random.default_rng((seed, 4)).permutation(len(found))
+        return [Target(f"released-{i:03d}", found[i]) for i in order]
+
+
+def from_row(row: Any, place: str) -> FieldValue:
+    """``["customer", "rating", ":", "low"]`` of a released list. Raises ``UserError``."""
+    check(row, place)
+    colon = row.index(":")
+    return FieldValue(" ".join(row[:colon]), " ".join(row[colon + 1 :]))
+
+
+def check(row: Any, place: str) -> None:
+    """Raises ``UserError`` for anything but a field, a colon and a value, word by word."""
+    good = isinstance(row, list) and all(isinstance(word, str) and word for word in row)
+    if not (good and ":" in row and 0 < row.index(":") < len(row) - 1):
+        raise UserError(f"{place}: no list of a field's words, ':' and a value's words")
+
+
+def pairs(text: Text) -> list[tuple[str, str]]:
+    """(field, value) pairs of a text's meaning, named and spaced as in the released lists."""
+    return [(RENAMED.get(field, field), spaced(value)) for field, value in text.fields]
+
+
+@cache
+def spaced(value: str) -> str:
+    """``"£20-25"`` as the tokens ``"£ 20 - 25"``: the official files do not split values, the
+    texts do."""
+    return " ".join(re.sub(r"(£|(?<=\d)-(?=\d))", r" \1 ", value).split())
+
+
+def _stands(value: Words, words: Words) -> bool:
+    return any(words[i : i + len(value)] == value for i in range(len(words) - len(value) + 1))
+
+
+def _pair(control: Control) -> FieldValue:
+    if not isinstance(control, FieldValue):
+        raise TypeError(f"not a field and its value: {control!r}")
+    return control
+
+
+def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
+    known = sorted({pair for text in corpus.valid for pair in pairs(text)})
+    for i in np.random.default_rng((seed, 4)).permutation(len(known)):
+        field, value = known[i]
+        name = f"valid-{field}-{value}".replace(" ", ".")
+        yield Target(name, FieldValue(field, value))

@@ -1,0 +1,107 @@
+"""Syntax tree: the parse of the text has a given shape and given labels.
+
+Paper section 6.1; success as in the reference notes 2.8: EVALB's labelled bracketing F1 over all
+samples of a target together, every pre-terminal renamed NN, so that punctuation counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.base import Annotation, Corpus, Score, Target, Task, Text, Words
+from tasks.controls import Control, ParseTree
+from tasks.errors import UserError
+from tasks.oracles.trees import brackets, nodes, skeleton
+from tasks.targets import MAX_WORDS, NoReleasedList, take
+
+#: what stands for a newline, and for a missing word, when a sample is parsed
+FILLER = "."
+#: phrase labels of the treebank: in the prompt vocabulary even where no training text has them
+LABELS = (
+    "ADJP", "ADVP", "CONJP", "FRAG", "INTJ", "LST", "NAC", "NML", "NP", "NX", "PP", "PRN", "PRT",
+    "QP", "RRC", "S", "SBAR", "SBARQ", "SINV", "SQ", "TOP", "UCP", "VP", "WHADJP", "WHADVP",
+    "WHNP", "WHPP", "X",
+)  # fmt: skip
+
+
+class SyntaxTree(Task):
+    """``data`` is taken so that all tasks are made alike."""
+
+    name = "syntax_tree"
+    needs = frozenset({"tree"})
+    metrics: Mapping[str, str] = {
+        "tree_f1": "labelled bracketing F1 of the samples of a target together",
+        "tree_f1_mean": "mean of each sample's own labelled bracketing F1",
+    }
+    paper_metric = "tree_f1"
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
+
+    def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
+        """``"validation"``: the trees of random validation texts of at most 62 words, each text
+        drawn once. ``"released"`` raises ``NoReleasedList``: the authors' trees were not released.
+        ``"auto"``: see :func:`tasks.targets.take`."""
+        return take(n, source, _released, lambda: _drawn(corpus, seed))
+
+    def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
+        """Every text of at most 62 words with its tree."""
+        for text in texts:
+            if 0 < len(text.words) <= MAX_WORDS:
+                yield ParseTree(skeleton(_tree(text))), text.words
+
+    def prompt(self, control: Control) -> list[str]:
+        """The bracketed tree without pre-terminals: ``["(S", "(NP", "*", ")", ..., ")"]``."""
+        bare = _asked(control).replace("(NN *)", "*")
+        return bare.replace(")", " )").split()
+
+    def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
+        """``*``, ``)`` and an opening bracket for each label of the treebank or of the texts."""
+        found = {label for text in texts for *_, label in nodes(_tree(text)).phrases}
+        return ["*", ")", *(f"({label}" for label in sorted(found | set(LABELS)))]
+
+    def view(self, target: Target, words: Words) -> Words:
+        """As long as the target's tree: cut, or filled up with full stops; so are newlines."""
+        length = target.control.needed_words
+        shown = [FILLER if word == "\n" else word for word in words[:length]]
+        return (*shown, *[FILLER] * (length - len(shown)))
+
+    def score(self, target: Target, annotation: Annotation) -> dict[str, Score]:
+        """Twice the matching brackets over all brackets of both trees. Raises ``UserError`` if the
+        annotation has no parse, or one of another length than the target's."""
+        if annotation.tree is None:
+            raise UserError(f"target {target.id} cannot be scored: the sample has no parse")
+        matched, asked, found = brackets(_asked(target.control), annotation.tree)
+        both = 2.0 * matched, float(asked + found)
+        return {"tree_f1": both, "tree_f1_mean": both[0] / both[1]}
+
+
+def _asked(control: Control) -> str:
+    if not isinstance(control, ParseTree):
+        raise TypeError(f"not a parse tree: {control!r}")
+    return control.tree
+
+
+def _tree(text: Text) -> str:
+    if text.tree is None:
+        shown = " ".join(text.words)[:60]
+        raise UserError(f"syntax_tree needs a parse of every text: {shown!r} has none")
+    return text.tree
+
+
+def _released() -> list[Target]:
+    raise NoReleasedList(
+        "there is no released list for syntax_tree: the trees of the paper's 200 targets were not "
+        "released; use source=validation"
+    )
+
+
+def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
+    for row in np.random.default_rng((seed, 7)).permutation(len(corpus.valid)):
+        text = corpus.valid[row]
+        # a tree without a constituent asks for nothing
+        if 0 < len(text.words) <= MAX_WORDS and nodes(_tree(text)).phrases:
+            yield Target(f"valid-{row:05d}", ParseTree(skeleton(_tree(text))), text.words)

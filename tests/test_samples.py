@@ -1,0 +1,46 @@
+"""What is shown of samples: scores in words, and the asked-for words marked."""
+
+from eval.samples import Shown, describe, headlines, show
+from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span, TagSequence
+
+WORDS = ("The", "Mill", "serves", "food", ".", "\n")
+NAME = FieldValue("name", "The Mill")
+
+
+def lines(control, *scores):
+    return [line.plain for line in show([Shown("fudge", control, WORDS, scores)])]
+
+
+def test_a_stated_value_is_marked():
+    assert lines(NAME, 1.0) == [
+        "name is The Mill",
+        "  yes fudge         [The Mill] serves food . ⏎",
+    ]
+
+
+def test_a_share_is_told_in_percent_and_a_long_sequence_is_cut():
+    title, sample = lines(TagSequence(("NOUN",) * 14), 0.75)
+    assert title.endswith("... (14 tags)") and sample.startswith("  75 % fudge")
+
+
+def test_a_composition_shows_each_verdict_and_marks_each_word_once():
+    both = AllOf((NAME, Span(1, 3, "VP")))
+    title, sample = lines(both, 1.0, 0.0)
+    assert title == "name is The Mill and words 1 to 3 are a constituent VP"
+    assert sample == "  yes no fudge         [The Mill] serves food . ⏎"
+    apart = lines(AllOf((NAME, Span(2, 3, "VP"))), 0.0, 1.0)[1]
+    assert apart.endswith("[The Mill] [serves food] . ⏎")
+    assert lines(AllOf((NAME, Length(6))), 1.0, 1.0)[1].endswith(
+        "(6 words) [The Mill] serves food . ⏎"
+    )
+
+
+def test_trees_are_described_without_pre_terminals():
+    assert describe(ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))")) == "tree (S (NP * *) (VP *))"
+
+
+def test_headlines_are_the_first_metric_of_each_part():
+    assert headlines({"len_exact": 0.0, "len_pm2": 1.0}) == (0.0,)
+    assert headlines({"tree_f1": [6, 8], "tree_f1_mean": 0.7}) == (0.75,)
+    assert headlines({"tree_f1": [0, 0]}) == (0.0,)
+    assert headlines({"a.x": 1.0, "a.y": 0.0, "b.z": [1, 4]}) == (1.0, 0.25)

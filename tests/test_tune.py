@@ -1,0 +1,78 @@
+"""Tuning: what is chosen, which combinations are tried, and that no reported target is seen."""
+
+import pytest
+
+from eval.config import override, parse
+from eval.display import Display
+from eval.runner import Run
+from eval.tune import GRIDS, Tried, choose, grid, held_out, main, with_point
+from tasks.errors import UserError
+
+
+def test_the_best_control_among_the_fluent_is_chosen():
+    strong, weak, slow = (
+        Tried({"x": "1"}, 0.9, 9.0),
+        Tried({"x": "2"}, 0.5, 4.0),
+        Tried({"x": "3"}, 0.6, 4.9),
+    )
+    assert choose([strong, weak, slow], 1.25) == slow
+    assert choose([strong, weak, slow], 3.0) == strong
+    assert choose([weak, slow], 1.0) == weak
+    tie = Tried({"x": "4"}, 0.6, 4.5)
+    assert choose([slow, tie], 2.0) == tie
+
+
+def test_the_grid_is_every_combination_of_given_or_the_papers_values():
+    assert grid("fudge", {"fudge.lam": "1,2", "fudge.post_top_k": "5"}) == [
+        {"fudge.lam": "1", "fudge.post_top_k": "5"},
+        {"fudge.lam": "2", "fudge.post_top_k": "5"},
+    ]
+    assert len(grid("diffusion_lm", {})) == 16
+    with pytest.raises(UserError, match="nothing to tune"):
+        grid("ft_search", {})
+
+
+@pytest.mark.parametrize("method", GRIDS)
+def test_the_papers_grids_are_valid_keys(method):
+    config = parse([f"method={method}"])
+    points = grid(method, {})
+    changed = [getattr(override(config, point), method) for point in points]
+    assert all(changed.count(one) == 1 for one in changed) and len(changed) > 1
+
+
+def test_held_out_targets_are_none_of_the_reported(tmp_path):
+    common = [f"store={tmp_path}/s", f"out={tmp_path}/o", "task=syntax_spans", "method=ft_sample"]
+    reported = Run(parse([*common, "targets=20"]), Display())
+    reported.build([reported.plan.texts_for("syntax_spans")])
+    seen = {target.id for target in reported.sources("syntax_spans")}
+    run = Run(parse([*common, "targets=5"]), Display())
+    found = held_out(run, "syntax_spans", 5, 20)
+    assert len(found) == 5 and not seen & {target.id for target in found}
+    assert run.config.targets == 5
+    assert seen == {target.id for target in held_out(run, "syntax_spans", 20, 0)}
+
+
+def test_a_point_starts_from_the_tasks_own_constants():
+    run = Run(parse(["task=syntax_spans", "method=diffusion_lm"]), Display())
+    job = run.jobs[0]
+    resolved = job.cls.resolve(run.own(job.method, job.cls), "syntax_spans")
+    settings = with_point(run.config, resolved, job, {"diffusion_lm.guidance.lr": "0.2"})
+    assert settings.profile == "custom" and settings.guidance.lr == 0.2
+    assert settings.guidance.fluency == resolved.guidance.fluency == 0.1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["task=length", "method=all"], "one method at a time"),
+        (["task=all", "method=fudge"], "one task at a time"),
+        (["task=length", "method=fudge", "fudge.lamb=1,2"], "fudge.lam"),
+        (["task=length", "method=fudge", "fudge.lam=1,x"], "fudge.lam=x"),
+        (["task=length", "method=fudge", "within=much"], "numbers"),
+        (["task=length", "method=fudge", "within=0.5"], "at least 1"),
+        (["task=length", "method=ft_search"], "nothing to tune"),
+    ],
+)
+def test_mistakes_are_named(given, said):
+    with pytest.raises(UserError, match=said):
+        main(given)
