@@ -30,7 +30,7 @@ class Marks:
     def __or__(self, other: Marks) -> Marks:
         """Both together; a word that violates either control is marked so."""
         pairs = zip(self.states, other.states, strict=True)
-        worse = [max(pair, key=STATES.index) for pair in pairs]
+        worse: list[State] = [max(a, b, key=STATES.index) for a, b in pairs]
         states = tuple(worse)
         return Marks(states, self.missing + other.missing)
 
