@@ -17,7 +17,6 @@ from tasks.controls import Control, FieldValue, Length, ParseTree, Span, TagSequ
 from tasks.oracles.trees import nodes, spans
 
 State = Literal["", "good", "bad"]
-STATES: tuple[State, ...] = ("", "good", "bad")
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,14 @@ class Marks:
     def __or__(self, other: Marks) -> Marks:
         """Both together; a word that violates either control is marked so."""
         pairs = zip(self.states, other.states, strict=True)
-        worse: list[State] = [max(a, b, key=STATES.index) for a, b in pairs]
-        states = tuple(worse)
-        return Marks(states, self.missing + other.missing)
+        states = [a if b == "" or a == "bad" else b for a, b in pairs]
+        return Marks(tuple(states), self.missing + other.missing)
 
 
 def unmarked(words: Words) -> Marks:
     """No mark at all."""
-    nothing: tuple[State, ...] = ("",) * len(words)
-    return Marks(nothing)
+    none: State = ""
+    return Marks((none,) * len(words))
 
 
 def mark(control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:

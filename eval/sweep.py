@@ -99,11 +99,12 @@ def configured(
     from eval.config import parse
 
     given = shlex.split(str(results.run.get("command", "")))[3:]
-    skipped = ("task=", "method=", "out=", "store=", f"{key}=")
+    skipped = ("task=", "method=", "out=", "store=", "floor=", f"{key}=")
     arguments = [part for part in given if not part.startswith(skipped)]
     place = Path(chosen.store) / "sweep" / results.name / f"{task}-{key}-{value}"
     arguments += [f"task={task}", f"method={chosen.method}", f"store={chosen.store}"]
-    arguments += [f"out={place}", f"{key}={value}"]
+    # the floor is the set's own: one sample of it is all that a run does without
+    arguments += [f"out={place}", "floor=1", f"{key}={value}"]
     cell = results.cell(task, chosen.method)
     if key.startswith("diffusion_lm.guidance.") and cell is not None:
         resolved = cell.config["identity"]["settings"]["guidance"]

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.denoiser import initial_std
-from models.process import posterior_coefficients, q_sample
+from models.process import q_sample
 from models.schedule import Schedule
 
 TERMS = ("prior", "denoising", "start", "rounding")
@@ -53,12 +53,8 @@ def step_weights(schedule: Schedule) -> np.ndarray:
     """(T,) w_t with KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) = w_t |x_0 - x0_hat|^2, which is
     half the loss of signal-to-noise ratio from t-1 to t; 0 at t = 0, which is the ``start`` term.
     """
-    weights = np.zeros(schedule.steps)
-    for t in range(1, schedule.steps):
-        levels = float(schedule.alpha_bar[t]), float(schedule.alpha_bar_prev[t])
-        on_x0, _, std = posterior_coefficients(*levels)
-        weights[t] = on_x0**2 / (2 * std**2)
-    return weights
+    ratio = schedule.alpha_bar / (1 - schedule.alpha_bar)
+    return np.append(0.0, (ratio[:-1] - ratio[1:]) / 2)
 
 
 def choose_steps(weights: np.ndarray, count: int, rows: int, rng: np.random.Generator) -> Chosen:
@@ -82,12 +78,12 @@ def choose_steps(weights: np.ndarray, count: int, rows: int, rng: np.random.Gene
 
 
 def bound_terms(
-    model: Latent, ids: Tensor, count: int, rng: np.random.Generator, noise: torch.Generator
+    model: Latent, ids: Tensor, count: int, rng: np.random.Generator, noise: torch.Generator | None
 ) -> dict[str, Tensor]:
     """The four terms for each sequence of ``ids`` (B, L), float64 (B,), in nats.
 
     ``count`` noise levels are evaluated for each sequence, chosen by ``rng``; ``noise`` draws x_0
-    and every x_t.
+    and every x_t (None: torch's global state). Differentiable in the model's parameters.
     """
     schedule = model.schedule
     mean = model.embedding(ids).float()  # (B, L, D)

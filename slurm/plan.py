@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.cells import SCORES, TARGETS, Shard
-from eval.config import parse
+from eval.config import RunConfig, pairs, parse
 from eval.display import Display
 from eval.runner import Job as CellJob
 from eval.runner import Run
@@ -45,9 +45,20 @@ class Job:
         return self.stage == "artefact" and self.key.rpartition("-")[0] in PARALLEL
 
 
-def open_run(arguments: Sequence[str], display: Display | None = None) -> Run:
+def open_run(arguments: Sequence[str], config: RunConfig | None = None) -> Run:
     """The run that these arguments of ``eval.run`` describe."""
-    return Run(parse(arguments), display or Display(), ["python", "-m", "eval.run", *arguments])
+    command = ["python", "-m", "eval.run", *arguments]
+    return Run(config or parse(arguments), Display(), command)
+
+
+def open_runs(sweep: Sweep) -> list[Run]:
+    """The runs of a sweep, whose keys are read once: they differ in their seed and folder."""
+    base, found = parse(sweep.runs[0]), list[Run]()
+    for arguments in sweep.runs:
+        own = pairs(arguments, RunConfig)
+        seed, out = int(own.get("seed", base.seed)), own.get("out", base.out)
+        found.append(open_run(arguments, replace(base, seed=seed, out=out)))
+    return found
 
 
 def make_plan(sweep: Sweep, runs: Sequence[Run]) -> list[Job]:

@@ -73,10 +73,10 @@ def planned(sweep: Sweep, empty: bool = False) -> list[Job]:
     ``overwrite=true``. Raises ``UserError`` for those that are not to be."""
     import warnings
 
-    from slurm.plan import make_plan, open_run
+    from slurm.plan import make_plan, open_runs
 
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(_struct)?\.")
-    runs = [open_run(arguments) for arguments in sweep.runs]
+    runs = open_runs(sweep)
     for run in runs:
         if empty or not run.config.overwrite:
             run.check()

@@ -140,4 +140,8 @@ def reason(state: State, jobs: Sequence[Job], cell: CellJob) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    # a reminder to stop that comes while Python winds up, its handlers gone, would kill it
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(code)

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from models.bound_training import (
+    KINDS,
+    SimplexDenoiser,
+    load_bound,
+    make,
+    simplex_terms,
+    train_bound,
+)
+from models.config import DiffusionConfig, EncoderConfig, TrainConfig
+from models.diffusion_training import encode
 from models.likelihood import TERMS, bound_terms, choose_steps, prior_term, step_weights
 from models.process import posterior_coefficients
 from models.schedule import make_schedule
+from tasks.errors import UserError
+from tasks.vocabulary import Vocabulary
 
 IDS = torch.tensor([[0, 1], [1, 1], [2, 0]])
 TABLE = torch.tensor([[-1.2], [0.1], [1.4]])
@@ -91,10 +104,15 @@ def test_bound_is_near_where_the_model_is_good() -> None:
 
 
 def test_weights_are_losses_of_signal() -> None:
+    """w_t is what the divergence of two Gaussians of the posterior's std makes of |x_0 - x0_hat|^2,
+    and half the loss of signal-to-noise ratio."""
     schedule = make_schedule("sqrt", 50)
-    ratio = schedule.alpha_bar / (1 - schedule.alpha_bar)
-    assert step_weights(schedule)[0] == 0
-    assert np.allclose(step_weights(schedule)[1:], (ratio[:-1] - ratio[1:]) / 2)
+    weights = step_weights(schedule)
+    assert weights[0] == 0
+    for t in range(1, 50):
+        levels = float(schedule.alpha_bar[t]), float(schedule.alpha_bar_prev[t])
+        on_x0, _, std = posterior_coefficients(*levels)
+        assert weights[t] == pytest.approx(on_x0**2 / (2 * std**2))
 
 
 def test_denoising_term_of_a_silent_network() -> None:
@@ -140,3 +158,64 @@ def test_few_steps_estimate_the_same_sum() -> None:
     assert np.mean(found) == pytest.approx(full, abs=4 * np.std(found) / math.sqrt(len(found)))
     every = choose_steps(weights, 299, 2, rng)
     assert every.levels.tolist() == [[t, t] for t in range(1, 300)] and (every.shares == 1).all()
+
+
+# training under the bound
+
+SMALL = DiffusionConfig(
+    length=6,
+    embedding=4,
+    steps=50,
+    positions=6,
+    time=8,
+    network=EncoderConfig(
+        layers=1, width=16, heads=2, feedforward=32, dropout=0.0, attention_dropout=0.0
+    ),
+    train=TrainConfig(steps=120, batch=16, lr=1e-2, warmup=5, clip=1.0, every=60, bf16=False),
+)
+BOOKS = [("a", "b"), ("b", "a", "b"), ("a",)] * 20
+VOCABULARY = Vocabulary.build(BOOKS, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_lowers_the_bound(kind: str, tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    train_bound(tmp_path, kind, BOOKS, BOOKS, VOCABULARY, SMALL, 0, device)
+    module, terms, vocabulary = load_bound(tmp_path, kind, device)
+    assert vocabulary.words == VOCABULARY.words and not module.training
+    fresh, _ = make(kind, SMALL, len(VOCABULARY))
+    ids = encode(BOOKS[:3], VOCABULARY, 6, "pad")
+
+    def bound(network: torch.nn.Module) -> float:
+        noise, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+        with torch.no_grad():
+            found = terms(network, ids, 10**6, rng, noise)
+        return float(torch.stack([found[name] for name in TERMS]).sum(0).mean())
+
+    # three equally likely texts: no model is below log 3 on average
+    assert math.log(3) < bound(module) < 0.5 * bound(fresh.eval())
+
+
+def test_simplex_terms_of_a_perfect_and_of_a_blind_network() -> None:
+    """Logits that are certain and right leave the prior alone; uniform ones lose (V-1)/V of each
+    position's squared norm at every level, and log V a word."""
+    module = SimplexDenoiser(SMALL, len(VOCABULARY))
+    ids = encode(BOOKS[:2], VOCABULARY, 6, "pad")
+    size = len(VOCABULARY)
+    weights = step_weights(module.schedule)
+
+    def terms(logits: Tensor) -> dict[str, Tensor]:
+        module.forward = lambda x, index: logits  # type: ignore[method-assign]
+        return simplex_terms(module, ids, 10**6, np.random.default_rng(0), None)
+
+    sure = terms(100 * torch.nn.functional.one_hot(ids, size).float())
+    assert all(float(sure[name].abs().max()) < 1e-6 for name in ("denoising", "start", "rounding"))
+    blind = terms(torch.zeros(*ids.shape, size))
+    expected = weights.sum() * ids.shape[1] * (1 - 1 / size)
+    assert blind["denoising"].tolist() == pytest.approx([expected] * 2, rel=1e-5)
+    assert blind["rounding"].tolist() == pytest.approx([6 * math.log(size)] * 2)
+
+
+def test_unknown_likelihood_model() -> None:
+    with pytest.raises(UserError, match="simplex"):
+        make("simplexx", SMALL, 5)

@@ -21,7 +21,7 @@ from slurm.cluster import Queued, Slots, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
 from slurm.estimate import UNKNOWN, Estimate
 from slurm.local import Scheduler
-from slurm.plan import Job, make_plan, open_run
+from slurm.plan import Job, make_plan, open_run, open_runs
 from slurm.state import State, Submitted
 from slurm.status import rows
 from slurm.supervise import Task, Worker, _ended
@@ -250,8 +250,16 @@ def test_other_code_stops_a_job(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "the code has changed" in State(tmp_path / ".sweep").outcome("x")["error"]
 
 
-def test_pace_from_curves_and_from_benchmarks(tmp_path: Path) -> None:
-    run = open_run(["task=length", "method=fudge", f"store={tmp_path}"])
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that knows the corpus: the first plan in a store reads it."""
+    store = tmp_path_factory.mktemp("store")
+    assert open_run(["task=length", f"store={store}"]).plan.corpus.key
+    return store
+
+
+def test_pace_from_curves_and_from_benchmarks(known: Path, tmp_path: Path) -> None:
+    run = open_run(["task=length", "method=fudge", f"store={known}"])
     lm = run.plan.lm
     empty = estimate.Estimator([tmp_path], [], "demo")
     assert empty.training(lm) == UNKNOWN
@@ -366,14 +374,13 @@ def test_processes_on_this_machine(toy: tuple[Path, list[str]]) -> None:
     assert State(out / ".sweep").outcome("finish")["state"] == "done"
 
 
-def test_two_hundred_cells_plan_in_seconds(tmp_path: Path) -> None:
+def test_two_hundred_cells_plan_in_seconds(known: Path, tmp_path: Path) -> None:
     """The artefacts exist (with the repository), the cells do not."""
     keys = ["task=length,syntax_spans", "method=diffusion_lm,fudge,ft_sample,ft_search"]
     seeds = ",".join(map(str, range(25)))
-    sweep = parse_sweep([*keys, f"seeds={seeds}", f"store={tmp_path}", f"out={tmp_path / 'r'}"])
+    sweep = parse_sweep([*keys, f"seeds={seeds}", f"store={known}", f"out={tmp_path / 'r'}"])
     began = time.process_time()
-    runs = [open_run(arguments) for arguments in sweep.runs]
-    jobs = make_plan(sweep, runs)
+    jobs = make_plan(sweep, open_runs(sweep))
     assert time.process_time() - began < 5
     cells = {(one.run, one.task, one.method) for one in jobs if one.stage == "gather"}
     assert len(cells) == 200

@@ -73,6 +73,8 @@ def compare_tasks(results: ResultSet) -> dict[str, Compared]:
 
 def _build(results: ResultSet, task: Task) -> Table:
     methods = method_order(set(results.methods(task.name)))
+    for cell in (c for c in results.cells() if c.task == task.name):
+        _ = cell.samples, cell.scores  # says which line of which file is of another version
     try:
         return build(results.folder, task, methods, results.refused, results.corpus)
     except KeyError as error:
@@ -220,7 +222,9 @@ class _ControlTable:
 
     def _record(self, q: Quantity, method: str, row: Row | None) -> dict[str, Any]:
         number = _number(q, row) or _none
-        missing = number.ours is None
+        missing, compared = number.ours is None, self.tasks.get(q.task)
+        # a task's first row alone counts them
+        counted = compared.row(method, next(iter(compared.table.metrics))) if compared else None
         return {
             "task": q.task,
             "method": method,
@@ -233,8 +237,8 @@ class _ControlTable:
             "difference": _full(number.difference),
             "same definition": number.same_definition,
             f"p against {REFERENCE}": _full(self._p(q, method)),
-            "targets": row.targets if row and not missing else "",
-            "samples": row.samples if row and not missing else "",
+            "targets": counted.targets if counted and not missing else "",
+            "samples": counted.samples if counted and not missing else "",
             "reason": self._reason(q, method, row) if missing else "",
         }
 
