@@ -96,7 +96,7 @@ def main(given: Sequence[str]) -> None:
     if chosen is None:
         return
     results = ResultSet(Path(chosen.run))
-    base = set_config(results, chosen)
+    base = results.config(chosen.store, chosen.prebuilt)
     display = Display()
     variants = list(plan(base, chosen))
     for number, variant in enumerate(variants, 1):
@@ -105,18 +105,6 @@ def main(given: Sequence[str]) -> None:
         store(results, variant, figures | {"steps": variant.config.train.steps})
         display.say(f"  lm {figures['ppl']:.2f}")
     display.say(str(results.folder / ABLATION))
-
-
-def set_config(results: ResultSet, chosen: AblationOptions) -> RunConfig:
-    """The settings of the set's run, with this run's store."""
-    from pydantic import TypeAdapter
-
-    from eval.config import RunConfig
-
-    if not results.settings:
-        raise UserError(f"{results.folder} has no run.json: its settings are not known")
-    config: RunConfig = TypeAdapter(RunConfig).validate_python(dict(results.settings))
-    return dataclasses.replace(config, store=chosen.store, prebuilt=chosen.prebuilt)
 
 
 def plan(base: RunConfig, chosen: AblationOptions) -> Iterator[Variant]:

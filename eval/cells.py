@@ -173,6 +173,12 @@ def read_samples(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def external(folder: Path) -> list[str]:
+    """The cells in a task's folder whose samples another program made (``eval.score``)."""
+    cells = [path.parent for path in sorted(folder.glob(f"*/{CONFIG}"))]
+    return [path.name for path in cells if "external" in Cell(path, {}).config()["identity"]]
+
+
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """A whole JSON-lines file at once, renamed into place."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,11 @@ bound on its likelihood is one on the text's.)
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,12 @@ from eval.results import ResultSet
 from eval.run import guarded
 from eval.stats import DRAWS
 from eval.store import Store, write_text
-from tasks.errors import UserError
+from tasks.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import torch
 
+    from eval.store import Recipe
     from tasks.base import Words
     from tasks.progress import Progress
 
@@ -37,8 +39,14 @@ Measures Diffusion-LM's variational bound (equation 2 of the paper, with its ter
 likelihood of the causal LM on the same validation texts, for Table 7. Needs the trained networks.
 
   python -m eval.likelihood run=results/demo
+  python -m eval.likelihood run=results/demo train=bound,simplex train_steps=2000
 """
 LIKELIHOOD = "likelihood.json"
+MODELS = {
+    "diffusion": "Diffusion-LM, upper bound",
+    "bound": "Diffusion-LM trained under the bound, upper bound",
+    "simplex": "one-hot diffusion (appendix F), upper bound",
+}
 LABELS = {
     "prior": "prior: x_T against pure noise",
     "denoising": "denoising: the sum over t",
@@ -59,6 +67,11 @@ class LikelihoodOptions:
     steps: int = 64
     #: texts at once
     batch: int = 32
+    #: likelihood models to train and measure too, separated by commas: bound (the set's network
+    #: trained under the bound itself), simplex (one-hot latents, appendix F)
+    train: str = ""
+    #: training steps of each; 0 takes those of the set's Diffusion-LM
+    train_steps: int = 0
     #: seed of noise and noise levels
     seed: int = 0
     #: folder of the official corpus files; by default that of the run
@@ -88,10 +101,12 @@ def main(given: Sequence[str]) -> None:
     store = Store(Path(chosen.store), [Path(p) for p in chosen.prebuilt.split(",") if p])
     folders = {role: find(results, store, role) for role in ("diffusion", "lm")}
     data = chosen.data or results.settings.get("data")
+    display, device = Display(), pick_device(chosen.device)
+    for kind in (part for part in chosen.train.split(",") if part):
+        wanted = likelihood_model(results, chosen, kind, data)
+        folders[kind] = store.resolve(wanted, lambda part: display.stage(part.title))
     valid = load_corpus(results.corpus, Path(data) if data else None).valid
-    display = Display()
     with display.stage(f"measure the likelihood of {chosen.texts} texts") as progress:
-        device = pick_device(chosen.device)
         stored = measure(folders, [t.words for t in valid], chosen, device, progress)
     stored |= {"corpus": results.corpus, "artefacts": {r: f.name for r, f in folders.items()}}
     path = results.folder / LIKELIHOOD
@@ -99,6 +114,39 @@ def main(given: Sequence[str]) -> None:
     for model in stored["models"]:
         display.say(f"{model['label']}: {model['nats']:.3f} nats, {model['bits']:.3f} bits a token")
     display.say(str(path))
+
+
+def likelihood_model(
+    results: ResultSet, chosen: LikelihoodOptions, kind: str, data: str | None
+) -> Recipe:
+    """A network trained under the bound, at the size and on the texts of the set's Diffusion-LM.
+    Raises ``UserError`` for an unknown kind."""
+    from eval.inputs import read_corpus
+    from eval.recipes import VALID, Plan, settings, vocabulary_of
+    from eval.store import recipe
+    from models.bound_training import KINDS, train_bound
+
+    if kind not in KINDS:
+        raise unknown("likelihood model", kind, KINDS)
+    base = dataclasses.replace(results.config(chosen.store, chosen.prebuilt), data=data)
+    run, config = Plan(dataclasses.replace(base, device=chosen.device)), base.diffusion
+    if chosen.train_steps:
+        train = dataclasses.replace(config.train, steps=chosen.train_steps)
+        config = dataclasses.replace(config, train=train)
+
+    def build(folder: Path, deps: Mapping[str, Path], progress: Progress) -> None:
+        corpus = read_corpus(deps["corpus"])
+        train, valid = ([t.words for t in part] for part in (corpus.train, corpus.valid[:VALID]))
+        rest = vocabulary_of(deps), config, base.train_seed, run.device, progress
+        train_bound(folder, kind, train, valid, *rest)
+
+    return recipe(
+        f"likelihood_{kind}",
+        f"train a likelihood model ({kind})",
+        build,
+        settings(config, seed=base.train_seed),
+        deps={"corpus": run.corpus, "vocabulary": run.vocabulary},
+    )
 
 
 def find(results: ResultSet, store: Store, role: str) -> Path:
@@ -125,11 +173,11 @@ def measure(
     device: torch.device,
     progress: Progress,
 ) -> dict[str, Any]:
-    """What ``likelihood.json`` holds. ``folders``: the roles ``diffusion`` and ``lm``."""
-    import torch
-
+    """What ``likelihood.json`` holds. ``folders``: the roles ``diffusion`` and ``lm``, and those
+    models that were trained under the bound."""
+    from models.bound_training import load_bound
     from models.diffusion_training import encode, load_diffusion
-    from models.likelihood import TERMS, bound_terms
+    from models.likelihood import bound_terms
     from models.teacher import Teacher
 
     denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
@@ -139,44 +187,69 @@ def measure(
     if not used:
         raise UserError(f"no validation text fits the {length} positions of this Diffusion-LM")
     nats, counts = map(np.array, zip(*Teacher.load(folders["lm"], device).score(used), strict=True))
-    ids = encode(used, vocabulary, length, "pad").to(device)
-    rng = np.random.default_rng(chosen.seed)
-    noise = torch.Generator().manual_seed(chosen.seed)
-    parts: dict[str, list[Any]] = {name: [] for name in TERMS}
-    with torch.inference_mode():
-        for start in range(0, len(ids), chosen.batch):
-            batch = ids[start : start + chosen.batch]
-            for name, value in bound_terms(denoiser, batch, chosen.steps, rng, noise).items():
-                parts[name].append(value.cpu().numpy())
-            progress(min(start + chosen.batch, len(ids)), len(ids), "texts")
-    terms = {name: np.concatenate(values) for name, values in parts.items()}
-    # an identity under which END is predicted by either model: words and one end
+    # words and one end, which either model predicts
     tokens = np.array([len(words) + 1 for words in used])
     if not np.array_equal(tokens, counts):
         raise UserError("the causal LM has other tokens than words: likelihoods a token differ")
-    total = np.sum(list(terms.values()), axis=0)
+    models: list[dict[str, Any]] = [
+        {"model": "lm", "label": "causal LM, exact", **per_token(nats, tokens)}
+    ]
+    ids = encode(used, vocabulary, length, "pad").to(device)
+    diffusion = [kind for kind in folders if kind != "lm"]
+    for number, kind in enumerate(diffusion):
+        own = (denoiser, bound_terms) if kind == "diffusion" else None
+        module, terms = own or load_bound(folders[kind], kind, device)[:2]
+
+        def report(done: float, total: float, note: str = "") -> None:
+            progress(number * total + done, len(diffusion) * total, note)  # noqa: B023
+
+        found = _bound(module, terms, ids, chosen, report)
+        models.append(
+            {
+                "model": kind,
+                "label": MODELS[kind],
+                **per_token(np.sum(list(found.values()), axis=0), tokens),
+                "terms": [
+                    {"term": name, "label": LABELS[name], **per_token(values, tokens)}
+                    for name, values in found.items()
+                ],
+            }
+        )
     left_out = len(texts) - len(fitting)
     return {
-        "models": [
-            {"model": "lm", "label": "causal LM, exact", **per_token(nats, tokens)},
-            {
-                "model": "diffusion",
-                "label": "Diffusion-LM, upper bound",
-                **per_token(total, tokens),
-                "terms": [
-                    {"term": name, "label": LABELS[name], **per_token(terms[name], tokens)}
-                    for name in TERMS
-                ],
-            },
-        ],
+        "models": models,
         "notes": [
             f"{len(used)} validation texts, {int(tokens.sum())} tokens: words and the end of each "
             f"text. {left_out} of {len(texts)} validation texts do not fit and are left out.",
-            f"Bound: {chosen.steps} of T = {denoiser.config.steps} noise levels for each text, an "
+            f"Bounds: {chosen.steps} of T = {denoiser.config.steps} noise levels for each text, an "
             "unbiased estimate of the sum over all.",
-            "95 % interval: bootstrap over texts. Training was under L_simple, which is no bound.",
+            "95 % interval: bootstrap over texts. The set's Diffusion-LM was trained under "
+            "L_simple, which is no bound.",
         ],
     }
+
+
+def _bound(
+    module: Any,
+    terms: Callable[..., dict[str, torch.Tensor]],
+    ids: torch.Tensor,
+    chosen: LikelihoodOptions,
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """Each term in nats a text, (texts,)."""
+    import torch
+
+    from models.likelihood import TERMS
+
+    rng, noise = np.random.default_rng(chosen.seed), torch.Generator().manual_seed(chosen.seed)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in TERMS}
+    with torch.inference_mode():
+        for start in range(0, len(ids), chosen.batch):
+            batch = ids[start : start + chosen.batch]
+            for name, value in terms(module, batch, chosen.steps, rng, noise).items():
+                parts[name].append(value.cpu().numpy())
+            progress(min(start + chosen.batch, len(ids)), len(ids), "texts")
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def per_token(nats: np.ndarray, tokens: np.ndarray) -> dict[str, float]:

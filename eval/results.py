@@ -5,13 +5,14 @@ Nothing here loads a model or a corpus. What is missing is said with the command
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
 from eval.cells import ANNOTATIONS, CONFIG, SAMPLES, SCORES, TARGETS, read_samples, read_targets
@@ -21,6 +22,9 @@ from tasks import TASKS, load_task
 from tasks.base import Target, Words
 from tasks.controls import Control
 from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from eval.config import RunConfig
 
 RUN = "run.json"
 #: the paper's order
@@ -149,6 +153,18 @@ class ResultSet:
         if found is None:
             found = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
         return found if isinstance(found, dict) else {}
+
+    def config(self, store: str, prebuilt: str) -> RunConfig:
+        """The settings of the set's run, with artefacts elsewhere. Raises ``UserError`` where they
+        are not stored."""
+        from pydantic import TypeAdapter
+
+        from eval.config import RunConfig
+
+        if not self.settings:
+            raise UserError(f"{self.folder} has no {RUN}: its settings are not known")
+        config: RunConfig = TypeAdapter(RunConfig).validate_python(dict(self.settings))
+        return dataclasses.replace(config, store=store, prebuilt=prebuilt)
 
     @property
     def corpus(self) -> str:

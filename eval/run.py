@@ -102,27 +102,36 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
     else:
         display.say("nothing was left to do\n")
     report(one, display.console)
+    (config.folder / "run.json").write_text(json.dumps(_summary(one), indent=1), encoding="utf-8")
     display.say(f"samples, scores and table: {config.folder}/  (table.md, table.json)")
     display.say(f"trained artefacts: {config.store}/")
 
 
-def report(one: Run, console: AnyConsole) -> None:
-    """Writes the tables of what is scored and prints them."""
+def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) -> None:
+    """Writes the tables of what is scored and prints them: of ``methods``, by default the run's,
+    and of the samples that other programs made."""
     from rich.console import Console
 
+    from eval.cells import external
     from eval.samples import pick, show
     from eval.table import build, legend
     from eval.table_text import rich_tables, store
 
     config = one.config
-    tables = [
-        build(config.folder, one.plan.task(task), config.methods, one.refused, config.corpus)
+    rows = {
+        task: [
+            *(config.methods if methods is None else methods),
+            *external(config.folder / task),
+        ]
         for task in config.tasks
+    }
+    tables = [
+        build(config.folder, one.plan.task(task), names, one.refused, config.corpus)
+        for task, names in rows.items()
     ]
     store(config.folder, tables, config.corpus)
-    (config.folder / "run.json").write_text(json.dumps(_summary(one), indent=1), encoding="utf-8")
     for table in tables:
-        for line in show(pick(config.folder, table.task, config.methods)):
+        for line in show(pick(config.folder, table.task, rows[table.task])):
             console.print(line)
         for shown in rich_tables(table):
             # wider than a narrow terminal: let it wrap lines rather than lose digits here

@@ -86,14 +86,16 @@ class Scoring:
         floor: Cell,
         progress: Progress,
     ) -> None:
-        """Scores every cell of a task, the floor and the human sources of its targets."""
+        """Scores every cell of a task, the floor where it has samples, and the human sources of the
+        task's targets."""
         task, targets = self.plan.task(name), self.targets(name)
         judges = self.judge.identity(task.needs)
         for method, cell in cells.items():
             judged = self.annotate(name, cell, progress)
             write_lines(cell.folder / SCORES, score_records(task, judged))
             cell.write_config(**records[method], judges=judges)
-        self._floor(name, floor, targets, judges, progress)
+        if floor.samples():
+            self._floor(name, floor, targets, judges, progress)
         self._human(name, judges, progress)
 
     def _floor(

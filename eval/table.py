@@ -112,12 +112,12 @@ def build(
                 metric,
                 Number(None, base.ours),
                 _lm(floor, None) if i == 0 else None,
-                distinct2=distinct(floor_texts) if i == 0 else None,
-                entropy=entropy(floor_texts) if i == 0 else None,
-                duplicates=duplicate_rate([floor_texts]) if i == 0 else None,
+                distinct2=distinct(floor_texts) if i == 0 and floor_texts else None,
+                entropy=entropy(floor_texts) if i == 0 and floor_texts else None,
+                duplicates=duplicate_rate([floor_texts]) if i == 0 and floor_texts else None,
                 targets=len(records),
                 samples=len(floor_texts),
-                note=_lacking(base) if records else "",
+                note=_lacking(base) if records else "n/a: not run",
             )
         )
     meanings = {metric: task.metrics[metric] for metric in metrics}
@@ -171,10 +171,16 @@ def _row(
         duplicates=duplicate_rate(texts.values()),
         targets=len(texts),
         samples=len(samples),
-        nfe=macro([[record["nfe"]] for record in samples]),
-        seconds=macro([[record["seconds"]] for record in samples]),
+        nfe=_mean(samples, "nfe"),
+        seconds=_mean(samples, "seconds"),
         note=note,
     )
+
+
+def _mean(samples: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """None for the samples of other programs, of which it is not known."""
+    known = [[float(record[name])] for record in samples if name in record]
+    return macro(known) if known else None
 
 
 def _published(values: Mapping[str, Any], metric: str) -> float | None:

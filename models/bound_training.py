@@ -1,6 +1,6 @@
 """Training Diffusion-LM under its variational bound itself (paper, section 7 and appendices B, F).
 
-Two networks. ``bound``: the ordinary one, its embeddings learned, under equation 2. ``simplex``: the
+Two networks. ``bound``: the ordinary one, embeddings learned, under equation 2. ``simplex``: the
 likelihood model of appendix F, whose latents are one-hot vectors: the input is
 softmax(alpha(t) x + beta(t)), the output a softmax, squared errors become cross-entropies in
 training (the bound is evaluated with squared errors), and words are read off the least noisy latent
@@ -184,8 +184,8 @@ def train_bound(
     Gradients are clipped at ``config.train.clip`` (appendix B: 1.0)."""
     torch.manual_seed(stream_seed(seed, "likelihood", kind))
     module, terms = make(kind, config, len(vocabulary))
-    rows = [encode(texts, vocabulary, config.length, "pad") for texts in (train, valid)]
-    objective = BoundObjective(module.to(device), terms, *rows, config.train.batch, seed)
+    ids, held = (encode(texts, vocabulary, config.length, "pad") for texts in (train, valid))
+    objective = BoundObjective(module.to(device), terms, ids, held, config.train.batch, seed)
     fit(objective, config.train, folder, seed, device, progress)
     vocabulary.save(folder / "vocabulary.json")
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))

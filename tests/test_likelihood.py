@@ -171,7 +171,7 @@ SMALL = DiffusionConfig(
     network=EncoderConfig(
         layers=1, width=16, heads=2, feedforward=32, dropout=0.0, attention_dropout=0.0
     ),
-    train=TrainConfig(steps=120, batch=16, lr=1e-2, warmup=5, clip=1.0, every=60, bf16=False),
+    train=TrainConfig(steps=60, batch=16, lr=1e-2, warmup=5, clip=1.0, every=30, bf16=False),
 )
 BOOKS = [("a", "b"), ("b", "a", "b"), ("a",)] * 20
 VOCABULARY = Vocabulary.build(BOOKS, 0)

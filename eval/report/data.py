@@ -94,9 +94,7 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
                 )
             part = metric.partition(".")[0] if "+" in name else ""
             title = task_name(name) + (f": {task_name(part)}" if part else "")
-            found.append(
-                {"title": title, "metric": compared.table.metrics[metric], "rows": rows}
-            )
+            found.append({"title": title, "metric": compared.table.metrics[metric], "rows": rows})
     return found
 
 
