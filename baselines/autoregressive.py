@@ -7,10 +7,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GPT2LMHeadModel
 
 from models.base import Generator, Sample, TargetSamples, sample_rng
 from models.codec import Codec
@@ -21,6 +20,9 @@ from tasks.composition import Composition
 from tasks.controls import AllOf, Control
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 
 @dataclass(frozen=True)

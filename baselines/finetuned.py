@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-from transformers import GPT2LMHeadModel
 
 from baselines.autoregressive import (
     Autoregressive,
@@ -31,6 +30,9 @@ from tasks import parts
 from tasks.base import Target, Task
 from tasks.controls import Control
 from tasks.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 
 class _FineTuned(Autoregressive):

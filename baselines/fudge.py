@@ -11,10 +11,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-from transformers import GPT2LMHeadModel
 
 from baselines.autoregressive import (
     Autoregressive,
@@ -33,6 +32,9 @@ from tasks import parts
 from tasks.base import Task
 from tasks.controls import Control
 from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 #: lambda of the paper's Table 6
 LAMBDA: Mapping[str, float] = {

@@ -16,11 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GPT2LMHeadModel
 
 from baselines.autoregressive import Autoregressive, Job, uniforms
 from baselines.settings import PPLMSettings
@@ -30,6 +29,9 @@ from models.codec import Codec
 from models.decoding import draw, padded_rows, truncate
 from tasks.base import Task
 from tasks.controls import Control
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 Past = Sequence[tuple[Tensor, Tensor]]
 """Each layer's cached keys and values, (R, heads, tokens, D / heads) both."""
@@ -64,6 +66,8 @@ class Steering:
 
     def feed(self, embedded: Tensor, past: Past) -> tuple[Tensor, Past]:
         """``embedded`` (R, 1, D) behind ``past`` -> hidden state (R, D) and the longer cache."""
+        from transformers import DynamicCache
+
         body = self.model.transformer
         cache = DynamicCache(past, config=body.config)
         out = body(inputs_embeds=embedded, past_key_values=cache, use_cache=True)

@@ -108,6 +108,8 @@ class RunConfig:
     threads: int = 0
     #: replace stored cells that were made with other settings
     overwrite: bool = False
+    #: save and end after so many minutes, with exit code 75; the same command goes on. 0: never
+    stop_after: float = 0.0
     vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
     parser: ParserSection = field(default_factory=ParserSection)
     tagger: TaggerSection = field(default_factory=TaggerSection)
@@ -130,6 +132,8 @@ class RunConfig:
         for name, least in (("targets", 1), ("samples", 1), ("batch", 1), ("floor", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"{name}={getattr(self, name)}: at least {least}")
+        if self.stop_after < 0:
+            raise UserError(f"stop_after={self.stop_after}: at least 0 minutes")
         if self.threads < 0:
             raise UserError(f"threads={self.threads}: at least 0")
         if self.corpus not in CORPORA:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from eval.lease import AGAIN
+from tasks import stop
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,10 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """0, 2 for a mistake that the user can mend (one line on stderr), or 130 for Ctrl-C."""
+    """0; 2 for a mistake that the user can mend (one line on stderr); 75 for work that was asked to
+    stop, by a signal or a time limit of the user's, and can go on; or 130 for Ctrl-C."""
     try:
         command(list(arguments))
         return 0
+    except stop.Stopped:
+        print("stopped, and saved; run the same command to go on", file=sys.stderr)
+        return AGAIN
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -97,14 +106,33 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
         torch.set_num_threads(config.threads)
     display = Display()
     one = Run(config, display, ["python", "-m", "eval.run", *given])
-    if one.execute():
-        display.say("")
-    else:
-        display.say("nothing was left to do\n")
+    with _stopping(config.stop_after):
+        anything = one.execute()
+    display.say("" if anything else "nothing was left to do\n")
     report(one, display.console)
     (config.folder / "run.json").write_text(json.dumps(_summary(one), indent=1), encoding="utf-8")
     display.say(f"samples, scores and table: {config.folder}/  (table.md, table.json)")
     display.say(f"trained artefacts: {config.store}/")
+
+
+@contextmanager
+def _stopping(minutes: float) -> Iterator[None]:
+    """Lets SIGTERM, and the clock where ``minutes`` is above 0, ask long work to save and end."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    if main_thread:
+        stop.on_signals([signal.SIGTERM])
+    clock = threading.Timer(60 * minutes, stop.request)
+    clock.daemon = True
+    if minutes:
+        clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
+        stop.request(False)
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
 
 
 def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) -> None:

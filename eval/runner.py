@@ -107,6 +107,7 @@ class Run:
         missing = self.store.missing(needs)
         self.display.total = len(missing) + len(pending)
         for stage in pending:
+            stop.check()
             self.perform(stage)
         return bool(pending)
 

@@ -12,12 +12,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GPT2LMHeadModel
 
 from models.base import stream_seed
 from models.causal_lm import by_length, load_lm, pad_rows
@@ -30,6 +29,9 @@ from tasks.batching import BatchPlan
 from tasks.controls import Control, FieldValue
 from tasks.errors import UserError, unknown
 from tasks.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 Pairs = Sequence[tuple[Control, Words]]
 """Controls, each a ``FieldValue``, with a text in which they hold."""

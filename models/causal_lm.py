@@ -10,13 +10,12 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from models import parallel
 from models.base import stream_seed
@@ -28,6 +27,9 @@ from tasks.base import Words
 from tasks.batching import BatchPlan
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2Config, GPT2LMHeadModel
 
 Example = tuple[Sequence[str], Words]
 """Prompt tokens (none for an unconditional model) and the words of the text."""
@@ -41,6 +43,8 @@ def gpt2(
     """GPT-2's architecture. ``gelu_pytorch_tanh`` is GPT-2's GELU as one fused operation, and
     eager attention is the implementation whose rows were found bitwise independent of the number
     of rows (see :mod:`models.decoding`) and the fastest to train at these lengths on a CPU."""
+    from transformers import GPT2Config
+
     return GPT2Config(
         vocab_size=vocabulary,
         n_positions=positions,
@@ -201,6 +205,8 @@ def load_lm(folder: Path, device: torch.device) -> tuple[GPT2LMHeadModel, Codec,
 
     Raises ``UserError`` if a file is missing, cut short, or belongs to another model.
     """
+    from transformers import GPT2LMHeadModel
+
     codec = load_codec(folder / "codec.json")
     config, shape = _read_config(folder / "config.json")
     try:
@@ -214,6 +220,8 @@ def load_lm(folder: Path, device: torch.device) -> tuple[GPT2LMHeadModel, Codec,
 
 
 def _initial(codec: Codec, config: LMConfig, init: Path | None) -> GPT2LMHeadModel:
+    from transformers import GPT2LMHeadModel
+
     if init is not None:
         model, other, _ = load_lm(init, torch.device("cpu"))
         _check_same_text(init, other, codec)
@@ -238,6 +246,8 @@ def _initial(codec: Codec, config: LMConfig, init: Path | None) -> GPT2LMHeadMod
 
 
 def _pretrained(codec: Codec, config: LMConfig) -> GPT2LMHeadModel:
+    from transformers import GPT2LMHeadModel
+
     if not isinstance(codec, TokenizerCodec):
         raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
     try:

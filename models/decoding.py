@@ -11,11 +11,13 @@ uniforms are drawn beforehand from its own stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GPT2LMHeadModel, GPT2Model
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel, GPT2Model
 
 CPU_ROWS = 8
 DEVICE_ROWS = 64
@@ -25,6 +27,8 @@ class CachedNetwork:
     """A GPT-2 body with its key-value cache: feeds tokens in, gives the last hidden state back."""
 
     def __init__(self, body: GPT2Model) -> None:
+        from transformers import DynamicCache
+
         self.body = body
         self.cache = DynamicCache(config=body.config)
 

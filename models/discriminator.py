@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GPT2Model
 
 from models.base import stream_seed
 from models.causal_lm import Example, by_length, gpt2, pad_rows, rows_at_once
@@ -51,6 +50,8 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, vocabulary: int, config: DiscriminatorConfig) -> None:
+        from transformers import GPT2Model
+
         super().__init__()
         shape = (vocabulary, config.max_length, config.layers, config.width, config.heads)
         self.body = GPT2Model(gpt2(*shape, config.dropout))

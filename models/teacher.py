@@ -16,10 +16,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import GPT2LMHeadModel
 
 from models.causal_lm import by_length, load_lm, pad_rows, token_nll
 from models.codec import Codec
@@ -27,6 +27,9 @@ from models.weights import read_tensors
 from tasks.base import Words
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
 
 ROWS = 64
 

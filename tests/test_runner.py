@@ -156,6 +156,19 @@ def test_killed_while_training_gives_the_same_network(whole: Path, tmp_path: Pat
     assert texts(tmp_path) == texts(whole)
 
 
+def test_stopped_by_the_clock_again_and_again_gives_the_same(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arguments(tmp_path, "stop_after=0.01")  # 0.6 s: one or a few stages at a time
+    stops = 0
+    while (code := main(command)) == 75:
+        assert "stopped, and saved" in capsys.readouterr().err
+        stops += 1
+        assert stops < 200, "a step of the run is longer than its time limit"
+    assert code == 0 and stops > 1
+    assert texts(tmp_path) == texts(whole)
+
+
 def test_other_settings_never_replace_a_result(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,193 @@
+"""What figures and tables need of trained networks: a trajectory, likelihoods, ablations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stored import make_set
+
+import eval.recipes
+from eval.ablation import AblationOptions, measure, plan, store
+from eval.display import Display
+from eval.likelihood import LikelihoodOptions, find, likelihood_model, per_token
+from eval.likelihood import measure as measure_likelihood
+from eval.presets import PRESETS
+from eval.results import ResultSet
+from eval.store import Store
+from eval.trajectory import TrajectoryOptions, load_generator, trajectory
+from eval.trajectory import main as trajectory_main
+from models.causal_lm import train_lm
+from models.codec import WordCodec
+from models.config import (
+    DiffusionConfig,
+    DiffusionLMSettings,
+    EncoderConfig,
+    SamplingConfig,
+    TrainConfig,
+)
+from models.diffusion_lm import DiffusionLM
+from models.diffusion_training import train_diffusion
+from models.lm_config import LMConfig
+from tasks import load_task
+from tasks.base import Target
+from tasks.controls import Length
+from tasks.errors import UserError
+from tasks.vocabulary import Vocabulary
+
+CPU = torch.device("cpu")
+TEXTS = [("a", "b", "c"), ("b", "c"), ("c",)] * 6
+WORDS = Vocabulary.build(TEXTS, 0)
+TRAIN = TrainConfig(steps=3, batch=8, bf16=False)
+CONFIG = DiffusionConfig(
+    length=8,
+    positions=8,
+    embedding=4,
+    time=8,
+    steps=40,
+    network=EncoderConfig(layers=1, width=16, heads=2, feedforward=32, dropout=0.0),
+    train=TRAIN,
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    found = {name: tmp_path_factory.mktemp(name) for name in ("diffusion", "lm")}
+    train_diffusion(found["diffusion"], TEXTS, TEXTS, WORDS, CONFIG, 0, CPU)
+    pairs = [((), words) for words in TEXTS]
+    train_lm(found["lm"], pairs, pairs, WordCodec(WORDS), LMConfig(1, 16, 2, 0.0, 16, train=TRAIN),
+             0, CPU)  # fmt: skip
+    return found
+
+
+# trajectory
+
+
+def test_a_trajectory_ends_in_the_sample(folders: dict[str, Path]) -> None:
+    settings = DiffusionLMSettings(sampling=SamplingConfig(steps=20))
+    method = DiffusionLM.load(folders, load_task("length"), settings, CPU)
+    targets = [Target("t1", Length(2)), Target("t2", Length(4))]
+    (_, wanted) = method.generate(targets, 2, 7)
+    found = trajectory(method, targets[1], 7, 6)
+    frames = found["frames"]
+    assert frames[-1]["words"] == list(wanted.samples[0].tokens)
+    assert [f["t"] for f in frames] == [19, 15, 11, 7, 3, -1]
+    assert frames[0]["std"] == pytest.approx(1.0, abs=1e-3) and frames[-1]["std"] == 0
+    assert found["control"] == {"kind": "length", "words": 4}
+
+
+def test_trajectory_errors(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set")
+    results = ResultSet(folder)
+    path = folder / "length" / "diffusion_lm" / "config.json"
+    config = json.loads(path.read_text())
+    config["identity"]["artefacts"] = {"diffusion": "diffusion-0"}
+    path.write_text(json.dumps(config))
+    cell = results.cell("length", "diffusion_lm")
+    assert cell is not None
+    with pytest.raises(UserError, match="diffusion-0 .* is not in"):
+        load_generator(cell, Store(tmp_path), CPU)
+    for argument, message in (("frames=1", "at least 2"), ("task=lenght", "'length'"),
+                              ("target=t9", "unknown target 't9'")):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            trajectory_main([f"run={folder}", argument])
+    assert TrajectoryOptions().frames > 2
+
+
+# likelihood
+
+
+def test_likelihood_of_both_models(folders: dict[str, Path]) -> None:
+    chosen = LikelihoodOptions(texts=5, steps=8, batch=2)
+    long = ("a",) * 20
+    found = measure_likelihood(folders, [long, *TEXTS], chosen, CPU, lambda *_: None)
+    lm, diffusion = found["models"]
+    assert (lm["model"], diffusion["model"]) == ("lm", "diffusion")
+    total = sum(term["nats"] for term in diffusion["terms"])
+    assert diffusion["nats"] == pytest.approx(total, rel=1e-6)
+    for model in (lm, diffusion):
+        assert model["bits"] == pytest.approx(model["nats"] / math.log(2), rel=1e-6)
+        assert model["low"] <= model["nats"] <= model["high"]
+    # words and one end a text: 4 + 3 + 2 + 4 + 3
+    assert found["notes"][0].startswith("5 validation texts, 16 tokens")
+    assert "1 of 19 validation texts do not fit" in found["notes"][0]
+    # batches have noise of their own, but not texts or figures
+    again = measure_likelihood(folders, [long, *TEXTS], chosen, CPU, lambda *_: None)
+    assert again == found
+
+
+def test_nats_a_token_are_sums_over_sums() -> None:
+    found = per_token(np.array([2.0, 10.0]), np.array([1, 3]))
+    assert found["nats"] == 3.0 and found["bits"] == pytest.approx(3 / math.log(2))
+    assert (found["low"], found["high"]) == (2.0, pytest.approx(10 / 3))
+
+
+def test_likelihood_errors(tmp_path: Path) -> None:
+    results = ResultSet(make_set(tmp_path / "set"))
+    with pytest.raises(UserError, match="no cell of .* was made with an artefact 'lm'"):
+        find(results, Store(tmp_path), "lm")
+    with pytest.raises(UserError, match="unknown likelihood model 'simple'"):
+        likelihood_model(results, LikelihoodOptions(), "simple", None)
+    with pytest.raises(UserError, match="no validation text fits"):
+        measure_likelihood(
+            {"diffusion": _short(tmp_path), "lm": tmp_path}, [("a",) * 9], LikelihoodOptions(),
+            CPU, lambda *_: None,
+        )  # fmt: skip
+
+
+def _short(folder: Path) -> Path:
+    train_diffusion(folder, TEXTS, TEXTS, WORDS, CONFIG, 0, CPU)
+    return folder
+
+
+# ablation
+
+
+def test_ablation_variants() -> None:
+    base = PRESETS["demo"](None)
+    found = list(plan(base, AblationOptions(group="objective,embedding", dims="4,8", steps=9)))
+    assert [(v.group, v.name, v.dim) for v in found] == [
+        (group, name, dim)
+        for group, names in (("objective", ("x0", "eps")), ("embedding", ("learned", "random")))
+        for name in names
+        for dim in (4, 8)
+    ]
+    assert all(v.config.embedding == v.dim and v.config.train.steps == 9 for v in found)
+    # one choice differs, and the usual one is shared
+    assert [v.config.predict for v in found] == ["x0", "x0", "eps", "eps", *["x0"] * 4]
+    assert [v.config.learned_embedding for v in found] == [True] * 6 + [False] * 2
+    assert next(plan(base, AblationOptions(dims="16"))).config == base.diffusion
+    for change, message in (({"group": "objectve"}, "objective"), ({"dims": "4,x"}, "whole")):
+        with pytest.raises(UserError, match=message):
+            list(plan(base, dataclasses.replace(AblationOptions(), **change)))
+
+
+def test_ablation_measures_and_stores(
+    tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = {"train Diffusion-LM": "diffusion", "train the teacher of lm-score": "lm"}
+    monkeypatch.setattr(
+        Store, "resolve", lambda self, wanted, on_stage: folders[roles[wanted.title]]
+    )
+    monkeypatch.setattr(eval.recipes, "corpus_digest", lambda *_: "0")  # reading it takes seconds
+    base = dataclasses.replace(PRESETS["demo"](None), store=str(tmp_path))
+    sampling = dataclasses.replace(base.unconditional.sampling, steps=10)
+    base = dataclasses.replace(
+        base, unconditional=dataclasses.replace(base.unconditional, sampling=sampling)
+    )
+    chosen = AblationOptions(samples=6, dims="4")
+    variant = next(plan(base, chosen))
+    figures = measure(base, variant, chosen, Display())
+    assert 1 < figures["low"] <= figures["ppl"] <= figures["high"]
+    results = ResultSet(make_set(tmp_path / "set"))
+    for ppl in (5.0, 4.0):
+        store(results, variant, {**figures, "ppl": ppl})
+    (point,) = json.loads((results.folder / "ablation.json").read_text())["variants"]
+    assert (point["group"], point["variant"], point["dim"], point["ppl"]) == (
+        "embedding", "learned", 4, 4.0,
+    )  # fmt: skip
