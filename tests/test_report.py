@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from stored import ROOT, TEXTS, fill, make_set
 
+import eval.report.page
 from eval.report.__main__ import main
 from eval.report.data import embedded, glance, provenance, samples
 from eval.report.page import page
@@ -59,6 +60,12 @@ def demo() -> str:
     return page(ResultSet(ROOT / "results" / "demo"), None, 40, 5)
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of a page's time."""
+    monkeypatch.setattr(eval.report.page, "svg_figures", lambda results: iter(()))
+
+
 def test_the_page_fetches_nothing(demo: str) -> None:
     parsed = Page(demo)
     assert parsed.fetches == [] and parsed.open == []
@@ -105,6 +112,7 @@ def test_glance_and_provenance(tmp_path: Path) -> None:
     assert (cells["FUDGE"]["samples"], cells["FUDGE"]["command"]) == (4, "python -m eval.run")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_odd_words_cannot_break_the_page(tmp_path: Path) -> None:
     odd = {"t1": ["</script> <b> &amp;"], "t2": ["a \u2028 <!--"]}
     text = page(ResultSet(make_set(tmp_path / "set", {"fudge": odd})), None, 10, 10)
@@ -114,6 +122,7 @@ def test_odd_words_cannot_break_the_page(tmp_path: Path) -> None:
     assert "</" not in embedded("</script>")
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("methods", [[], ["fudge"], ["fudge", "diffusion_lm"]])
 def test_few_methods(tmp_path: Path, methods: list[str]) -> None:
     folder = make_set(tmp_path / "set", {m: TEXTS[m] for m in methods})
@@ -122,6 +131,7 @@ def test_few_methods(tmp_path: Path, methods: list[str]) -> None:
     assert Page(text).open == []
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_comparison_with_another_set(tmp_path: Path) -> None:
     first = ResultSet(make_set(tmp_path / "first"))
     second = ResultSet(make_set(tmp_path / "second", {"fudge": TEXTS["diffusion_lm"]}))
@@ -130,6 +140,7 @@ def test_comparison_with_another_set(tmp_path: Path) -> None:
     assert 'id="comparison"' not in page(first, None, 5, 5)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_thousands_of_samples(tmp_path: Path) -> None:
     targets = {f"t{i}": Length(3) for i in range(60)}
     folder = make_set(tmp_path / "set", {}, targets)
@@ -138,6 +149,7 @@ def test_thousands_of_samples(tmp_path: Path) -> None:
     assert browser_data(text)["tasks"]["length"]["shown"] == [40, 60, 200, 3000]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_set(tmp_path / "set")
     main([f"run={folder}"])

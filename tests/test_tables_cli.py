@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from stored import ROOT, TEXTS, fill, make_set
 
+from eval.cells import write_lines
 from eval.results import ResultSet
 from eval.tables.__main__ import main
 from eval.tables.build import all_tables, write_tables
@@ -31,7 +32,7 @@ from eval.tables.grid import (
     tex_escape,
 )
 from eval.tables.others import speed, table6, table7
-from tasks.controls import Length
+from tasks.controls import AllOf, FieldValue, Length, TagSequence
 from tasks.errors import UserError
 
 
@@ -255,3 +256,36 @@ def test_committed_tables_are_what_the_command_gives(tmp_path: Path) -> None:
     stored = {p.name: p.read_text(encoding="utf-8") for p in committed.iterdir()}
     local = str(ROOT / "results" / "demo")
     assert {n: t.replace(local, "results/demo") for n, t in made.items()} == stored
+
+
+def test_a_composition_is_read_part_by_part(tmp_path: Path) -> None:
+    """Readings lie apart, by judge; those of judges that are no longer the cell's are left out."""
+    task, words = "semantic_content+parts_of_speech", ["The", "Mill"]
+    control = AllOf((FieldValue("name", "Mill"), TagSequence(("DET", "NOUN"))))
+    folder = make_set(tmp_path / "set", {}, {"t1": control}, task)
+    cell = folder / task / "fudge"
+    sample = {"target": "t1", "index": 0, "of": 1, "words": words, "tokens": words, "nfe": 1.0}
+    write_lines(cell / "samples.jsonl", [sample])
+    scores = {
+        "semantic_content.value_stated": 1.0,
+        "semantic_content.value_words": 1.0,
+        "parts_of_speech.tag_match": 0.5,
+        "parts_of_speech.tag_match_clean": 0.5,
+    }
+    score = {"target": "t1", "index": 0, "scores": scores, "nll": 4.0, "tokens": 2}
+    write_lines(cell / "scores.jsonl", [score])
+    readings = [
+        {"words": words, "nll": 4.0, "judges": {"teacher": "lm"}},
+        {"words": words, "tags": ["DET", "PROPN"], "judges": {"tagger": "new"}},
+        {"words": words, "tags": ["DET", "NOUN"], "judges": {"tagger": "old"}},
+    ]
+    write_lines(cell / "annotations.jsonl", readings)
+    judges = {"teacher": "lm", "tagger": "new"}
+    (cell / "config.json").write_text(json.dumps({"identity": {}, "judges": judges}))
+    grids = {grid.name: grid for grid in all_tables(ResultSet(folder), 3)}
+    (row,) = [r for r in grids[f"examples-{task}"].rows if plain(r[0]) == "FUDGE"]
+    assert plain(row[1]) == "yes 50 %"
+    assert row[2] == (Segment("The"), Segment(" "), Segment("Mill", "bad"))
+    found = {(r["metric"], r["method"]): r["ours"] for r in records(grids["table4"])}
+    assert found["semantic_content.value_stated", "fudge"] == "100"
+    assert found["parts_of_speech.tag_match", "fudge"] == "50"
