@@ -46,6 +46,14 @@ def cancel(ids: Sequence[str]) -> None:
         _slurm("scancel", *ids)
 
 
+def release(queued: Mapping[str, Queued]) -> None:
+    """Lets jobs go on that SLURM holds because their launch on a broken node failed. Those that a
+    person holds stay."""
+    held = [name for name, job in queued.items() if job.reason == "launch failed requeued held"]
+    if held:
+        _slurm("scontrol", "release", *held)
+
+
 def _slurm(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)

@@ -96,7 +96,7 @@ class _Planner:
             pending = [part for part in parts[id(cell)] if not part.done]
             yield from parts[id(cell)]
             ends += [part.name for part in pending]
-            if cell.task:
+            if cell.task and parts[id(cell)][0].shard:
                 gather = self._gather(cell, pending)
                 ends += [] if gather.done else [gather.name]
                 yield gather
@@ -135,18 +135,20 @@ class _Planner:
         name = f"{cell.task}/{cell.method}" if cell.task else cell.method
         count = min(self.count, expected)
         first = [f"{self.prefix}{cell.task}/targets"] if cell.task and not targets else []
-        needs = [*first, *self._keys(list(cell.recipes.values()))]
+        # undivided, a cell is judged by the process that fills it, as in a plain run
+        judges = self.judges if cell.task and count == 1 else []
+        needs = [*first, *self._keys([*cell.recipes.values(), *judges])]
         found = []
         # a judged cell is complete: no need to read its samples
         judged = bool(cell.task) and self._judged(cell)
         for index in range(count):
-            shard = Shard(index, count)
+            shard = Shard(index, count) if count > 1 else None
             missing = [] if judged else self.run.missing(cell, shard)
             amount = len(missing) if targets else -(-expected // count)
             estimate = self.estimator.sampling(cell, amount)
             found.append(
                 self._job(
-                    f"{name}/{shard.name}",
+                    f"{name}/{shard.name}" if shard else name,
                     "generate",
                     needs,
                     not missing,

@@ -93,10 +93,11 @@ def store_plan(state: State, sweep: Sweep, attempt: int) -> StoredPlan:
 
 def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | None:
     """Submits what is neither done nor in the queue already; None if that is nothing."""
-    from slurm.cluster import queue, submit
+    from slurm.cluster import queue, release, submit
 
     with hold(state.lock, lambda: print("another sweep is being submitted: waiting", flush=True)):
         queued = queue()
+        release(queued)
         live = {one.name: one.id for one in state.submitted() if one.id in queued}
         plan = store_plan(state, sweep, attempt)
         print(describe(plan.jobs, plan.sweep), flush=True)
