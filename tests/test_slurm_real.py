@@ -302,7 +302,10 @@ def test_a_node_goes_down(bench: Bench, reference: Bench) -> None:
         drained()
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
-        control("scontrol", "update", f"nodename={node}", "state=resume")
+        # in vain where the node has already returned by itself (ReturnToService)
+        subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], timeout=20)
+        state = ["timeout", "20", "sinfo", "-h", "-n", node, "-p", "main", "-o", "%T"]
+        until(lambda: subprocess.check_output(state, text=True).startswith(("idle", "mixed")))
     assert bench.sweep("wait=true") == 0
     complete(bench, reference)
 
