@@ -32,6 +32,7 @@ def read_texts(path: Path) -> tuple[Text, ...]:
             tree=record.get("tree"),
             tags=tuple(record["tags"]) if "tags" in record else None,
             fields=tuple((a, b) for a, b in record.get("fields", ())),
+            sentences=tuple(record.get("sentences", ())),
         )
         for record in read(path)
     )

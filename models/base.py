@@ -33,10 +33,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class TargetSamples:
-    """All samples of one target, in index order."""
+    """All samples of one target, in index order. ``chosen``: the index of the one that the method
+    answers with, where it picks among candidates (infilling); None where each sample counts."""
 
     target_id: str
     samples: tuple[Sample, ...]
+    chosen: int | None = None
 
 
 def stream_seed(seed: int, *names: str | int) -> int:

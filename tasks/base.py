@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tasks.controls import Control
 
@@ -20,13 +21,24 @@ class Text:
 
     ``words``: its tokens. ``tree``: a bracketed tree over exactly those words, where known
     (gold or from an oracle). ``tags``: one UPOS tag a word, where known. ``fields``: the meaning,
-    as (field, value) pairs.
+    as (field, value) pairs. ``sentences``: how many words each of its sentences has, where known
+    (a story); they add up to all words.
     """
 
     words: Words
     tree: str | None = None
     tags: Words | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    sentences: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.sentences and sum(self.sentences) != len(self.words):
+            raise ValueError(f"sentences of {self.sentences} words in a text of {len(self.words)}")
+
+    def split(self) -> list[Words]:
+        """Its sentences, each as words."""
+        ends = list(accumulate(self.sentences))
+        return [self.words[b - n : b] for b, n in zip(ends, self.sentences, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,10 @@ class Corpus:
             sha = hashlib.sha256(self.name.encode())
             for split in (self.train, self.valid):
                 for text in split:
-                    sha.update(repr((text.words, text.tree, text.tags, text.fields)).encode())
+                    facts: tuple[object, ...] = (text.words, text.tree, text.tags, text.fields)
+                    if text.sentences:
+                        facts = (*facts, text.sentences)
+                    sha.update(repr(facts).encode())
                 sha.update(b"|")
             object.__setattr__(self, "digest", sha.hexdigest()[:16])
 
@@ -53,13 +68,15 @@ class Target:
     """One control target. ``source``: the human text it was taken from, where there is one.
 
     ``released``: the control as the authors' list has it, where an oracle here says otherwise (the
-    tags of another tagger).
+    tags of another tagger). ``references``: the human answers to it, where a task has several
+    (the middles of aNLG).
     """
 
     id: str
     control: Control
     source: Words | None = None
     released: Control | None = None
+    references: tuple[Words, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,10 @@ class Task(ABC):
     reads: frozenset[str] = frozenset()
     #: metric name -> one-line definition; the first one is the headline ("ctrl")
     metrics: Mapping[str, str]
+    #: whether the teacher reads its samples (lm-score)
+    fluency: bool = True
+    #: whether its controls quote texts of the corpus
+    quotes: bool = False
     #: headline metric under the paper's own definition (differs from the first only for length)
     paper_metric: str
 
@@ -170,4 +191,6 @@ class Task(ABC):
 
     def references(self, target: Target, corpus: Corpus) -> list[Words]:
         """Human texts that are meant to satisfy ``target``: the ceiling of its scores."""
+        if target.references:
+            return list(target.references)
         return [] if target.source is None else [target.source]

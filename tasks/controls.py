@@ -117,6 +117,34 @@ class ParseTree(Control, kind="parse_tree"):
 
 
 @dataclass(frozen=True)
+class Infill(Control, kind="infill"):
+    """The text begins with ``left``, ends with ``right``, and what stands between them makes one
+    story of the two. Paper section 6.1, "Infilling"; ``left`` and ``right`` are aNLG's O1 and O2."""
+
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("left", "right"):
+            words = tuple(getattr(self, name))
+            object.__setattr__(self, name, words)
+            if not words or not all(isinstance(word, str) and word for word in words):
+                raise UserError(f"malformed infilling: its {name} context is {words!r}")
+
+    @property
+    def needed_words(self) -> int:
+        return len(self.left) + len(self.right) + 1
+
+
+@dataclass(frozen=True)
+class Withheld(Control, kind="withheld"):
+    """A control that quotes texts which may not be stored with results; ``digest`` identifies it,
+    and the corpus it came from gives it back."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
 class AllOf(Control, kind="all_of"):
     """Every one of ``controls`` holds at once (paper section 6.2, Table 4)."""
 
