@@ -118,8 +118,8 @@ class ParseTree(Control, kind="parse_tree"):
 
 @dataclass(frozen=True)
 class Infill(Control, kind="infill"):
-    """The text begins with ``left``, ends with ``right``, and what stands between them makes one
-    story of the two. Paper section 6.1, "Infilling"; ``left`` and ``right`` are aNLG's O1 and O2."""
+    """The text begins with ``left``, ends with ``right``, and what stands between makes one story
+    of the two. Paper section 6.1, "Infilling"; ``left`` and ``right`` are aNLG's O1 and O2."""
 
     left: tuple[str, ...]
     right: tuple[str, ...]
