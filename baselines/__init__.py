@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from baselines.own import MethodRegistry
 
 METHODS = MethodRegistry(
@@ -13,5 +15,21 @@ METHODS = MethodRegistry(
         "ft_sample": "baselines.finetuned:FTSample",
         "ft_search": "baselines.finetuned:FTSearch",
         "ft_poe": "baselines.finetuned:FTPoE",
+        "ar_infilling": "baselines.ar_infilling:ARInfilling",
+        "left_only": "baselines.left_only:LeftOnly",
+        "delorean": "baselines.delorean:Delorean",
+        "cold": "baselines.cold:Cold",
     },
 )
+#: the methods of the paper's Table 5; those of the control tasks are the others and Diffusion-LM
+INFILLERS = ("left_only", "delorean", "cold", "diffusion_lm", "ar_infilling")
+
+
+def suited(tasks: Sequence[str]) -> list[str]:
+    """The methods that ``method=all`` stands for under these tasks."""
+    infilling = [task == "infilling" for task in tasks]
+    if all(infilling):
+        return list(INFILLERS)
+    if any(infilling):
+        return list(METHODS)
+    return [name for name in METHODS if name == "diffusion_lm" or name not in INFILLERS]

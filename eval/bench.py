@@ -23,6 +23,7 @@ import numpy as np
 
 from eval.config import RunConfig, parse
 from eval.run import guarded
+from tasks import STORIES
 from tasks.base import Target, Text, Words
 from tasks.controls import Span
 from tasks.vocabulary import SPECIALS, Vocabulary
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from models.config import TrainConfig
 
 #: vocabulary size of each corpus
-WORDS = {"e2e": 821, "grammar": 662}
+WORDS = {"e2e": 821, "grammar": 662, "rocstories": 4994, "anlg": 4994}
 TEXTS = 512
 STEPS = 12
 TARGET = Target("bench", Span(2, 4, "NP"))
@@ -79,7 +80,7 @@ class Bench:
         from eval.recipes import Plan
 
         self.config, self.folder, self.say = config, folder, say
-        plan = Plan(config)
+        self.plan = plan = Plan(config)
         self.device, self.task = plan.device, plan.task("syntax_spans")
         size = WORDS.get(config.corpus, 821)
         self.vocabulary = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(size - len(SPECIALS)))])
@@ -282,14 +283,20 @@ def peak_memory(device: torch.device) -> float:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``."""
+    """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``. With a
+    corpus of stories, the methods of sentence infilling."""
     config = parse(arguments)
     if config.threads:
         import torch
 
         torch.set_num_threads(config.threads)
+    cls = Bench
+    if config.corpus in STORIES:
+        from eval.bench_infilling import InfillingBench
+
+        cls = InfillingBench
     with tempfile.TemporaryDirectory() as folder:
-        figures = Bench(config, Path(folder), lambda line: print(line, flush=True)).run()
+        figures = cls(config, Path(folder), lambda line: print(line, flush=True)).run()
     print(f"peak memory: {figures['peak memory GiB']:.2f} GiB")
     if config.out:
         Path(config.out).write_text(json.dumps(figures, indent=1), encoding="utf-8")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from eval.jsonl import append, read
 from eval.store import canonical, write_text
 from tasks.base import Annotation, Target, Task
-from tasks.controls import from_json, to_json
+from tasks.controls import Control, Withheld, from_json, to_json
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ class Cell:
                     "words": list(sample.words),
                     "tokens": list(sample.tokens),
                     "nfe": sample.nfe,
+                    **({} if done.chosen is None else {"chosen": done.chosen}),
                 }
                 for sample in done.samples
             ],
@@ -173,6 +174,12 @@ def read_samples(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def is_answer(record: Mapping[str, Any]) -> bool:
+    """Whether a sample is the one to show of its target: the candidate that the method chose, or
+    the first sample where it chooses none."""
+    return bool(record["index"] == record.get("chosen", 0))
+
+
 def external(folder: Path) -> list[str]:
     """The cells in a task's folder whose samples another program made (``eval.score``)."""
     cells = [path.parent for path in sorted(folder.glob(f"*/{CONFIG}"))]
@@ -196,12 +203,19 @@ def first_difference(old: Any, new: Any, name: str = "") -> str | None:
     return None if old == new else f"{name} (stored: {old}, now: {new})"
 
 
-def write_targets(path: Path, targets: Sequence[Target]) -> None:
+def withheld(control: Control) -> Withheld:
+    """What stands in results for a control that quotes a corpus."""
+    text = canonical(to_json(control))
+    return Withheld(hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def write_targets(path: Path, targets: Sequence[Target], withhold: bool = False) -> None:
     """Ids and controls. The human text behind a target stays with the corpus, whose licence may
-    not allow it to go where results go."""
+    not allow it to go where results go; with ``withhold`` so do the controls, which quote it."""
     records = []
     for target in targets:
-        record: dict[str, Any] = {"id": target.id, "control": to_json(target.control)}
+        control = withheld(target.control) if withhold else target.control
+        record: dict[str, Any] = {"id": target.id, "control": to_json(control)}
         if target.released is not None:
             record["released"] = to_json(target.released)
         records.append(record)

@@ -16,7 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from baselines import METHODS
+from baselines.ar_infilling_settings import ARInfillingSettings
+from baselines.cold_settings import ColdSettings
+from baselines.delorean_settings import DeloreanSettings
+from baselines.left_only_settings import LeftOnlySettings
+
+from baselines import METHODS, suited
 from baselines.settings import (
     FTPoESettings,
     FTSampleSettings,
@@ -24,6 +29,7 @@ from baselines.settings import (
     FudgeSettings,
     PPLMSettings,
 )
+from eval.infilling import BertScoreSection
 from models.config import (
     ClassifierConfig,
     DiffusionConfig,
@@ -32,7 +38,7 @@ from models.config import (
     UnconditionalSettings,
 )
 from models.lm_config import AttributeHeadConfig, DiscriminatorConfig, LMConfig
-from tasks import COMPOSITIONS, TASKS, parts
+from tasks import COMPOSITIONS, CONTROL_TASKS, STORIES, TASKS, parts
 from tasks.corpora import CORPORA
 from tasks.errors import UserError, unknown
 from tasks.oracles.config import ParserConfig
@@ -77,10 +83,12 @@ class RunConfig:
     method: str = "all"
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
-    #: grammar (embedded) or e2e
+    #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling
     corpus: str = "grammar"
     #: folder of the official corpus files; without it the public source is asked
     data: str | None = None
+    #: sentences of a story that a network sees at once; 0: whole stories
+    window: int = 0
     #: control targets a task
     targets: int = 200
     #: samples a target
@@ -126,7 +134,12 @@ class RunConfig:
     ft_sample: FTSampleSettings = field(default_factory=FTSampleSettings)
     ft_search: FTSearchSettings = field(default_factory=FTSearchSettings)
     ft_poe: FTPoESettings = field(default_factory=FTPoESettings)
+    ar_infilling: ARInfillingSettings = field(default_factory=ARInfillingSettings)
+    left_only: LeftOnlySettings = field(default_factory=LeftOnlySettings)
+    delorean: DeloreanSettings = field(default_factory=DeloreanSettings)
+    cold: ColdSettings = field(default_factory=ColdSettings)
     unconditional: UnconditionalSettings = field(default_factory=UnconditionalSettings)
+    bertscore: BertScoreSection = field(default_factory=BertScoreSection)
 
     def __post_init__(self) -> None:
         for name, least in (("targets", 1), ("samples", 1), ("batch", 1), ("floor", 1)):
@@ -138,7 +151,11 @@ class RunConfig:
             raise UserError(f"threads={self.threads}: at least 0")
         if self.corpus not in CORPORA:
             raise unknown("corpus", self.corpus, CORPORA)
-        _ = self.tasks, self.methods
+        _ = self.methods
+        if "infilling" in self.tasks and self.corpus not in STORIES:
+            raise UserError(f"infilling needs a corpus of stories: {', '.join(STORIES)}")
+        if self.window < 0 or self.window in (1, 2):
+            raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
 
     @property
     def tasks(self) -> list[str]:
@@ -146,11 +163,15 @@ class RunConfig:
         names = [name.strip() for name in self.task.split(",")]
         names = ["+".join(parts(name)) if "+" in name else name for name in names]
         own = [name for name in names if "+" in name]
+        if names == ["all"]:
+            return ["infilling"] if self.corpus in STORIES else [*CONTROL_TASKS, *COMPOSITIONS]
         return _names("task", ",".join(names), [*TASKS, *COMPOSITIONS], own)
 
     @property
     def methods(self) -> list[str]:
         """Names of the methods asked for. Raises ``UserError`` for an unknown one."""
+        if self.method.strip() == "all":
+            return suited(self.tasks)
         names = ",".join(METHODS.name(name.strip()) for name in self.method.split(","))
         return _names("method", names, list(METHODS), METHODS.own)
 
@@ -184,7 +205,10 @@ def parse(arguments: Sequence[str], cls: type[RunConfig] = RunConfig) -> RunConf
     preset = given.get("preset", cls.preset)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    return override(PRESETS[preset](given.get("corpus")), given)
+    corpus = given.get("corpus")
+    if corpus is None and given.get("task", cls.task).strip() == "infilling":
+        corpus = "stories" if preset == "demo" else "rocstories"
+    return override(PRESETS[preset](corpus), given)
 
 
 def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:

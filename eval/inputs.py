@@ -12,6 +12,7 @@ from pathlib import Path
 import tasks.corpora
 from eval.jsonl import read
 from eval.store import canonical, file_digest, write_text
+from tasks import STORIES
 from tasks.base import Corpus, Text
 from tasks.corpora import load_corpus
 from tasks.errors import UserError
@@ -50,6 +51,11 @@ def write_corpus(folder: Path, corpus: Corpus) -> None:
     (folder / "name").write_text(corpus.name, encoding="utf-8")
 
 
+def embedded(corpus: str) -> bool:
+    """Whether a corpus was written for this project, so that results may quote it."""
+    return corpus in ("grammar", "stories")
+
+
 def corpus_digest(name: str, data: Path | None, store: Path) -> str:
     """Identity of a corpus's content, whatever files or source it came from.
 
@@ -77,6 +83,11 @@ def _stamp(name: str, data: Path | None) -> str:
         else:
             folder = e2e.find_folder(data)
             parts |= {file: file_digest(folder / file) for file in e2e.FILES.values()}
+    elif name in STORIES and data is not None:
+        for folder in (data, data / "rocstories", data / "anlg"):
+            for path in sorted(folder.glob("*.*")) if folder.is_dir() else ():
+                if path.suffix in (".csv", ".json", ".jsonl"):
+                    parts[f"{folder.name}/{path.name}"] = file_digest(path)
     return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 

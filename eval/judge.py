@@ -53,12 +53,13 @@ class Judge:
     _loaded: dict[str, Any] = field(default_factory=dict)
     _memory: dict[Path, Readings] = field(default_factory=dict)
 
-    def identity(self, needs: frozenset[str]) -> dict[str, str]:
+    def identity(self, needs: frozenset[str], fluency: bool = True) -> dict[str, str]:
         """Who judges for a task with these needs: role -> id."""
         for need, role in ROLES.items():
             if need in needs and role not in self.ids:
                 raise UserError(f"no oracle {role} is configured, but the task needs {need}")
-        roles = ["teacher", *(role for need, role in ROLES.items() if need in needs)]
+        roles = ["teacher"] if fluency else []
+        roles += [role for need, role in ROLES.items() if need in needs]
         return {role: self.ids[role] for role in roles}
 
     def oracle(self, role: str) -> Any:

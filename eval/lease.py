@@ -42,11 +42,30 @@ def hold(
         lease.acquire(timeout=0)
     except Timeout:
         waiting()
-        lease.acquire(poll_interval=POLL)
+        seen = _empty(path)
+        while True:
+            try:
+                lease.acquire(timeout=lapse if seen else -1, poll_interval=POLL)
+                break
+            except Timeout:
+                # whoever created it died before it wrote its name into it, or was a program that
+                # locks by other means; a live holder of ours would have touched it by now
+                if seen and _empty(path) == seen:
+                    path.unlink(missing_ok=True)
+                seen = _empty(path)
     try:
         yield
     finally:
         lease.release()
+
+
+def _empty(path: Path) -> int | None:
+    """When an empty lease file was last touched (ns); None for one with a holder, or none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return None if stat.st_size else stat.st_mtime_ns
 
 
 def _lost(compromise: LeaseCompromise) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from eval.cells import SCORES, as_ratio
 from eval.jsonl import read
-from eval.stats import Difference, paired
+from eval.stats import Difference, Total, paired, paired_pooled
 from tasks.base import Task
 
 #: the method that the others are held against
@@ -44,15 +44,28 @@ def compare(folder: Path, task: Task, methods: Sequence[str]) -> list[Comparison
         # the paper's own definition too, where it is not the headline
         ctrl = dict.fromkeys((*task.headlines, *sorted(task.paper_metrics)))
         for metric in (*ctrl, LM):
-            own = difference(stored[method], reference, metric)
+            own = difference(stored[method], reference, metric, task.pooled.get(metric))
             if own is not None:
                 found.append(Comparison(method, metric, own))
     return found
 
 
-def difference(first: Records, second: Records, metric: str) -> Difference | None:
+def difference(
+    first: Records, second: Records, metric: str, total: Total | None = None
+) -> Difference | None:
     """``first`` less ``second``, score records of two cells, over the targets that both have;
-    None where they share none. ctrl in percentage points, :data:`LM` in perplexity."""
+    None where they share none. ctrl in percentage points, :data:`LM` in perplexity. ``total``: of
+    a pooled metric (``Task.pooled``)."""
+    if total is not None:
+        a, b = ({r["target"]: r["scores"][metric] for r in side} for side in (first, second))
+        both = [target for target in b if target in a]
+        return (
+            paired_pooled(
+                [a[t] for t in both], [b[t] for t in both], lambda sums: 100 * total(sums)
+            )
+            if both
+            else None
+        )
     own, other = _shared(_groups(first, metric), _groups(second, metric))
     if not own:
         return None
@@ -71,6 +84,8 @@ def _groups(records: Records, metric: str) -> Groups:
     found: Groups = {}
     for record in records:
         if metric == LM:
+            if record.get("nll") is None:
+                continue
             value = record["nll"] / record["tokens"], 1.0
         elif metric in record["scores"]:
             value = as_ratio(record["scores"][metric])

@@ -10,18 +10,24 @@ from models.config import (
     ClassifierConfig,
     DiffusionConfig,
     EncoderConfig,
+    SamplingConfig,
     TrainConfig,
 )
 from models.lm_config import DiscriminatorConfig, LMConfig
+from tasks import STORIES
 from tasks.oracles.config import TREEBANK_TRAIN, ParserConfig
 
 
 def paper(corpus: str | None = None) -> RunConfig:
     """The paper's hyperparameters, for one GPU (paper, appendix B; reference notes 2.2 to 2.11)."""
+    diffusion = DiffusionConfig(train=TrainConfig(steps=200_000, ema=0.9999))
+    if corpus in STORIES:
+        train = replace(diffusion.train, steps=400_000)
+        diffusion = replace(diffusion, embedding=128, train=train)
     return RunConfig(
         preset="paper",
         corpus=corpus or "e2e",
-        diffusion=DiffusionConfig(train=TrainConfig(steps=200_000, ema=0.9999)),
+        diffusion=diffusion,
         classifier=ClassifierConfig(train=TrainConfig(steps=80_000, lr=5e-5, batch=32)),
         lm=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
         finetune=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
@@ -41,7 +47,7 @@ def small(corpus: str | None = None) -> RunConfig:
     lm = LMConfig(
         layers=6, width=256, heads=4, dropout=0.1, train=replace(train, steps=3_000, lr=6e-4)
     )
-    return replace(
+    config = replace(
         base,
         preset="small",
         diffusion=DiffusionConfig(
@@ -62,6 +68,36 @@ def small(corpus: str | None = None) -> RunConfig:
         discriminator=DiscriminatorConfig(train=replace(train, steps=2_000, lr=1e-3)),
         parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
+    return _small_stories(config) if corpus in STORIES else config
+
+
+def _small_stories(config: RunConfig) -> RunConfig:
+    """4,500 stories are few: dropout, fewer steps, and words that come three times or more."""
+    network = replace(config.diffusion.network, dropout=0.1)
+    train = replace(config.diffusion.train, steps=6_000)
+    lm = replace(config.lm, train=replace(config.lm.train, steps=1_200))
+    return replace(
+        infilling(config),
+        vocabulary=VocabularyConfig(above=2),
+        diffusion=replace(
+            config.diffusion, length=56, positions=56, embedding=64, network=network, train=train
+        ),
+        lm=lm,
+        cold=replace(config.cold, iterations=200),
+        delorean=replace(config.delorean, passes=10, backward_steps=10),
+    )
+
+
+def infilling(config: RunConfig) -> RunConfig:
+    """Three sentences are what networks of stories are trained on and what they fill in: the
+    sequence then looks as in training, START, END and the number of words included."""
+    own = replace(
+        config.diffusion_lm.infilling,
+        layout="framed",
+        middle="variable",
+        sampling=SamplingConfig(sampler="ancestral", steps=200),
+    )
+    return replace(config, window=3, diffusion_lm=replace(config.diffusion_lm, infilling=own))
 
 
 def demo(corpus: str | None = None) -> RunConfig:
@@ -76,7 +112,7 @@ def demo(corpus: str | None = None) -> RunConfig:
         dropout=0.0,
         train=replace(base.lm.train, steps=1_500, lr=2e-3),
     )
-    return replace(
+    config = replace(
         base,
         preset="demo",
         targets=40,
@@ -105,6 +141,22 @@ def demo(corpus: str | None = None) -> RunConfig:
             model=ParserConfig.small(),
             train=replace(base.classifier.train, steps=500, lr=2e-3),
         ),
+    )
+    return _demo_stories(config) if corpus in STORIES else config
+
+
+def _demo_stories(config: RunConfig) -> RunConfig:
+    network = replace(config.diffusion.network, layers=3, width=192, feedforward=768, dropout=0.0)
+    train = replace(config.diffusion.train, steps=5_000, lr=1e-3)
+    return replace(
+        infilling(config),
+        vocabulary=VocabularyConfig(above=0),
+        diffusion=replace(
+            config.diffusion, length=48, positions=48, embedding=16, network=network, train=train
+        ),
+        samples=10,
+        cold=replace(config.cold, iterations=200),
+        delorean=replace(config.delorean, passes=10, backward_steps=10),
     )
 
 

@@ -38,6 +38,10 @@ METHOD_NAMES = {
     "ft_sample": "FT-sample",
     "ft_search": "FT-search",
     "ft_poe": "FT-PoE",
+    "left_only": "Left-only",
+    "delorean": "DELOREAN",
+    "cold": "COLD",
+    "ar_infilling": "AR",
     HUMAN: "human text",
     FLOOR: "unconditional",
 }

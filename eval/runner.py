@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
-from eval.cells import TARGETS, Cell, Shard, read_targets, write_targets
+from eval.cells import TARGETS, Cell, Shard
 from eval.config import RunConfig, as_dict
 from eval.display import Display
+from eval.infilling import InfillingMetrics
 from eval.inputs import read_corpus
 from eval.judge import Judge, guard
 from eval.lease import hold
@@ -25,10 +26,10 @@ from eval.recipes import Plan, load_parser, settings
 from eval.scoring import FLOOR, HUMAN, Scoring
 from eval.store import Recipe, Store
 from eval.taggers import load_tagger, tagger_figures
+from eval.target_lists import TargetLists
 from tasks import stop
-from tasks.base import Corpus, Target
+from tasks.base import Corpus, Target, Words
 from tasks.controls import Length
-from tasks.errors import UserError
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ class Run:
         self.plan = Plan(config)
         self.store = Store(Path(config.store), [Path(p) for p in config.prebuilt.split(",") if p])
         self.provenance = provenance(as_dict(config), list(command))
-        needs = frozenset[str]().union(*(self.plan.task(task).needs for task in config.tasks))
-        self.judges = {"teacher": self.plan.teacher}
+        controls = [self.plan.task(task) for task in config.tasks]
+        needs = frozenset[str]().union(*(control.needs for control in controls))
+        self.fluency = any(control.fluency for control in controls)
+        self.judges = {"teacher": self.plan.teacher} if self.fluency else {}
         if "tree" in needs:
             self.judges["parser"] = self.plan.parser
         if "tags" in needs:
@@ -83,6 +86,7 @@ class Run:
                 "tagger": lambda: load_tagger(self.path(self.plan.tagger)),
             },
         )
+        self.lists = TargetLists(self.folder, config, self.plan, self.corpus)
         self.refused: dict[tuple[str, str], str] = {}
         self.jobs: list[Job] = []
         for task in config.tasks:
@@ -94,7 +98,13 @@ class Run:
                     self.jobs.append(self._job(task, method))
         self.floor = self._floor()
         self.scoring = Scoring(
-            self.folder, self.plan, self.judge, self.corpus, self.targets, self.sources
+            self.folder,
+            self.plan,
+            self.judge,
+            self.corpus,
+            self.lists.stored,
+            self.lists.sources,
+            InfillingMetrics(config.bertscore),
         )
         self._corpora: dict[str, Corpus] = {}
 
@@ -114,7 +124,7 @@ class Run:
     def check(self) -> None:
         """Refuses stored results that were made with other settings, or with ``overwrite`` empties
         their folders."""
-        for cell in [*map(self.target_cell, self.config.tasks), self.floor.cell]:
+        for cell in [*map(self.lists.cell, self.config.tasks), self.floor.cell]:
             cell.check(self.config.overwrite)
         for job in self.jobs:
             job.cell.check(self.config.overwrite)
@@ -147,25 +157,29 @@ class Run:
     def _stages(self) -> Iterator[Stage]:
         yield from map(self.choosing, self.config.tasks)
         yield from map(self.generation, [self.floor, *self.jobs])
-        yield self.human()
+        if self.fluency:
+            yield self.human()
         for task in self.config.tasks:
             yield self.judging(task, [job for job in self.jobs if job.task == task])
 
     def choosing(self, task: str) -> Stage:
         return Stage(
             f"choose targets for {task}",
-            (self.target_cell(task).folder / TARGETS).exists,
-            [self.plan.texts_for(task), *self._target_judges(task).values()],
-            lambda progress: self._choose(task),
+            (self.lists.cell(task).folder / TARGETS).exists,
+            [self.plan.texts_for(task), *self.lists.judges(task).values()],
+            lambda progress: self.lists.choose(task, self._tag, self.provenance),
         )
 
     def generation(self, job: Job, shard: Shard | None = None) -> Stage:
         """One cell's samples, or those of one shard of its targets, which wait to be gathered."""
-        judges = list(self.judges.values()) if job.task and not shard else []
+        needs = [*job.recipes.values()]
+        if job.task:
+            needs += [] if shard else self.judges.values()
+            needs += [self.plan.texts_for(job.task)] if self.plan.task(job.task).quotes else []
         return Stage(
             f"generate with {job.method}" + (f" under {job.task}" if job.task else ""),
             lambda: not self.missing(job, shard),
-            [*job.recipes.values(), *judges],
+            needs,
             lambda progress: self._generate(job, progress, shard),
         )
 
@@ -205,7 +219,7 @@ class Run:
             "task": task,
             "samples": self.config.samples,
             "seed": self.config.seed,
-            "targets": self.target_cell(task).identity,
+            "targets": self.lists.cell(task).identity,
             "artefacts": {role: recipe.key for role, recipe in recipes.items()},
         }
         if METHODS.digest(method):
@@ -234,28 +248,6 @@ class Run:
         cell = Cell(self.folder / FLOOR, identity)
         return Job(None, FLOOR, cls, recipes, cell, self.config.floor)
 
-    def target_cell(self, task: str) -> Cell:
-        """Where a task's targets are stored; two runs with its identity have the same ones."""
-        identity = {
-            "task_version": self.plan.task(task).version,
-            "targets": self.config.targets,
-            "source": self.config.source,
-            "seed": self.config.seed,
-            "longest": self.longest,
-            "texts": self.plan.texts_for(task).key,
-            **{role: recipe.key for role, recipe in self._target_judges(task).items()},
-        }
-        return Cell(self.folder / task, identity)
-
-    @property
-    def longest(self) -> int:
-        """The most words that a text of the diffusion model has."""
-        return self.config.diffusion.length - 2
-
-    def _target_judges(self, task: str) -> dict[str, Recipe]:
-        """The oracles that targets themselves hang on."""
-        return {"tagger": self.plan.tagger} if "tags" in self.plan.task(task).needs else {}
-
     # what is stored
 
     def path(self, recipe: Recipe) -> Path:
@@ -269,14 +261,9 @@ class Run:
             self._corpora[recipe.key] = read_corpus(self.path(recipe))
         return self._corpora[recipe.key]
 
-    def targets(self, task: str | None) -> list[Target]:
-        if task is None:
-            return [Target(FLOOR, Length(1))]
-        return read_targets(self.folder / task / TARGETS)
-
     def missing(self, job: Job, shard: Shard | None = None) -> list[Target]:
         """The targets of a cell, or of its shard, that have no complete samples yet."""
-        targets = self.targets(job.task)
+        targets = self.lists.stored(job.task)
         if not targets:  # no target list yet means that nothing was generated
             return [Target("", Length(1))]
         return job.cell.missing(shard.of(targets) if shard else targets)
@@ -287,62 +274,19 @@ class Run:
     def scored(self, task: str, jobs: Sequence[Job]) -> bool:
         """Whether these cells of a task, its floor and its human texts have scores by the judges
         of this run."""
-        wanted = self.judge.identity(self.plan.task(task).needs)
+        wanted = self.scoring.judges(task)
         references = [Cell(self.folder / task / name, {}) for name in (FLOOR, HUMAN)]
         return all(c.scored_by() == wanted for c in [*(job.cell for job in jobs), *references])
 
     # work
 
-    def _choose(self, task: str) -> None:
-        targets = self.sources(task)
-        if self._target_judges(task):
-            targets = self.plan.task(task).retag(targets, self.judge.oracle("tagger").tag)
-        cell = self.target_cell(task)
-        for target in targets:
-            words = target.control.needed_words
-            if words > self.longest and "diffusion_lm" in self.config.methods:
-                raise UserError(
-                    f"target {target.id} of {task} needs {words} words, but diffusion.length="
-                    f"{self.config.diffusion.length} holds {self.longest}"
-                )
-        # ids begin with the list that a target came from
-        cell.write_config(drawn_from=targets[0].id.split("-")[0], **self.provenance)
-        write_targets(cell.folder / TARGETS, targets)
-
-    def sources(self, task: str) -> list[Target]:
-        """The targets of a task with the human texts behind them.
-
-        Targets drawn from validation texts are those that fit the diffusion model; a released list
-        is taken as it is.
-        """
-        texts, config = self.corpus(self.plan.texts_for(task)), self.config
-        wanted, fitting = config.targets, list[Target]()
-        while True:
-            try:
-                drawn = self.plan.task(task).targets(texts, wanted, config.source, config.seed)
-            except UserError as error:
-                if wanted == config.targets:
-                    raise
-                raise UserError(
-                    f"{error} ({len(fitting)} of {config.targets} fit diffusion.length="
-                    f"{config.diffusion.length}, which holds {self.longest} words)"
-                ) from None
-            fitting = [t for t in drawn if t.control.needed_words <= self.longest]
-            lacking = config.targets - len(fitting)
-            if lacking <= 0:
-                return fitting[: config.targets]
-            if not drawn[0].id.startswith("valid"):
-                return drawn
-            if len(drawn) < wanted:  # all there are
-                return fitting
-            wanted += lacking
-
     def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
         cell = job.cell.shard(shard) if shard else job.cell
         with self._lease(job, shard):
-            everything = self.targets(job.task)
+            everything = self.lists.full(job.task)
             cell.arrange(everything)
-            targets = self.missing(job, shard)
+            lacking = {target.id for target in self.missing(job, shard)}
+            targets = [target for target in everything if target.id in lacking]
             if not targets:
                 return
             folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
@@ -353,7 +297,7 @@ class Run:
                 folders, control, self.own(job.method, job.cls), self.plan.device
             )
             job.cell.write_config(**self._record(job))
-            success = ""
+            success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
 
             def report(done: float, total: float, note: str = "") -> None:
                 stop.check()  # what is not yet added is made again, the same
@@ -367,13 +311,13 @@ class Run:
                 if job.task and not shard:
                     rates += self.scoring.rates(job.task, job.cell, targets, finished)
                     means = [100 * sum(column) / len(rates) for column in zip(*rates)]
-                    success = "success " + ", ".join(f"{mean:.1f} %" for mean in means)
+                    success = f"{what} " + ", ".join(f"{mean:.1f} %" for mean in means)
 
             cell.arrange(everything)
 
     def _gather(self, job: Job, progress: Progress) -> None:
         with self._lease(job):
-            job.cell.arrange(self.targets(job.task))
+            job.cell.arrange(self.lists.stored(job.task))
             if job.task:
                 folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
@@ -404,6 +348,10 @@ class Run:
             if folder:
                 record["oracles"][role] |= figures(folder)
         return record
+
+    def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
+        found: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
+        return found
 
     def _load_teacher(self) -> Any:
         from models.teacher import Teacher

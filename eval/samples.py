@@ -8,10 +8,20 @@ from pathlib import Path
 
 from rich.text import Text as RichText
 
-from eval.cells import SAMPLES, SCORES, TARGETS, read_targets, share
+from eval.cells import SAMPLES, SCORES, TARGETS, is_answer, read_targets, share
 from eval.jsonl import read
 from tasks.base import Words
-from tasks.controls import AllOf, Control, FieldValue, Length, ParseTree, Span, TagSequence
+from tasks.controls import (
+    AllOf,
+    Control,
+    FieldValue,
+    Infill,
+    Length,
+    ParseTree,
+    Span,
+    TagSequence,
+    Withheld,
+)
 
 NEWLINE = "⏎"
 #: tags of a sequence that a description shows
@@ -30,7 +40,7 @@ class Shown:
 
 
 def pick(folder: Path, task: str, methods: Sequence[str], each: int = 3) -> list[Shown]:
-    """The first sample of the first ``each`` targets of every method that has scores."""
+    """The answer to the first ``each`` targets of every method that has scores."""
     controls = {t.id: t.control for t in read_targets(folder / task / TARGETS)}
     chosen = list(controls)[:each]
     found = []
@@ -38,22 +48,29 @@ def pick(folder: Path, task: str, methods: Sequence[str], each: int = 3) -> list
         cell = folder / task / method
         if not (cell / SCORES).exists():
             continue
-        scores = {}
-        for record in read(cell / SCORES):
-            if record["index"] == 0:
-                scores[record["target"]] = headlines(record["scores"])
+        scores = {(r["target"], r["index"]): r["scores"] for r in read(cell / SCORES)}
         for record in read(cell / SAMPLES):
-            if record["index"] == 0 and record["target"] in chosen:
+            if is_answer(record) and record["target"] in chosen:
                 target, words = record["target"], tuple(record["words"])
-                found.append(Shown(method, controls[target], words, scores[target]))
+                found.append(
+                    Shown(
+                        method,
+                        controls[target],
+                        words,
+                        headlines(scores[target, record["index"]]),
+                    )
+                )
     return found
 
 
 def headlines(scores: Mapping[str, float | Sequence[float]]) -> tuple[float, ...]:
     """The first metric's value, or for a composition that of each part's first metric
-    (``part.metric``). A ratio is a pair of numerator and denominator."""
+    (``part.metric``). A ratio is a pair of numerator and denominator; the counts of a pooled metric
+    say little of one sample, so that the next metric stands for it."""
     first: dict[str, float | Sequence[float]] = {}
     for name, value in scores.items():
+        if isinstance(value, Sequence) and len(value) != 2:
+            continue
         part, dot, _ = name.partition(".")
         first.setdefault(part if dot else "", value)
     return tuple(map(share, first.values()))
@@ -118,6 +135,10 @@ def describe(control: Control) -> str:
             return "tags " + " ".join(tags[:TAGS]) + more
         case ParseTree():
             return f"tree {brackets(control.tree)}"
+        case Infill(left, right):
+            return f"{' '.join(left)} ____ {' '.join(right)}"
+        case Withheld():
+            return "(its contexts are not stored with results)"
         case AllOf(controls):
             return " and ".join(map(describe, controls))
     raise TypeError(f"no description of {control}")

@@ -46,7 +46,7 @@ def main(given: Sequence[str]) -> None:
     if not _NAME.fullmatch(name) or name in (*METHODS, HUMAN, FLOOR):
         raise UserError(f"name={name}: choose another name, of letters, digits, '.', '_' and '-'")
     run, task = planned(rest, "eval.score")
-    targets = run.targets(task)
+    targets = run.lists.stored(task)
     found = read_external(path, targets, tokenizer(run.config.corpus))
     lacking = [target.id for target in targets if target.id not in found]
     if lacking:
@@ -64,14 +64,14 @@ def judge(run: Run, task: str, name: str, path: Path, found: dict[str, list[Word
         "method": name,
         "external": file_digest(path),
         "task": task,
-        "targets": run.target_cell(task).identity,
+        "targets": run.lists.cell(task).identity,
     }
     cell = Cell(run.folder / task / name, identity)
     cell.check(run.config.overwrite)
     cell.write_config(**run.provenance)
     records = [
         {"target": target.id, "index": i, "of": len(found[target.id]), "words": words}
-        for target in run.targets(task)
+        for target in run.lists.stored(task)
         for i, words in enumerate(found[target.id])
     ]
     write_lines(cell.folder / SAMPLES, records)

@@ -19,6 +19,7 @@ from eval.cells import (
     share,
     write_lines,
 )
+from eval.infilling import InfillingMetrics, answers
 from eval.judge import Judge
 from eval.recipes import Plan
 from eval.store import Recipe
@@ -45,21 +46,35 @@ class Scoring:
         corpus: Callable[[Recipe], Corpus],
         targets: Callable[[str], list[Target]],
         sources: Callable[[str], list[Target]],
+        infilling: InfillingMetrics,
     ) -> None:
-        """``targets``: the stored ones of a task; ``sources``: the same with their human texts."""
+        """``targets``: the stored ones of a task; ``sources``: the same with their human texts;
+        ``infilling``: the metrics of the task whose scores are of a set."""
         self.folder, self.plan, self.judge = folder, plan, judge
         self.corpus, self.targets, self.sources = corpus, targets, sources
+        self.infilling = infilling
+
+    def judges(self, name: str) -> dict[str, str]:
+        """Who judges a task: role -> id."""
+        task = self.plan.task(name)
+        found = self.judge.identity(task.needs, task.fluency)
+        return found | self.infilling.identity if task.pooled else found
 
     def rates(
-        self, name: str, cell: Cell, targets: list[Target], finished: TargetSamples
+        self, name: str, cell: Cell, targets: Sequence[Target], finished: TargetSamples
     ) -> list[tuple[float, ...]]:
-        """Headline scores of samples just generated; their annotations are kept."""
+        """Running scores (``Task.running``) of samples just generated; their annotations are
+        kept."""
         task = self.plan.task(name)
         target = next(t for t in targets if t.id == finished.target_id)
-        pairs = [(target, sample.words) for sample in finished.samples]
-        found = self.judge.annotate(task, pairs, cell.folder / ANNOTATIONS)
+        samples = finished.samples
+        if finished.chosen is not None:
+            samples = (samples[finished.chosen],)
+        pairs = [(target, sample.words) for sample in samples]
+        cache = cell.folder / ANNOTATIONS
+        found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
         return [
-            tuple(share(scores[metric]) for metric in task.headlines)
+            tuple(share(scores[metric]) for metric in task.running)
             for scores in (task.score(target, annotation) for annotation in found)
         ]
 
@@ -88,8 +103,11 @@ class Scoring:
     ) -> None:
         """Scores every cell of a task, the floor where it has samples, and the human sources of the
         task's targets."""
+        if self.plan.task(name).pooled:
+            self._score_set(name, cells, records, floor)
+            return
         task, targets = self.plan.task(name), self.targets(name)
-        judges = self.judge.identity(task.needs)
+        judges = self.judges(name)
         for method, cell in cells.items():
             judged = self.annotate(name, cell, progress)
             write_lines(cell.folder / SCORES, score_records(task, judged))
@@ -97,6 +115,31 @@ class Scoring:
         if floor.samples():
             self._floor(name, floor, targets, judges, progress)
         self._human(name, judges, progress)
+
+    def _score_set(
+        self,
+        name: str,
+        cells: Mapping[str, Cell],
+        records: Mapping[str, Mapping[str, Any]],
+        floor: Cell,
+    ) -> None:
+        """The answers of each method together, those of the floor, and the references."""
+        metrics, targets, judges = self.infilling, self.sources(name), self.judges(name)
+        facts = {"judges": judges, "metrics": metrics.described, "skipped": metrics.skipped}
+        for method, cell in cells.items():
+            write_lines(cell.folder / SCORES, metrics.rows(targets, answers(cell.samples())))
+            cell.write_config(**records[method], **facts)
+        own = Cell(self.folder / name / FLOOR, floor.identity)
+        found = floor.samples()
+        if found:
+            texts = [tuple(record["words"]) for record in next(iter(found.values()))]
+            own.write_config()
+            write_lines(own.folder / SCORES, metrics.floor(targets, texts))
+        own.write_config(**facts)
+        human = Cell(self.folder / name / HUMAN, {"method": HUMAN})
+        human.write_config()
+        write_lines(human.folder / SCORES, metrics.human(targets))
+        human.write_config(**facts)
 
     def _floor(
         self,

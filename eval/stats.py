@@ -124,6 +124,37 @@ def interval(
     return _percentiles(bootstrap_means(values, draws, seed, weights=weights), level)
 
 
+Total = Callable[[Sequence[float]], float]
+
+
+def pooled(
+    rows: Sequence[npt.ArrayLike], total: Total, seed: int = 0
+) -> tuple[float, float, float]:
+    """A metric of summed counts (corpus BLEU), with its 95 % interval over targets.
+
+    ``rows``: the counts of each target; ``total``: the metric of their sum.
+    """
+    counts = np.asarray(rows, dtype=np.float64)
+    drawn = _pooled_draws(counts, total, np.random.default_rng(seed), DRAWS)
+    return (total(counts.sum(0).tolist()), *_percentiles(drawn, 0.95))
+
+
+def _pooled_draws(counts: Array, total: Total, rng: np.random.Generator, draws: int) -> Array:
+    picked = rng.integers(len(counts), size=(draws, len(counts)))
+    return np.array([total(counts[row].sum(0).tolist()) for row in picked])
+
+
+def paired_pooled(
+    first: Sequence[npt.ArrayLike], second: Sequence[npt.ArrayLike], total: Total, seed: int = 0
+) -> Difference:
+    """:func:`paired` for a metric of summed counts: both get the same drawn targets."""
+    sides = [np.asarray(rows, dtype=np.float64) for rows in (first, second)]
+    value = total(sides[0].sum(0).tolist()) - total(sides[1].sum(0).tolist())
+    # equal seeds draw equal targets
+    a, b = (_pooled_draws(side, total, np.random.default_rng(seed), DRAWS) for side in sides)
+    return _difference(value, a - b)
+
+
 def _percentiles(means: Array, level: float) -> tuple[float, float]:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -166,9 +197,13 @@ def paired(
         drawn = rng.integers(targets, size=(n, targets))
         a, b = (scale(cell.resampled(drawn, rng)) for cell in cells)
         out[start : start + n] = a - b
-    tail = 1 + min((out <= 0).sum(), (out >= 0).sum())
-    p = min(1.0, 2 * float(tail) / (draws + 1))
-    return Difference(float(means[0] - means[1]), *_percentiles(out, 0.95), p)
+    return _difference(float(means[0] - means[1]), out)
+
+
+def _difference(value: float, drawn: Array) -> Difference:
+    tail = 1 + min((drawn <= 0).sum(), (drawn >= 0).sum())
+    p = min(1.0, 2 * float(tail) / (len(drawn) + 1))
+    return Difference(value, *_percentiles(drawn, 0.95), p)
 
 
 def perplexity(nll: Values, tokens: Values, seed: int = 0) -> dict[str, float]:

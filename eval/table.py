@@ -12,7 +12,16 @@ from eval.cells import CONFIG, SAMPLES, SCORES, as_ratio, read_samples
 from eval.jsonl import read
 from eval.paired import NOTE, Comparison, compare
 from eval.scoring import FLOOR, HUMAN
-from eval.stats import distinct, duplicate_rate, entropy, interval, macro, perplexity
+from eval.stats import (
+    Total,
+    distinct,
+    duplicate_rate,
+    entropy,
+    interval,
+    macro,
+    perplexity,
+    pooled,
+)
 from tasks import parts
 from tasks.base import Task
 
@@ -85,13 +94,14 @@ def build(
             shown = [m for m in metrics if m in {*task.headlines, *task.paper_metrics}]
         for i, metric in enumerate(shown):
             same = metric in task.paper_metrics and corpus == paper["corpus"]
-            rows.append(_row(cell, method, metric, published, same, reason, first=i == 0))
+            total = task.pooled.get(metric)
+            rows.append(_row(cell, method, metric, published, same, reason, i == 0, total))
     human = _perplexity(read(folder / HUMAN / SCORES))
     floor = _perplexity(read(folder / FLOOR / SCORES))
     floor_texts = [record["words"] for record in read(folder / FLOOR / SAMPLES)]
     for i, metric in enumerate(metrics):
         records = read(folder / task.name / HUMAN / SCORES)
-        ceiling = _ctrl(records, metric, None, False)
+        ceiling = _ctrl(records, metric, None, False, task.pooled.get(metric))
         rows.append(
             Row(
                 "human text",
@@ -105,7 +115,7 @@ def build(
         )
     for i, metric in enumerate(metrics):
         records = read(folder / task.name / FLOOR / SCORES)
-        base = _ctrl(records, metric, None, False)
+        base = _ctrl(records, metric, None, False, task.pooled.get(metric))
         rows.append(
             Row(
                 "unconditional",
@@ -145,6 +155,7 @@ def _row(
     same: bool,
     refused: str | None,
     first: bool,
+    total: Total | None,
 ) -> Row:
     paper_ctrl, paper_lm = _published(published, metric), published.get("lm")
     if refused or not (cell / SCORES).exists():
@@ -152,7 +163,7 @@ def _row(
         fluency = Number(paper_lm, None) if first else None
         return Row(method, metric, Number(paper_ctrl, None), fluency, note=note)
     scores, samples = read(cell / SCORES), read_samples(cell)
-    ctrl = _ctrl(scores, metric, paper_ctrl, same)
+    ctrl = _ctrl(scores, metric, paper_ctrl, same, total)
     note = _lacking(ctrl)
     if not first:
         return Row(method, metric, ctrl, None, note=note)
@@ -202,12 +213,20 @@ def by_target(records: Sequence[Mapping[str, Any]], value: Any) -> list[list[flo
 
 
 def _ctrl(
-    records: Sequence[Mapping[str, Any]], metric: str, paper: float | None, same: bool
+    records: Sequence[Mapping[str, Any]],
+    metric: str,
+    paper: float | None,
+    same: bool,
+    total: Total | None = None,
 ) -> Number:
-    """Success in percent, over the targets that have the metric."""
+    """Success in percent, over the targets that have the metric. ``total``: of a pooled one."""
     records = [r for r in records if metric in r["scores"]]
     if not records:
         return Number(paper, None, same_definition=same)
+    if total is not None:
+        rows = [r["scores"][metric] for r in records]
+        figures = pooled(rows, lambda sums: 100 * total(sums))
+        return Number(paper, *figures, same_definition=same)
     values = by_target(records, lambda r: 100 * as_ratio(r["scores"][metric])[0])
     weights = by_target(records, lambda r: as_ratio(r["scores"][metric])[1])
     low, high = interval(values, weights=weights)
@@ -215,7 +234,7 @@ def _ctrl(
 
 
 def _perplexity(records: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
-    if not records:
+    if not records or records[0].get("nll") is None:
         return None
     return perplexity(
         by_target(records, lambda r: r["nll"]), by_target(records, lambda r: r["tokens"])

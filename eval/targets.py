@@ -49,7 +49,7 @@ def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
     task = one_task(config)
     display = Display(Console(stderr=True, soft_wrap=True, highlight=False))
     run = Run(config, display, ["python", "-m", command, *rest])
-    run.target_cell(task).check(config.overwrite)
+    run.lists.cell(task).check(config.overwrite)
     choosing = run.choosing(task)
     if not choosing.done():
         run.perform(choosing)
@@ -67,7 +67,7 @@ def main(given: Sequence[str]) -> None:
 
     lines = [
         {"id": t.id, "control": to_json(t.control), "prompt": task.prompt(t.control)}
-        for t in run.targets(name)
+        for t in run.lists.full(name)
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     if "file" in own:

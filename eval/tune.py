@@ -93,7 +93,7 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     original = run.config
     run.config = dataclasses.replace(original, source="validation", targets=kept + n)
     try:
-        found = run.sources(task)[kept:]
+        found = run.lists.sources(task)[kept:]
     finally:
         run.config = original
     if len(found) < n:

@@ -176,6 +176,41 @@ TABLE6 = {
 
 
 @dataclass(frozen=True)
+class InfillingConfig:
+    """Sentence infilling with Diffusion-LM: contexts pinned, the middle sampled, no guidance.
+
+    The defaults are the released code's (reference notes, section 2.10), but for ``unk``.
+    """
+
+    #: released: left context, slots, right context and nothing else, positions counted from 0;
+    #: framed: the sequence that training has, START left middle right END PAD ..., all of it given
+    #: but the middle, which then holds words alone
+    layout: Literal["released", "framed"] = "released"
+    #: fixed: ``slots`` tokens, of which PADs are dropped; variable: each sample draws its number
+    #: from the middle sentences of the training stories
+    middle: Literal["fixed", "variable"] = "fixed"
+    #: tokens of a fixed middle
+    slots: int = 10
+    #: what contexts are overwritten with after each step: their clean embeddings, as released, or
+    #: these under that step's noise
+    context: Literal["clean", "noised"] = "clean"
+    sampling: SamplingConfig = field(
+        default_factory=lambda: SamplingConfig(sampler="ancestral", steps=2000)
+    )
+    #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
+    #: ``repair_model`` replaces it
+    unk: Literal["avoid", "keep", "repair"] = "avoid"
+    #: hub id (bert-base-cased in the released code) or local folder
+    repair_model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise UserError(f"infilling needs at least 1 slot, not {self.slots}")
+        if self.unk == "repair" and not self.repair_model:
+            raise UserError("unk=repair needs repair_model, such as bert-base-cased")
+
+
+@dataclass(frozen=True)
 class DiffusionLMSettings:
     """Decoding options of Diffusion-LM."""
 
@@ -184,6 +219,8 @@ class DiffusionLMSettings:
     profile: Literal["released", "paper", "custom"] = "released"
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    #: read by the task infilling alone, which reads nothing else; None as stored with other tasks
+    infilling: InfillingConfig | None = field(default_factory=InfillingConfig)
 
 
 @dataclass(frozen=True)

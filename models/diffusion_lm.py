@@ -18,6 +18,7 @@ from models.classifiers.training import GUIDES, load_classifier, refuse_block
 from models.config import (
     DiffusionLMSettings,
     GuidanceConfig,
+    InfillingConfig,
     SamplingConfig,
     UnconditionalSettings,
     guidance_for,
@@ -37,6 +38,8 @@ from tasks.vocabulary import END, START, Vocabulary
 
 #: guided by the denoising network itself
 WITHOUT_CLASSIFIER = ("length",)
+#: pins positions instead of being guided (:mod:`models.infilling`)
+INFILLING = "infilling"
 #: the guide of one control, row by row of a batch
 MakeGuide = Callable[[Sequence[Control]], LogProb]
 
@@ -188,23 +191,35 @@ class DiffusionLM(_Batched):
 
     @classmethod
     def refuses(cls, task: str) -> str | None:
+        if task == INFILLING:
+            return None
         lacking = [p for p in parts(task) if p not in GUIDES and p not in WITHOUT_CLASSIFIER]
         return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
 
     @classmethod
     def resolve(cls, settings: Any, task: str) -> Any:
-        return dataclasses.replace(settings, guidance=guidance_for(settings, task))
+        if task == INFILLING:  # nothing else of the settings plays a part in it
+            return DiffusionLMSettings(infilling=settings.infilling or InfillingConfig())
+        guidance = guidance_for(settings, task)
+        return dataclasses.replace(settings, guidance=guidance, infilling=None)
 
     @classmethod
     def artefacts(cls, task: str) -> tuple[str, ...]:
         """One classifier for each part that needs one; spans and trees share theirs."""
+        if task == INFILLING:
+            return ("diffusion", "lengths")
         needed = [classifier_role(part, task) for part in parts(task) if part in GUIDES]
         return ("diffusion", *dict.fromkeys(needed))
 
     @classmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
-    ) -> DiffusionLM:
+    ) -> Any:
+        """A ``DiffusionLM``; for infilling, a :class:`models.infilling.Infilling`."""
+        if task.name == INFILLING:
+            from models.infilling import Infilling
+
+            return Infilling.load(folders, task, settings, device)
         denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
         refuse_block(denoiser)
         diffusion = Diffusion(denoiser, settings.sampling, device)

@@ -20,6 +20,8 @@ BENCH = {
     "diffusion": "train diffusion",
     "classifier": "train classifier",
     "lm": "train causal LM",
+    "backward_lm": "train causal LM",
+    "reordered_lm": "train causal LM",
     "teacher": "train causal LM",
     "finetuned": "train causal LM",
     "discriminator": "train discriminator",

@@ -16,9 +16,9 @@ from slurm.config import Sweep
 from slurm.estimate import UNKNOWN, Estimate, Estimator
 
 #: read off the corpus files in seconds: built by the first job that needs them
-CHEAP = ("corpus", "vocabulary")
+CHEAP = ("corpus", "vocabulary", "lengths")
 #: trained with several processes where ``gpus`` is above 1
-PARALLEL = ("diffusion", "lm", "finetuned", "teacher")
+PARALLEL = ("diffusion", "lm", "backward_lm", "reordered_lm", "finetuned", "teacher")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class _Planner:
         )
 
     def _shards(self, cell: CellJob) -> list[Job]:
-        targets = self.run.targets(cell.task)
+        targets = self.run.lists.stored(cell.task)
         expected = len(targets) or self.run.config.targets
         name = f"{cell.task}/{cell.method}" if cell.task else cell.method
         count = min(self.count, expected)
@@ -162,7 +162,7 @@ class _Planner:
 
     def _judged(self, cell: CellJob) -> bool:
         assert cell.task
-        wanted = self.run.judge.identity(self.run.plan.task(cell.task).needs)
+        wanted = self.run.scoring.judges(cell.task)
         return bool(cell.cell.scored_by() == wanted)
 
     def _gather(self, cell: CellJob, pending: Sequence[Job]) -> Job:
@@ -173,7 +173,8 @@ class _Planner:
 
     def _finish(self, ends: Sequence[str]) -> Job:
         run, table = self.run, self.run.folder / "table.json"
-        whole = not ends and run.human().done() and table.exists()
+        human = not run.fluency or run.human().done()
+        whole = not ends and human and table.exists()
         for task in run.config.tasks:
             own = [job for job in run.jobs if job.task == task]
             newest = [(job.cell.folder / SCORES).stat().st_mtime for job in own if whole]

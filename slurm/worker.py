@@ -112,7 +112,7 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
     with hold(run.folder / ".lock"):
         if run.floor in complete:
             run.perform(run.gathering(run.floor))
-            stages = [run.human()]
+            stages = [run.human()] if run.fluency else []
             for task in run.config.tasks:
                 own = [job for job in complete if job.task == task]
                 stages += [run.judging(task, own)] if own else []

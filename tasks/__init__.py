@@ -19,8 +19,13 @@ TASKS = Registry(
         "semantic_content": "tasks.semantic_content:SemanticContent",
         "parts_of_speech": "tasks.parts_of_speech:PartsOfSpeech",
         "syntax_tree": "tasks.syntax_tree:SyntaxTree",
+        "infilling": "tasks.infilling:Infilling",
     },
 )
+#: the paper's Table 2; sentence infilling has a table of its own
+CONTROL_TASKS = tuple(name for name in TASKS if name != "infilling")
+#: corpora whose texts have sentences
+STORIES = ("stories", "rocstories", "anlg")
 #: the compositions of the paper's Table 4; any others can be asked for
 COMPOSITIONS = ("semantic_content+syntax_tree", "semantic_content+parts_of_speech")
 

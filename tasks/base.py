@@ -97,9 +97,9 @@ class Annotation:
     parts: tuple[Annotation, ...] = ()
 
 
-#: a score in [0, 1], or the numerator and denominator of a ratio whose value for a target is the
-#: sum of numerators over the sum of denominators of its samples
-Score = float | tuple[float, float]
+#: a score in [0, 1]; or the numerator and denominator of a ratio whose value for a target is the
+#: sum of numerators over the sum of denominators of its samples; or the counts of a pooled metric
+Score = float | tuple[float, ...]
 
 
 class Task(ABC):
@@ -129,10 +129,19 @@ class Task(ABC):
         if "reads" not in cls.__dict__:
             cls.reads = cls.needs
 
+    #: metrics of all samples of a method together: each sample's score is a row of counts, and
+    #: this gives the metric, in [0, 1], of the sum of rows
+    pooled: Mapping[str, Callable[[Sequence[float]], float]] = {}
+
     @property
     def headlines(self) -> tuple[str, ...]:
         """The metric that success is told by; one for each part of a composition."""
         return (next(iter(self.metrics)),)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The metrics that are shown while samples are generated."""
+        return self.headlines
 
     @property
     def paper_metrics(self) -> frozenset[str]:

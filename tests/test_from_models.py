@@ -12,7 +12,7 @@ import pytest
 import torch
 from stored import make_set
 
-import eval.recipes
+import eval.recipes.base
 from eval.ablation import AblationOptions, measure, plan, store
 from eval.display import Display
 from eval.likelihood import LikelihoodOptions, find, likelihood_model, per_token
@@ -174,7 +174,8 @@ def test_ablation_measures_and_stores(
     monkeypatch.setattr(
         Store, "resolve", lambda self, wanted, on_stage: folders[roles[wanted.title]]
     )
-    monkeypatch.setattr(eval.recipes, "corpus_digest", lambda *_: "0")  # reading it takes seconds
+    # reading it takes seconds
+    monkeypatch.setattr(eval.recipes.base, "corpus_digest", lambda *_: "0")
     base = dataclasses.replace(PRESETS["demo"](None), store=str(tmp_path))
     sampling = dataclasses.replace(base.unconditional.sampling, steps=10)
     base = dataclasses.replace(

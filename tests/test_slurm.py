@@ -361,7 +361,8 @@ def test_a_plain_run_goes_on_from_shards(toy: tuple[Path, list[str]]) -> None:
     run = open_run([*keys, f"out={out}"])
     run.perform(run.choosing("length"))
     run.perform(run.generation(run.jobs[0], Shard(1, 2)))
-    assert [t.id for t in run.missing(run.jobs[0])] == [t.id for t in run.targets("length")[:3]]
+    targets = run.lists.stored("length")
+    assert [t.id for t in run.missing(run.jobs[0])] == [t.id for t in targets[:3]]
     assert run_main([*keys, f"out={out}"]) == 0
     equal(out, root / "plain")
 

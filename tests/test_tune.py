@@ -44,7 +44,7 @@ def test_held_out_targets_are_none_of_the_reported(tmp_path):
     common = [f"store={tmp_path}/s", f"out={tmp_path}/o", "task=syntax_spans", "method=ft_sample"]
     reported = Run(parse([*common, "targets=20"]), Display())
     reported.build([reported.plan.texts_for("syntax_spans")])
-    seen = {target.id for target in reported.sources("syntax_spans")}
+    seen = {target.id for target in reported.lists.sources("syntax_spans")}
     run = Run(parse([*common, "targets=5"]), Display())
     found = held_out(run, "syntax_spans", 5, 20)
     assert len(found) == 5 and not seen & {target.id for target in found}

@@ -10,7 +10,8 @@ from eval.store import write_text
 from eval.tables.control import compare_tasks, table2, table4
 from eval.tables.examples import example_tables
 from eval.tables.grid import Grid, csv_text, latex, latex_document, markdown
-from eval.tables.others import speed, table5, table6, table7
+from eval.tables.infilling import table5
+from eval.tables.others import speed, table6, table7
 
 
 def all_tables(results: ResultSet, targets: int) -> list[Grid]:

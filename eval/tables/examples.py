@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from eval.cells import is_answer
 from eval.marks import mark_all, marked, unmarked
 from eval.results import CellFiles, ResultSet, method_name, task_name
 from eval.samples import describe, headlines
@@ -79,12 +80,12 @@ Sampled = tuple[tuple[str, ...], tuple[float, ...]]
 
 
 def _first_samples(cell: CellFiles) -> dict[str, Sampled]:
-    """Target id -> words and headline scores of its first sample."""
-    scores = {r["target"]: headlines(r["scores"]) for r in cell.scores if r["index"] == 0}
+    """Target id -> words and headline scores of its first sample, or of the chosen one."""
+    scores = {(r["target"], r["index"]): headlines(r["scores"]) for r in cell.scores}
     return {
-        r["target"]: (tuple(r["words"]), scores.get(r["target"], ()))
+        r["target"]: (tuple(r["words"]), scores.get((r["target"], r["index"]), ()))
         for r in cell.samples
-        if r["index"] == 0
+        if is_answer(r)
     }
 
 

@@ -1,4 +1,4 @@
-"""Tables 5, 6 and 7 of the paper, and its comparison of decoding speed (appendix C)."""
+"""Tables 6 and 7 of the paper, and its comparison of decoding speed (appendix C)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eval.results import (
 from eval.scoring import FLOOR
 from eval.stats import interval, macro
 from eval.table import PAPER, by_target
-from eval.tables.control import Compared, Footnotes
+from eval.tables.control import Footnotes
 from eval.tables.grid import Column, Entry, Grid, entry
 
 PAPER_TABLES = PAPER.with_name("paper-tables.json")
@@ -25,23 +25,8 @@ LIKELIHOOD = "likelihood.json"
 #: samples that appendix C's times are for
 SPEED_SAMPLES = 50
 
-INFILLING_NAMES = {
-    "left_only": "Left-only",
-    "delorean": "DELOREAN",
-    "cold": "COLD",
-    "diffusion_lm": "Diffusion-LM",
-    "ar_infilling": "AR",
-}
-INFILLING_METRICS = {
-    "bleu4": "BLEU-4 ↑",
-    "rouge_l": "ROUGE-L ↑",
-    "cider": "CIDEr ↑",
-    "bertscore": "BERTScore ↑",
-    "human": "human ↑",
-}
 
-
-def _paper(table: str) -> dict[str, Any]:
+def paper_table(table: str) -> dict[str, Any]:
     found: dict[str, Any] = read_json(PAPER_TABLES)[table]
     return found
 
@@ -50,51 +35,13 @@ def _number(value: float | None, digits: int = 1) -> Entry:
     return entry("" if value is None else f"{value:.{digits}f}")
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
-
-
-def table5(results: ResultSet, tasks: Mapping[str, Compared]) -> Grid:
-    """Sentence infilling: the paper's figures, and ours where the set has the task."""
-    paper, footnotes = _paper("infilling")["values"], Footnotes()
-    compared = tasks.get("infilling")
-    columns = [Column("method", right=False), Column("", right=False)]
-    columns += [Column(title) for title in INFILLING_METRICS.values()]
-    rows, rules, records = list[list[Entry]](), list[int](), list[dict[str, Any]]()
-    others = [m for m in compared.methods if m not in paper] if compared else []
-    for method in [*paper, *others]:
-        rules.append(len(rows))
-        ours = list[Entry]()
-        for metric in INFILLING_METRICS:
-            row = compared.row(method, metric) if compared else None
-            number = row.ctrl if row and not row.note else None
-            reason = "" if number else results.reason("infilling", method)
-            ours.append(_number(number.ours) if number else entry(footnotes.mark(reason), "muted"))
-            published = paper.get(method, {}).get(metric)
-            records.append(
-                {
-                    "method": method,
-                    "metric": metric,
-                    "ours": _short(number.ours) if number else "",
-                    "low": _short(number.low) if number else "",
-                    "high": _short(number.high) if number else "",
-                    "paper": _short(published),
-                    "reason": reason,
-                }
-            )
-        rows.append([entry(INFILLING_NAMES.get(method, method), "bold"), entry("ours"), *ours])
-        values = [paper.get(method, {}).get(metric) for metric in INFILLING_METRICS]
-        if any(value is not None for value in values):
-            shown = [entry(_short(value), "muted") for value in values]
-            rows.append([(), entry("paper", "muted"), *shown])
-    notes = [*footnotes.notes, f"Paper: {_paper('infilling')['where']}."]
-    title = "Table 5: sentence infilling"
-    return Grid("table5", title, columns, rows, notes, frozenset(rules[1:]), records)
 
 
 def table6(results: ResultSet) -> Grid:
     """Hyperparameters: the paper's beside those that made the stored samples."""
-    paper = _paper("hyperparameters")["values"]
+    paper = paper_table("hyperparameters")["values"]
     tasks = list(dict.fromkeys([*PAPER_TASKS, *results.tasks]))
     columns = [Column("method", right=False), Column("", right=False)]
     columns += [Column(t, task_name(task)) for task in tasks for t in ("trade-off", "lr")]
@@ -113,7 +60,7 @@ def table6(results: ResultSet) -> Grid:
             for task in tasks:
                 found = values.get(task) or {}
                 for name in ("tradeoff", "lr"):
-                    cells.append(entry(_short(found.get(name)), "muted" if who == "paper" else ""))
+                    cells.append(entry(short(found.get(name)), "muted" if who == "paper" else ""))
             label = entry(method_name(method), "bold") if len(rows) == rules[-1] else ()
             rows.append([label, entry(who, "muted" if who == "paper" else ""), *cells])
         for task in tasks:
@@ -128,15 +75,15 @@ def table6(results: ResultSet) -> Grid:
                             "method": method,
                             "task": task,
                             "name": name,
-                            "ours": _short(ours),
-                            "paper": _short(theirs),
+                            "ours": short(ours),
+                            "paper": short(theirs),
                         }
                     )
     notes = [
         "trade-off: λ of the fluency term (Diffusion-LM), weight of the discriminator (FUDGE), "
         "gradient steps a token (PPLM). lr: step size of the gradient updates.",
         "Empty: the method has no such parameter, or the cell was not run.",
-        f"Paper: {_paper('hyperparameters')['where']}.",
+        f"Paper: {paper_table('hyperparameters')['where']}.",
     ]
     title = "Table 6: hyperparameters of control"
     return Grid("table6", title, columns, rows, notes, frozenset(rules[1:]), records)
@@ -169,7 +116,7 @@ def table7(results: ResultSet) -> Grid:
     """Likelihood: Diffusion-LM's variational bound and its terms, the causal LM's exact value."""
     path = results.folder / LIKELIHOOD
     corpus = results.corpus
-    paper = _paper("likelihood")["values"].get(corpus, {})
+    paper = paper_table("likelihood")["values"].get(corpus, {})
     columns = [
         Column("model", right=False),
         Column("nats a token"),
@@ -178,16 +125,16 @@ def table7(results: ResultSet) -> Grid:
         Column("paper, nats"),
     ]
     title = "Table 7: negative log-likelihood"
-    notes = [f"Paper: {_paper('likelihood')['where']}."]
+    notes = [f"Paper: {paper_table('likelihood')['where']}."]
     if not path.exists():
         reason = f"not run: python -m eval.likelihood run={results.folder}"
         labels = (("lm", "causal LM, exact"), ("diffusion", "Diffusion-LM, upper bound"))
         rows = [
-            [entry(label), entry("[a]", "muted"), (), (), entry(_short(paper.get(key)), "muted")]
+            [entry(label), entry("[a]", "muted"), (), (), entry(short(paper.get(key)), "muted")]
             for key, label in labels
         ]
         records = [
-            {"model": key, "nats": "", "paper": _short(paper.get(key)), "reason": reason}
+            {"model": key, "nats": "", "paper": short(paper.get(key)), "reason": reason}
             for key, _ in labels
         ]
         return Grid("table7", title, columns, rows, [f"[a] {reason}", *notes], records=records)
@@ -214,7 +161,7 @@ def _likelihood_row(
         entry(f"{record['nats']:.3f}"),
         entry(span, "muted"),
         entry(f"{record['bits']:.3f}"),
-        entry(_short(paper), "muted"),
+        entry(short(paper), "muted"),
     ]
 
 
@@ -222,12 +169,12 @@ def _likelihood_record(
     model: str, term: str, record: Mapping[str, Any], paper: float | None
 ) -> dict[str, Any]:
     shown = {k: f"{record[k]:.6g}" if k in record else "" for k in ("nats", "low", "high", "bits")}
-    return {"model": model, "term": term, **shown, "paper": _short(paper), "reason": ""}
+    return {"model": model, "term": term, **shown, "paper": short(paper), "reason": ""}
 
 
 def speed(results: ResultSet) -> Grid:
     """Seconds for 50 samples and network evaluations a sample, from the stored samples."""
-    paper = _paper("speed")["values"]
+    paper = paper_table("speed")["values"]
     columns = [
         Column("method", right=False),
         Column("task", right=False),
@@ -240,7 +187,7 @@ def speed(results: ResultSet) -> Grid:
     methods = {m for task in results.tasks for m in results.methods(task)}
     for method in [*method_order(methods), FLOOR]:
         cells = _timed(results, method)
-        published = _short(paper.get(method))
+        published = short(paper.get(method))
         name = entry(method_name(method), "bold")
         if not cells and published:
             reason = results.reason(results.tasks[0], method)
@@ -280,8 +227,8 @@ def speed(results: ResultSet) -> Grid:
         f"{settings.get('device', '?')} ({results.run.get('platform', 'unknown platform')}).",
         "evaluations: forward passes of any network, one a sequence "
         "(Diffusion-LM: denoising steps and guidance updates).",
-        f"Paper: {_paper('speed')['where']}, on a GPU: PPLM one sample after another, the others "
-        "batched; unconditional: 2000 steps.",
+        f"Paper: {paper_table('speed')['where']}, on a GPU: PPLM one sample after another, the "
+        "others batched; unconditional: 2000 steps.",
     ]
     return Grid("speed", "Decoding speed (appendix C)", columns, rows, notes, records=records)
 

@@ -16,6 +16,9 @@ CORPORA = Registry(
     {
         "grammar": "tasks.corpora.grammar:load",
         "e2e": "tasks.corpora.e2e:load",
+        "stories": "tasks.corpora.stories:load",
+        "rocstories": "tasks.corpora.rocstories:load",
+        "anlg": "tasks.corpora.anlg:load",
     },
 )
 

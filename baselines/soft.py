@@ -1,0 +1,102 @@
+"""A GPT-2 that reads soft tokens: what the methods that optimise continuous logits share.
+
+A soft token is a distribution over the vocabulary; the network reads its expected embedding,
+softmax(logits / temperature) @ embedding matrix, so that gradients reach the logits (Qin et al.
+2020; Qin et al. 2022). Rows of one call have contexts of one length, hence no padding along the
+sequence; with the number of rows from :func:`models.decoding.padded_rows`, a row's result does not
+depend on the rows beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.decoding import next_group
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+Past = Sequence[tuple[Tensor, Tensor]]
+"""Each layer's cached keys and values, (R, heads, tokens, D / heads) both."""
+
+
+class SoftReader:
+    """A language model whose inputs are embeddings and whose weights are frozen.
+
+    The model is put in eval mode (no dropout) and its parameters stop requiring gradients, so that
+    differentiating its outputs costs no weight gradients. Results have the dtype of the weights
+    (fp32 as loaded).
+    """
+
+    def __init__(self, model: GPT2LMHeadModel) -> None:
+        self.model = model.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def vocabulary(self) -> int:
+        """How many ids there are, V."""
+        return int(self.model.config.vocab_size)
+
+    @property
+    def positions(self) -> int:
+        """The longest sequence that the network can read, in tokens."""
+        return int(self.model.config.n_positions)
+
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        """``ids`` (R, n) -> their embeddings (R, n, D), positions not added."""
+        return F.embedding(ids, self.model.transformer.wte.weight)
+
+    def embed_soft(self, probabilities: Tensor) -> Tensor:
+        """Distributions over the ids (R, n, V) -> expected embeddings (R, n, D)."""
+        return probabilities @ self.model.transformer.wte.weight
+
+    def logits(self, embeds: Tensor, past: Past = (), last: int = 0) -> Tensor:
+        """``embeds`` (R, n, D), behind the cached ``past`` if there is one -> logits (R, n, V),
+        those at position i predicting what stands at i + 1; differentiable in both arguments.
+
+        ``last``: the logits of that many last positions alone; 0: of all.
+        """
+        return self.feed(embeds, past, last)[0]
+
+    def feed(self, embeds: Tensor, past: Past = (), last: int = 0) -> tuple[Tensor, Past]:
+        """As :meth:`logits`, with the cache of all that was read so far; ``past`` stays as it is
+        and can be used again."""
+        from transformers import DynamicCache
+
+        body = self.model.transformer
+        cache = DynamicCache(past, config=body.config) if past else DynamicCache(config=body.config)
+        out = body(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
+        layers: Any = cache.layers
+        hidden = out.last_hidden_state[:, -last:]
+        return self.model.lm_head(hidden), [(layer.keys, layer.values) for layer in layers]
+
+
+def nll(logits: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Summed negative log-likelihoods in nats, (R,): ``logits`` (R, n, V) predict ``ids`` (R, n).
+    ``mask`` (R, n): 1 where a token counts, 0 where it is padding."""
+    each = F.cross_entropy(logits.transpose(1, 2), ids, reduction="none")
+    return (each if mask is None else each * mask).sum(1)
+
+
+def repeat(past: Past, times: int) -> Past:
+    """The cache of R rows -> one of R * ``times`` rows, each row's copies side by side."""
+    return [(k.repeat_interleave(times, 0), v.repeat_interleave(times, 0)) for k, v in past]
+
+
+def groups(keys: Sequence[object], batch: int, device: torch.device) -> Iterator[list[int]]:
+    """Indices of ``keys`` in groups that run together: equal keys (lengths) and at most ``batch``
+    of them, the first one that waits being in each next group."""
+    waiting = list(range(len(keys)))
+    while waiting:
+        chosen = [waiting[i] for i in next_group([keys[i] for i in waiting], batch, device)]
+        yield chosen
+        taken = set(chosen)
+        waiting = [i for i in waiting if i not in taken]

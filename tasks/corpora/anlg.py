@@ -1,0 +1,192 @@
+"""aNLG: two observations and what may have happened between them (Bhagavatula et al. 2020).
+
+A list of targets and an evaluation set; as a corpus, it comes with the training stories of
+ROCStories, as in the paper's Table 5. Words are those of ``rocstories``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.base import Corpus, Text, Words
+from tasks.corpora import rocstories
+from tasks.corpora.rocstories import tokenizer
+from tasks.corpora.stories import INSTEAD
+from tasks.errors import UserError
+from tasks.targets import NoReleasedList
+
+#: by preference: items by id, with all their references; the official rows of the development set
+NAMES = ("dev.json", "dev-w-comet-preds.jsonl", "dev.jsonl")
+#: the public copy: the branch of plain data files, since the default one is a loading script
+HUB_ID, HUB_REVISION = "allenai/art", "refs/convert/parquet"
+
+__all__ = ["Item", "find_file", "items", "load", "load_items", "overlap", "tokenizer"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """``left`` and ``right``: the observations O1 and O2. ``references``: 1 to 5 human middles."""
+
+    id: str
+    left: Words
+    right: Words
+    references: tuple[Words, ...]
+
+
+def load(data: Path | None = None) -> Corpus:
+    """Training: the training stories of ``rocstories``, read from the same place. Validation: the
+    items, in order of the file, as texts of three sentences (O1, the first reference, O2); further
+    references are ``("instead of 2", "words joined with spaces")`` among a text's ``fields``.
+
+    The items were written around stories of ROCStories: O1 and O2 are the first and the last
+    sentence of one, about 1 in 20 of those in any 5,000. Such stories are left out of training,
+    so that the validation split is unseen; see :func:`overlap`. Raises ``UserError`` as
+    :func:`load_items` and ``rocstories`` do.
+    """
+    found = load_items(data)
+    stories = rocstories.load(data).train
+    seen = {row for row, _ in overlap(stories, found)}
+    train = tuple(story for row, story in enumerate(stories) if row not in seen)
+    return Corpus("anlg", train, tuple(map(_text, found)))
+
+
+def overlap(stories: Iterable[Text], found: Iterable[Item]) -> list[tuple[int, str]]:
+    """(row, item id) of every story that has both observations of an item among its sentences."""
+    by_left: dict[Words, list[Item]] = {}
+    for item in found:
+        by_left.setdefault(item.left, []).append(item)
+    return [
+        (row, item.id)
+        for row, story in enumerate(stories)
+        for sentences in (story.split(),)
+        for sentence in sentences
+        for item in by_left.get(sentence, ())
+        if item.right in sentences
+    ]
+
+
+def load_items(data: Path | None = None) -> list[Item]:
+    """The development items, in order of the file.
+
+    ``data``: see :func:`find_file`; ``None`` asks the public hub through ``datasets``. Raises
+    ``NoReleasedList`` where the folder has no such file, and ``UserError`` for an unreachable hub
+    and a malformed item or one with no references (naming it).
+    """
+    if data is None:
+        return items(_grouped(_from_hub()), HUB_ID)
+    path = find_file(data)
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text") from None
+    if path.suffix == ".jsonl":
+        return items(_grouped(_rows(content, path.name)), path.name)
+    try:
+        return items(json.loads(content), path.name)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+
+
+def find_file(data: Path) -> Path:
+    """``anlg/dev.json`` (an object by id: ``obs1``, ``obs2``, ``gold_labels``), or the official
+    release's ``dev-w-comet-preds.jsonl`` or ``dev.jsonl`` (rows of ``story_id``, ``obs1``,
+    ``obs2``, ``hyp1``, ``hyp2``, ``label``), in ``data/anlg`` or ``data``. Raises
+    ``NoReleasedList``."""
+    for folder in (data / "anlg", data):
+        for name in NAMES:
+            if (folder / name).is_file():
+                return folder / name
+    raise NoReleasedList(f"{data} has no anlg/{NAMES[0]} (the aNLG development items)")
+
+
+def items(found: Any, place: str) -> list[Item]:
+    """Items from ``{id: {"obs1": text, "obs2": text, "gold_labels": [text, ...]}}``. ``place``:
+    what to name in an error. Raises ``UserError`` for anything else."""
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"{place}: no items by id")
+    tokenize = tokenizer()
+    return [_item(name, row, f"{place} item {name}", tokenize) for name, row in found.items()]
+
+
+def _item(name: str, row: Any, place: str, tokenize: Callable[[str], Words]) -> Item:
+    if not isinstance(row, dict):
+        raise UserError(f"{place}: no object with obs1, obs2 and gold_labels")
+    for key in ("obs1", "obs2"):
+        if not _is_text(row.get(key)):
+            raise UserError(f"{place}: no text under '{key}'")
+    references = row.get("gold_labels")
+    if not isinstance(references, list) or not references:
+        raise UserError(f"{place}: no references under 'gold_labels'")
+    for number, reference in enumerate(references, start=1):
+        if not _is_text(reference):
+            raise UserError(f"{place}: reference {number} is no text")
+    left, right = tokenize(row["obs1"]), tokenize(row["obs2"])
+    return Item(name, left, right, tuple(map(tokenize, references)))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _text(item: Item) -> Text:
+    first, *others = item.references
+    text = rocstories.story((item.left, first, item.right))
+    fields = tuple((INSTEAD.format(n=2), " ".join(other)) for other in others)
+    return Text(text.words, fields=fields, sentences=text.sentences)
+
+
+def _rows(content: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(place, row) of every line of the official form."""
+    for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
+        place = f"{name} line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{place}: not JSON: {error.msg}") from None
+        if not isinstance(row, dict) or not row.get("story_id"):
+            raise UserError(f"{place}: no object with a story_id")
+        yield f"{place} (story_id {row['story_id']})", row
+
+
+def _grouped(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Rows of one choice each as items by id, with every distinct right choice as a reference."""
+    found: dict[str, dict[str, Any]] = {}
+    for place, row in rows:
+        label = str(row.get("label"))
+        if label not in ("1", "2"):
+            raise UserError(f"{place}: the label must be 1 or 2, not {label}")
+        own = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
+        item = found.setdefault(str(row["story_id"]), own)
+        if (item["obs1"], item["obs2"]) != (own["obs1"], own["obs2"]):
+            raise UserError(f"{place}: other observations than in an earlier row of this id")
+        gold = row.get(f"hyp{label}")
+        if gold not in item["gold_labels"]:
+            item["gold_labels"].append(gold)
+    return found
+
+
+def _from_hub() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    import datasets
+    import httpx
+
+    names = {"obs1": "observation_1", "obs2": "observation_2", "label": "label"}
+    names |= {f"hyp{n}": f"hypothesis_{n}" for n in (1, 2)}
+    try:
+        table = datasets.load_dataset(HUB_ID, revision=HUB_REVISION)["validation"]
+        columns = {key: list(table[name]) for key, name in names.items()}
+    except (OSError, ValueError, RuntimeError, LookupError, httpx.HTTPError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"cannot fetch {HUB_ID} from the public hub ({reason[:120]}): pass data=DIR, a folder"
+            " with anlg/dev.json"
+        ) from None
+    ids: dict[tuple[Any, Any], str] = {}
+    for number, values in enumerate(zip(*columns.values(), strict=True)):
+        row = dict(zip(columns, values, strict=True))
+        # the copy has no ids: rows of the same observations are one item, named by its first row
+        name = ids.setdefault((row["obs1"], row["obs2"]), f"art-{number:05d}")
+        yield f"{HUB_ID} row {number}", {**row, "story_id": name}

@@ -1,0 +1,161 @@
+"""The embedded corpus of stories: five sentences of everyday mishaps, from rules written here.
+
+Made for the infilling task, so that it runs with no download. A world (who, with what, where, by
+which way, what went wrong and what helped) is drawn first and each sentence tells its share of it.
+Neither neighbour alone says all that a middle sentence tells. As one world can be told in several
+ways, every middle sentence comes with others that could stand in its place: the ceiling of a
+method is what such a sentence scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from tasks.base import Corpus, Text, Words
+from tasks.corpora import stories_rules as rules
+from tasks.corpora.pcfg import Grammar
+from tasks.errors import UserError
+from tasks.targets import MAX_WORDS
+
+#: sentences of a story; the words of one, its full stop included
+SENTENCES, SHORTEST, LONGEST = 5, 5, 14
+#: other ways to tell a middle sentence: the fewest and the most that a story comes with
+FEWEST, MOST = 2, 4
+#: draws for them; the rules have at least four ways to tell every world, so that two are found
+TRIES = 200
+#: the field of a text that holds another sentence for its sentence number ``n``, from 1
+INSTEAD = "instead of {n}"
+
+
+def load(
+    data: Path | None = None, size_train: int = 6_000, size_valid: int = 400, seed: int = 0
+) -> Corpus:
+    """Generates the corpus; ``data`` is not read.
+
+    The same (sizes, seed) give the same stories on every machine. No story comes twice. The other
+    ways to tell sentence 2, 3 or 4 are ``("instead of 3", "words joined with spaces")`` among a
+    validation text's ``fields``, two to four of each; training texts do without, since nothing
+    is scored against them. Raises ``UserError`` for sizes below 1.
+    """
+    if size_train < 1 or size_valid < 1:
+        raise UserError(f"size_train and size_valid are at least 1, not {size_train}, {size_valid}")
+    rng = Random(seed)
+    seen: set[Words] = set()
+
+    def distinct(size: int, others: bool) -> Iterator[Text]:
+        wanted = len(seen) + size
+        while len(seen) < wanted:
+            text = draw(rng, others)
+            if text.words not in seen:
+                seen.add(text.words)
+                yield text
+
+    valid = tuple(distinct(size_valid, True))
+    return Corpus("stories", tuple(distinct(size_train, False)), valid)
+
+
+def tokenizer() -> Callable[[str], Words]:
+    """Words and punctuation marks are what white space separates."""
+    return lambda text: tuple(text.split())
+
+
+def draw(rng: Random, others: bool = True) -> Text:
+    """One story of at most 62 words; ``others``: with the others for its middle sentences."""
+    world = draw_world(rng)
+    while True:
+        told = [_tell(number, world, rng) for number in range(1, SENTENCES + 1)]
+        if sum(map(len, told)) <= MAX_WORDS:
+            break
+    words = tuple(word for sentence in told for word in sentence)
+    fields: list[tuple[str, str]] = []
+    for number in range(2, SENTENCES) if others else ():
+        found = _others(number, told[number - 1], world, rng)
+        fields += [(INSTEAD.format(n=number), " ".join(other)) for other in found]
+    return Text(words, fields=tuple(fields), sentences=tuple(map(len, told)))
+
+
+def draw_world(rng: Random) -> dict[str, str]:
+    """One course of events: a value for every key that the rules ask about."""
+
+    def pick(values: Sequence[str]) -> str:
+        return values[int(rng.random() * len(values))]
+
+    world = {"sex": pick(("f", "m"))}
+    world["name"] = pick(rules.NAMES[world["sex"]].split())
+    world["object"] = pick(tuple(_things()))
+    world["place"] = pick(_things()[world["object"]][-1].split())
+    world["source"], world["by"] = pick(rules.SOURCES), pick(rules.WAYS)
+    world["kin"] = pick(rules.KIN)
+    world["helper"] = pick([kin for kin in rules.KIN if kin != world["kin"]])
+    world["animal"] = pick(rules.ANIMALS)
+    world["mishap"] = pick(tuple(rules.FIXES))
+    world["fix"], world["end"] = pick(rules.FIXES[world["mishap"]]), pick(rules.ENDS)
+    return world
+
+
+def _tell(number: int, world: dict[str, str], rng: Random) -> Words:
+    """Sentence ``number`` of the story, from 1, in one of its ways."""
+    symbol = {3: f"S3-{world['mishap']}", 4: f"S4-{world['fix']}"}.get(number, f"S{number}")
+    while True:
+        text, _ = _grammar().expand(symbol, world, rng)
+        if SHORTEST <= len(text.words) <= LONGEST:
+            return text.words
+
+
+def _others(number: int, told: Words, world: dict[str, str], rng: Random) -> list[Words]:
+    found: dict[Words, None] = {}
+    wanted = FEWEST + int(rng.random() * (MOST - FEWEST + 1))
+    for _ in range(TRIES):
+        other = _tell(number, world, rng)
+        if other != told:
+            found[other] = None
+        if len(found) == wanted:
+            break
+    return list(found)
+
+
+@cache
+def _things() -> dict[str, list[str]]:
+    rows = [line.split("; ") for line in rules.OBJECTS.strip().splitlines()]
+    return {row[0]: row for row in rows}
+
+
+@cache
+def _grammar() -> Grammar:
+    lines = rules.RULES.strip().splitlines()
+    for symbol, column in (("OBJECT", 0), ("PART", 1), ("GOAL", 2), ("DO", 3)):
+        lines.append(f"{symbol}:")
+        lines += [f"    1 {row[column]} ; object={_key(row[0])}" for row in _things().values()]
+    names = tuple(name for group in rules.NAMES.values() for name in group.split())
+    for symbol, values in (
+        ("NAME", names),
+        ("KIN", rules.KIN),
+        ("HELPER", rules.KIN),
+        ("ANIMAL", rules.ANIMALS),
+    ):
+        lines.append(f"{symbol}:")
+        lines += [f"    1 {value} ; {symbol.lower()}={value}" for value in values]
+    lines.append("AT:")
+    lines += [f"    1 {at} ; place={place}" for place, at in rules.PLACES.items()]
+    return Grammar("\n".join(_tagged(line) for line in lines))
+
+
+def _key(value: str) -> str:
+    return value.replace(" ", "_")
+
+
+def _tagged(line: str) -> str:
+    """A line of rules in the notation of ``pcfg``, which wants a tag for every word: a noun's,
+    but the article's for ``a``, which becomes ``an`` where it has to."""
+    if not line[0].isspace():
+        return line
+    body, semicolon, conditions = line.strip().partition(" ; ")
+    weight, *items = body.split()
+    leaves = [
+        item if item[0] == "$" or item in (",", ".") else f"{'DT' if item == 'a' else 'NN'}:{item}"
+        for item in items
+    ]
+    return f"    {weight} {' '.join(leaves)}{semicolon}{conditions}"

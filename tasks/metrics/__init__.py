@@ -1,0 +1,1 @@
+"""Metrics of sentence infilling, each by a library where one is kept."""
