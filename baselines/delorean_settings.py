@@ -12,7 +12,10 @@ from tasks.errors import UserError
 class DeloreanSettings:
     """DELOREAN for abductive infilling (Qin et al. 2020; reference notes, section 2.12).
 
-    The defaults are the published ones but for the ranking, whose BERT has to be named.
+    The defaults are the published ones, for GPT-2 medium, but for the ranking, whose BERT has to be
+    named, and ``unk``. The logits of a small network with a small vocabulary have a small norm, and
+    its embeddings average badly: it needs larger steps and lower temperatures (0.05 and 0.1 did
+    well on the embedded stories).
     """
 
     #: tokens of the middle before it is cut after its first sentence

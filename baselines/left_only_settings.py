@@ -12,6 +12,7 @@ from tasks.errors import UserError
 class LeftOnlySettings:
     """A language model that goes on from the left context; plain ancestral sampling."""
 
+    #: divides the logits before a token is drawn
     temperature: float = 1.0
     #: draw among the k likeliest tokens; 0: among all
     top_k: int = 0

@@ -72,16 +72,15 @@ def small(corpus: str | None = None) -> RunConfig:
 
 
 def _small_stories(config: RunConfig) -> RunConfig:
-    """4,500 stories are few: dropout, fewer steps, and words that come three times or more."""
+    """4,500 stories are few: dropout, fewer steps, and words that come three times or more. 48
+    positions hold 99.5 of 100 windows whole, and the longest contexts of aNLG with 13 words."""
     network = replace(config.diffusion.network, dropout=0.1)
-    train = replace(config.diffusion.train, steps=6_000)
+    train = replace(config.diffusion.train, steps=5_000)
     lm = replace(config.lm, train=replace(config.lm.train, steps=1_200))
     return replace(
         infilling(config),
         vocabulary=VocabularyConfig(above=2),
-        diffusion=replace(
-            config.diffusion, length=56, positions=56, embedding=64, network=network, train=train
-        ),
+        diffusion=replace(config.diffusion, embedding=64, network=network, train=train),
         lm=lm,
         cold=replace(config.cold, iterations=200),
         delorean=replace(config.delorean, passes=10, backward_steps=10),

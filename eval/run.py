@@ -157,7 +157,8 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
         build(config.folder, one.plan.task(task), names, one.refused, config.corpus)
         for task, names in rows.items()
     ]
-    store(config.folder, tables, config.corpus)
+    below = legend(config.corpus, one.fluency)
+    store(config.folder, tables, below)
     for table in tables:
         for line in show(pick(config.folder, table.task, rows[table.task])):
             console.print(line)
@@ -168,7 +169,7 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
         for note in table.notes:
             console.print(f"  {note}", markup=False)
         console.print()
-    for note in legend(config.corpus):
+    for note in below:
         console.print(f"  {note}", markup=False)
     console.print()
 

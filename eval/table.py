@@ -26,6 +26,7 @@ from tasks import parts
 from tasks.base import Task
 
 PAPER = Path(__file__).resolve().parent.parent / "results" / "paper.json"
+PAPER_TABLES = PAPER.with_name("paper-tables.json")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def build(
     """The table of one task of the result set in ``folder``."""
     paper = json.loads(PAPER.read_text(encoding="utf-8"))
     values = paper["values"].get(task.name, {})
+    if task.name == "infilling":
+        values = json.loads(PAPER_TABLES.read_text(encoding="utf-8"))["infilling"]["values"]
     metrics = _used(folder / task.name, task)
     rows: list[Row] = []
     for method in methods:
@@ -196,7 +199,7 @@ def _mean(samples: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 def _published(values: Mapping[str, Any], metric: str) -> float | None:
     """The paper's ctrl; of a composition, that of the part whose metric it is."""
-    ctrl = values.get("ctrl")
+    ctrl = values.get("ctrl", values.get(metric))
     return ctrl.get(metric.split(".")[0]) if isinstance(ctrl, Mapping) else ctrl
 
 
@@ -258,9 +261,19 @@ def _notes(
     return notes + _oracle_notes(folder / task.name)
 
 
-def legend(corpus: str) -> list[str]:
-    """What holds for every table of a result set."""
+def legend(corpus: str, fluency: bool = True) -> list[str]:
+    """What holds for every table of a result set; ``fluency``: whether any has lm-scores."""
     paper = json.loads(PAPER.read_text(encoding="utf-8"))
+    if not fluency:
+        where = json.loads(PAPER_TABLES.read_text(encoding="utf-8"))["infilling"]["where"]
+        return [
+            f"Paper: {paper['source'].partition(', Tables')[0]}, {where}.",
+            "* the paper's figure is of other networks, items and BERTScore scales than ours.",
+            "95 % interval: bootstrap over items.",
+            "human text: the human middles of an item held against each other, where it has two or "
+            "more. unconditional: first sentences of samples without any context.",
+            NOTE.replace("then over samples; ", ""),
+        ]
     where = "" if corpus == paper["corpus"] else f" (theirs is for E2E, ours for {corpus})"
     return [
         f"Paper: {paper['source']}.",

@@ -10,7 +10,7 @@ from typing import Any
 
 import eval.paired
 from eval.store import write_text
-from eval.table import Number, Row, Table, legend
+from eval.table import Number, Row, Table
 
 HEADER = (
     "method",
@@ -101,10 +101,10 @@ def _rich(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], sing
     return out
 
 
-def store(folder: Path, tables: Sequence[Table], corpus: str) -> None:
+def store(folder: Path, tables: Sequence[Table], notes_below: Sequence[str]) -> None:
     """Writes ``table.md`` and ``table.json``."""
-    notes = "".join(f"- {note}\n" for note in legend(corpus))
+    notes = "".join(f"- {note}\n" for note in notes_below)
     text = "\n".join(markdown(table) for table in tables)
     write_text(folder / "table.md", f"{text}\n{notes}")
-    data = {"tables": [asdict(table) for table in tables], "legend": legend(corpus)}
+    data = {"tables": [asdict(table) for table in tables], "legend": list(notes_below)}
     write_text(folder / "table.json", json.dumps(data, indent=1, ensure_ascii=False))

@@ -27,6 +27,7 @@ from models.unk import UNKNOWN, MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.controls import Control, Infill
 from tasks.errors import UserError
+from tasks.metrics import mbr
 from tasks.progress import Progress, silent
 from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
@@ -50,8 +51,6 @@ def answer(
 ) -> TargetSamples:
     """``found`` with the UNKs of its samples replaced, if ``repair`` is given, and with the sample
     chosen that has the least expected risk against the others (paper, section 5.2)."""
-    from tasks.metrics import mbr
-
     samples = found.samples
     if repair is not None:
         samples = tuple(
@@ -198,7 +197,7 @@ class Infilling(Generator):
     def _middles(self, jobs: Sequence[_Job], seed: int, progress: Progress) -> list[Words]:
         """The tokens of each job's middle."""
         short = -(-LEAST_TOKENS // len(jobs[0].row.ids)) - len(jobs)
-        run = [*jobs, *jobs[:1] * short]
+        run = [*jobs, *[jobs[0]] * short]
         names = [(job.target.id, job.index) for job in run]
         x = self.latents([job.row for job in run], names, seed, progress)
         logits = self.diffusion.denoiser.logits(x)

@@ -116,7 +116,7 @@ def fit(
             shown = float(loss.detach())
             if not math.isfinite(shown):
                 raise UserError(f"training diverged at step {done}: the loss is {shown}")
-        progress(done, config.steps, f"loss {shown:.3f}")
+        progress(done, config.steps, f"loss {shown:.3f}" if math.isfinite(shown) else "")
         if done % config.every == 0 or done == config.steps:
             since = config.every if done % config.every == 0 else done % config.every
             point = {"step": float(done), "seconds": time.monotonic() - began}

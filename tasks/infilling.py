@@ -1,29 +1,38 @@
 """Sentence infilling: the sentence between two others of a story (paper section 6.1 and Table 5).
 
 The items of aNLG are the released list; stories of the validation split give others of the same
-form. The networks see windows of a story, or its sentences in another order.
+form. The networks see windows of a story, or its sentences in another order. A sample is the
+middle alone. References are words; the metrics join and detokenise samples and references alike.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.controls import Control, Infill
+from tasks.corpora.stories import INSTEAD
 from tasks.errors import UserError
 from tasks.targets import NoReleasedList, take
 
 #: left context, middle, right context
 Triple = tuple[Words, Words, Words]
-INSTEAD = "instead of {n}"
+#: corpora that aNLG's items are targets for: both train on ROCStories
+RELEASED_FOR = ("rocstories", "anlg")
+
+
+def _bleu(sums: Sequence[float]) -> float:
+    from tasks.metrics.bleu import from_statistics
+
+    return from_statistics([sums]) / 100
 
 
 class Infilling(Task):
-    """``data``: the folder that holds ``anlg/dev.json``."""
+    """``data``: the folder that holds aNLG's development items (``anlg/dev.json``)."""
 
     name = "infilling"
     quotes = True
@@ -35,6 +44,7 @@ class Infilling(Task):
         "cider": "CIDEr-D over the set, times ten as COCO has it, mean over items",
         "bertscore": "BERTScore F1, best reference, mean over items",
     }
+    pooled: Mapping[str, Callable[[Sequence[float]], float]] = {"bleu4": _bleu}
     paper_metric = "bleu4"
 
     def __init__(self, data: Path | None = None) -> None:
@@ -49,78 +59,62 @@ class Infilling(Task):
         return frozenset({"bleu4", "rouge_l", "cider", "bertscore"})
 
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
-        """``"released"`` (rocstories): aNLG's development items in one shuffled order, so that the
-        first 200 are a fair draw. ``"validation"``: one window of three sentences of each drawn
-        story. Raises ``UserError`` for a corpus without sentences."""
+        """``"released"`` (rocstories, anlg): aNLG's development items in one shuffled order, the
+        same under every seed, so that the first 200 are a fair draw. ``"validation"``: a window of
+        three sentences of each drawn story, with the ways to tell its middle that the corpus
+        knows; of corpus ``anlg``, an item. ``"auto"``: see :func:`tasks.targets.take`.
+
+        Targets have references and no source. No context holds a reference: a reference that does
+        is left out, and so is a window or item that has no other. Raises ``UserError`` for a
+        corpus whose texts have no sentences.
+        """
         if not any(text.sentences for text in corpus.valid):
             raise UserError("infilling needs stories: corpus=stories, rocstories or anlg")
         return take(n, source, lambda: self._released(corpus), lambda: _drawn(corpus, seed))
 
-    def _released(self, corpus: Corpus) -> list[Target]:
-        from tasks.corpora.anlg import load_items
-
-        if corpus.name != "rocstories":
-            raise NoReleasedList(f"there is no released list for corpus {corpus.name}")
-        if self.data is None:
-            raise NoReleasedList("the items of aNLG need data=DIR")
-        items = load_items(self.data)
-        order = np.random.default_rng(0).permutation(len(items))
-        return [
-            Target(
-                f"released-{items[i].id}",
-                Infill(items[i].left, items[i].right),
-                references=items[i].references,
-            )
-            for i in order
-        ]
-
     def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
-        for left, middle, right in triples(list(texts)):
+        """The contexts and the middle of every window of three sentences."""
+        for left, middle, right in triples(texts):
             yield Infill(left, right), middle
 
     def prompt(self, control: Control) -> list[str]:
-        """There is none: contexts are read as words."""
+        """There is none, and this raises ``UserError``: a left-to-right model that is to fill in
+        sentences reads the contexts as words of the text (see :func:`reordered`)."""
         raise UserError("infilling has no prompt tokens: its contexts are words of the text")
 
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
+        """None, see :meth:`prompt`."""
         return []
 
     def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
-        """ROUGE-L of one text; the other metrics are of a set (``tasks.metrics.infilling``)."""
+        """``rouge_l`` of one text: the other metrics are of a set (``tasks.metrics.infilling``).
+        Raises ``UserError`` for a target without references."""
         from tasks.metrics.rouge import coco
 
-        return {"rouge_l": coco(annotation.words, list(target.references))}
+        if not target.references:
+            raise UserError(f"target {target.id} has no reference to score against")
+        return {"rouge_l": coco(annotation.words, target.references)}
 
+    def _released(self, corpus: Corpus) -> list[Target]:
+        from tasks.corpora.anlg import load_items
 
-def _bleu(sums: Sequence[float]) -> float:
-    from tasks.metrics.bleu import from_statistics
-
-    return from_statistics([sums]) / 100
-
-
-Infilling.pooled = {"bleu4": _bleu}
-
-
-def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
-    rng = np.random.default_rng((seed, 5))
-    for row in rng.permutation(len(corpus.valid)):
-        text = corpus.valid[row]
-        parts = text.split()
-        if len(parts) < 3:
-            continue
-        at = int(rng.integers(1, len(parts) - 1))
-        named = INSTEAD.format(n=at + 1)
-        others = [tuple(value.split()) for name, value in text.fields if name == named]
-        yield Target(
-            f"valid-{row:05d}-{at + 1}",
-            Infill(parts[at - 1], parts[at + 1]),
-            references=tuple(dict.fromkeys([parts[at], *others])),
+        if corpus.name not in RELEASED_FOR:
+            raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
+        if self.data is None:
+            raise NoReleasedList("the released list of aNLG's items needs data=DIR")
+        items = load_items(self.data)
+        found = (
+            _target(f"released-{item.id}", item.left, item.right, item.references)
+            for item in (items[i] for i in np.random.default_rng(0).permutation(len(items)))
         )
+        return [target for target in found if target is not None]
 
 
-def windows(texts: Sequence[Text], k: int) -> list[Words]:
+def windows(texts: Iterable[Text], k: int) -> list[Words]:
     """Every run of ``k`` consecutive sentences, as one text each; the whole text for ``k`` = 0 and
-    for one with fewer sentences."""
+    for one with fewer sentences. Raises ``UserError`` for a negative ``k``."""
+    if k < 0:
+        raise UserError(f"a window of {k} sentences: at least 1, or 0 for whole stories")
     found: list[Words] = []
     for text in texts:
         parts = text.split()
@@ -132,8 +126,9 @@ def windows(texts: Sequence[Text], k: int) -> list[Words]:
     return found
 
 
-def triples(texts: Sequence[Text]) -> list[Triple]:
-    """Every three consecutive sentences: (left, middle, right) (reference notes, section 2.10)."""
+def triples(texts: Iterable[Text]) -> list[Triple]:
+    """(left, middle, right) of every three consecutive sentences: three of a story of five
+    (reference notes 2.10), none of a text with fewer than three."""
     found = []
     for text in texts:
         parts = text.split()
@@ -142,11 +137,41 @@ def triples(texts: Sequence[Text]) -> list[Triple]:
 
 
 def reordered(triple: Triple) -> Words:
-    """Left context, right context, middle: what AR-infilling reads."""
+    """Left context, right context, middle: what AR-infilling reads (reference notes 2.10)."""
     left, middle, right = triple
     return left + right + middle
 
 
-def middle_lengths(texts: Sequence[Text]) -> dict[int, int]:
-    """Words of a middle sentence -> how many middle sentences have that many."""
-    return dict(Counter(len(middle) for _, middle, _ in triples(texts)))
+def middle_lengths(texts: Iterable[Text]) -> dict[int, int]:
+    """Words of a middle sentence -> how many middle sentences have that many, shortest first."""
+    return dict(sorted(Counter(len(middle) for _, middle, _ in triples(texts)).items()))
+
+
+def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
+    rng = np.random.default_rng((seed, 5))
+    for row in rng.permutation(len(corpus.valid)):
+        text = corpus.valid[row]
+        parts = text.split()
+        if len(parts) < 3:
+            continue
+        at = int(rng.integers(1, len(parts) - 1))
+        key = INSTEAD.format(n=at + 1)
+        others = [tuple(value.split()) for name, value in text.fields if name == key]
+        target = _target(
+            f"valid-{row:05d}-{at + 1}", parts[at - 1], parts[at + 1], [parts[at], *others]
+        )
+        if target is not None:
+            yield target
+
+
+def _target(name: str, left: Words, right: Words, references: Iterable[Words]) -> Target | None:
+    unseen = [
+        reference
+        for reference in dict.fromkeys(references)
+        if not (_holds(left, reference) or _holds(right, reference))
+    ]
+    return Target(name, Infill(left, right), references=tuple(unseen)) if unseen else None
+
+
+def _holds(context: Words, words: Words) -> bool:
+    return any(context[i : i + len(words)] == words for i in range(len(context) - len(words) + 1))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines import METHODS
+from baselines import INFILLERS, METHODS
 from eval.config import RunConfig, help_text, keys, parse
 from eval.presets import PRESETS
 from eval.run import main
@@ -50,7 +50,19 @@ def test_all_methods_and_defaults() -> None:
     config = parse([])
     assert (config.preset, config.corpus) == ("demo", "grammar")
     assert config.tasks == ["syntax_spans"]
-    assert config.methods == list(METHODS)
+    assert config.methods == [m for m in METHODS if m == "diffusion_lm" or m not in INFILLERS]
+
+
+def test_infilling_brings_its_own_corpus_and_methods() -> None:
+    config = parse(["task=infilling"])
+    assert (config.corpus, config.methods) == ("stories", list(INFILLERS))
+    assert parse(["task=infilling", "preset=small"]).corpus == "rocstories"
+    assert parse(["task=all", "corpus=rocstories"]).tasks == ["infilling"]
+    assert parse(["task=infilling,length", "corpus=stories"]).methods == list(METHODS)
+    with pytest.raises(UserError, match="infilling needs a corpus of stories: stories, roc"):
+        parse(["task=infilling,length"])
+    with pytest.raises(UserError, match="window=2: 3 sentences or more"):
+        parse(["task=infilling", "window=2"])
 
 
 def test_all_tasks_are_those_of_tables_2_and_4() -> None:

@@ -144,7 +144,9 @@ def test_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (paper.denominator, paper.unguided) == ("variance", 0)
     custom = GuidanceConfig(lr=0.3)
     assert guidance_for(DiffusionLMSettings(profile="custom", guidance=custom), "x") is custom
-    with pytest.raises(UserError, match="unknown task 'infilling'"):
+    with pytest.raises(UserError, match="unknown task 'infiling': did you mean 'infilling'"):
+        guidance_for(DiffusionLMSettings(), "infiling")
+    with pytest.raises(UserError, match="no guidance constants for infilling"):
         guidance_for(DiffusionLMSettings(), "infilling")
     monkeypatch.delitem(RELEASED, "length")
     with pytest.raises(UserError, match="no guidance constants for length"):

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from eval.cells import write_lines
-from eval.table import PAPER, build
+from eval.table import PAPER, build, legend
 from eval.table_text import HEADER, cells, markdown, rich_tables, store
-from tasks import COMPOSITIONS, TASKS, load_task
+from tasks import COMPOSITIONS, CONTROL_TASKS, load_task
 
 TASK: Any = SimpleNamespace(
     name="length",
     metrics={"exact": "same length", "within_2": "within 2 words"},
     headlines=("exact",),
+    pooled={},
     paper_metrics={"within_2"},
 )
 
@@ -89,7 +90,7 @@ def test_markdown_and_json(results: Path) -> None:
     header, rule, first = text.splitlines()[2:5]
     assert header.count("|") == rule.count("|") == first.count("|")
     assert first.startswith("| fudge | exact | 46.9* | 75.0 | +28.1 |")
-    store(results, [table], "e2e")
+    store(results, [table], legend("e2e"))
     data = json.loads((results / "table.json").read_text())
     assert data["tables"][0]["rows"][0]["ctrl"]["ours"] == 75
     assert "75.0" in (results / "table.md").read_text()
@@ -103,7 +104,7 @@ def test_the_papers_values() -> None:
     both = values["semantic_content+syntax_tree"]["ft_poe"]
     assert both == {"ctrl": {"semantic_content": 61.7, "syntax_tree": 29.2}, "lm": 2.77}
     # Table 2 has five tasks and Table 4 two compositions, in the names of this project
-    assert set(values) == {*TASKS, *COMPOSITIONS}
+    assert set(values) == {*CONTROL_TASKS, *COMPOSITIONS}
 
 
 def write(folder: Path, scores: list[dict[str, Any]], of: int) -> None:
@@ -178,7 +179,7 @@ def test_paired_differences_stand_below_the_table(results: Path) -> None:
     assert found["fudge", "lm"].p == 1
     text = markdown(table)
     assert "| ft_sample | exact | -100.0 | [-100.0, -100.0] | 0.00" in text
-    store(results, [table], "e2e")
+    store(results, [table], legend("e2e"))
     stored = json.loads((results / "table.json").read_text())["tables"][0]["paired"]
     assert [one["difference"]["value"] for one in stored if one["metric"] == "exact"] == [-25, -100]
     assert len(rich_tables(table)) == 2 and len(HEADER) == len(cells(table.rows[0]))

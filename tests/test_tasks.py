@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.cells import read_targets, share, write_targets
-from tasks import COMPOSITIONS, TASKS, load_task, parts
+from tasks import COMPOSITIONS, CONTROL_TASKS, load_task, parts
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.controls import Length, Span
 from tasks.corpora import load_corpus
@@ -33,7 +33,7 @@ GRAMMAR = load_corpus("grammar", size_train=200, size_valid=250)
 E2E = Corpus("e2e", (), GRAMMAR.valid)
 
 
-@pytest.fixture(params=[*TASKS, *COMPOSITIONS])
+@pytest.fixture(params=[*CONTROL_TASKS, *COMPOSITIONS])
 def task(request: pytest.FixtureRequest) -> Task:
     return load_task(request.param)
 

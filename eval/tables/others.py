@@ -16,11 +16,10 @@ from eval.results import (
 )
 from eval.scoring import FLOOR
 from eval.stats import interval, macro
-from eval.table import PAPER, by_target
+from eval.table import PAPER_TABLES, by_target
 from eval.tables.control import Footnotes
 from eval.tables.grid import Column, Entry, Grid, entry
 
-PAPER_TABLES = PAPER.with_name("paper-tables.json")
 LIKELIHOOD = "likelihood.json"
 #: samples that appendix C's times are for
 SPEED_SAMPLES = 50

@@ -42,9 +42,11 @@ def load(data: Path | None = None) -> Corpus:
     items, in order of the file, as texts of three sentences (O1, the first reference, O2); further
     references are ``("instead of 2", "words joined with spaces")`` among a text's ``fields``.
 
-    The items were written around stories of ROCStories: O1 and O2 are the first and the last
-    sentence of one, about 1 in 20 of those in any 5,000. Such stories are left out of training,
-    so that the validation split is unseen; see :func:`overlap`. Raises ``UserError`` as
+    O1 and O2 are the first and the last sentence of a story of ROCStories: of the reference code's
+    5,000 stories, 85 hold both observations of an item, one of them with a reference between them.
+    Such stories are left out of training here, so that the validation split is unseen; corpus
+    ``rocstories`` keeps them, as the paper did (see :func:`overlap`). Windows of three sentences
+    never hold the two together. Raises ``UserError`` as
     :func:`load_items` and ``rocstories`` do.
     """
     found = load_items(data)
@@ -96,6 +98,8 @@ def find_file(data: Path) -> Path:
     release's ``dev-w-comet-preds.jsonl`` or ``dev.jsonl`` (rows of ``story_id``, ``obs1``,
     ``obs2``, ``hyp1``, ``hyp2``, ``label``), in ``data/anlg`` or ``data``. Raises
     ``NoReleasedList``."""
+    if not data.is_dir():
+        raise UserError(f"data folder {data} does not exist")
     for folder in (data / "anlg", data):
         for name in NAMES:
             if (folder / name).is_file():
@@ -159,7 +163,7 @@ def _grouped(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[st
         label = str(row.get("label"))
         if label not in ("1", "2"):
             raise UserError(f"{place}: the label must be 1 or 2, not {label}")
-        own = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
+        own: dict[str, Any] = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
         item = found.setdefault(str(row["story_id"]), own)
         if (item["obs1"], item["obs2"]) != (own["obs1"], own["obs2"]):
             raise UserError(f"{place}: other observations than in an earlier row of this id")

@@ -15,17 +15,18 @@ from itertools import pairwise
 from tasks.base import Words
 
 _STOP = re.compile(r"[.!?…]+")
-_CLOSING = frozenset("\"'”’)]") | {"''"}
+_CLOSING = frozenset(("'", "''", "\u201d", "\u2019", ")", "]"))
 _LETTER = re.compile(r"[A-Za-z]\.")
 #: the last word before a stop that is not there
 _OPEN = re.compile(r"[a-z0-9].*[a-z0-9]|[a-z0-9,]")
 #: words that, with a capital and after a small letter, begin a sentence
-_OPENERS = frozenset(
-    """A After All Although An And As At Because Before But Every Everyone Everything Finally For
-    Fortunately He Her His However If In Instead Is It Its Later Luckily My No Not Now On Once One
-    Our She Since So Some Soon Still Suddenly Thankfully That The Their Then There These They This
-    Those Though To Unfortunately Was We What When While Who With You Your""".split()
-)
+_FUNCTION_WORDS = """
+A After All Although An And As At Because Before But Every Everyone Everything Finally For
+Fortunately He Her His However If In Instead Is It Its Later Luckily My No Not Now On Once One
+Our She Since So Some Soon Still Suddenly Thankfully That The Their Then There These They This
+Those Though To Unfortunately Was We What When While Who With You Your
+"""
+_OPENERS = frozenset(_FUNCTION_WORDS.split())
 
 
 def split(words: Words, wanted: int = 5) -> tuple[int, ...]:
@@ -48,7 +49,7 @@ def split(words: Words, wanted: int = 5) -> tuple[int, ...]:
 def _readings(words: Words) -> Iterator[list[int]]:
     """Positions of first words, from the strictest rules to the loosest."""
     stops = _stops(words)
-    yield [i for i in stops if not words[i][:1].islower()]
+    yield [i for i in stops if i == 0 or not words[i][:1].islower()]
     yield stops
     letters = {i for i in range(1, len(words)) if _after_letter(words, i)}
     yield sorted({*stops, *letters})
@@ -63,14 +64,17 @@ def _stops(words: Words) -> list[int]:
     while i < len(words):
         stopped = _STOP.fullmatch(words[i]) is not None
         i += 1
-        while stopped and i < len(words) and _follows_stop(words[i]):
+        while stopped and i < len(words) and _belongs(words[i], words[starts[-1] : i]):
             i += 1
         if stopped and i < len(words):
             starts.append(i)
     return starts
 
 
-def _follows_stop(word: str) -> bool:
+def _belongs(word: str, sentence: Words) -> bool:
+    """Whether a mark after a stop is of the same sentence; a straight quote may open the next."""
+    if word == '"':
+        return sentence.count(word) % 2 == 1
     return word in _CLOSING or _STOP.fullmatch(word) is not None
 
 

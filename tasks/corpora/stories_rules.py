@@ -177,7 +177,7 @@ THING:
 THETHING:
     2 the $OBJECT
     2 the $SOURCE $OBJECT
-    1 $HER $KIN 's $OBJECT ; source=borrowed|found
+    1 $HER $KIN 's $OBJECT ; source=borrowed|gift|found
 ITSPART:
     3 its $PART
     2 the $PART of $THETHING
@@ -265,7 +265,7 @@ COMPANY:
     1 the bus company ; by=bus
     1 the train company ; by=train
     1 the ferry company ; by=ferry
-    1 the police ; by=bicycle|foot
+    1 the lost property office ; by=bicycle|foot
 HOURS:
     1 an hour
     1 two/three hours
