@@ -14,11 +14,11 @@ four terms, each of every row and in nats, with the released constants that weig
   soft 1-gram match, which is 0 where one position is certain to be k and no other can be.
 
 This is our reading of the released code, which differs in three points: its weights w come with
-Gumbel noise; its ``ahead`` reads the last token of O1 only; and its backward model's logits are lowered
-where the word equals the next one. Its soft tokens are read as here under ``straight_through``:
-the fluency terms' networks read the likeliest allowed words as they are (a temperature of 0.001,
-hence no gradient, so that fluency moves y through q alone), and ``ahead`` reads
-softmax(y / 0.3), differentiated as if it were softmax(y + constant). Without
+Gumbel noise; its ``ahead`` reads the last token of O1 only; and its backward model's logits are
+lowered where the word equals the next one. Its soft tokens are read as here under
+``straight_through``: the fluency terms' networks read the likeliest allowed words as they are (a
+temperature of 0.001, hence no gradient, so that fluency moves y through q alone), and ``ahead``
+reads softmax(y / 0.3), differentiated as if it were softmax(y + constant). Without
 ``straight_through`` all networks read softmax(y / temperature), and gradients are exact.
 """
 

@@ -17,7 +17,9 @@ class ColdSettings:
 
     The energy of a middle is ``(1 - constraint) * (left_right * left + (1 - left_right) * right) +
     constraint * (ahead + keywords * overlap)``; :mod:`baselines.cold_energy` defines its terms.
-    The published run's ``min-iters`` of 1000 has no counterpart: the last iterate is rounded.
+    The published run's ``min-iters`` of 1000 has no counterpart: the last iterate is rounded. Its
+    ``large-noise-iters`` 50, 500, 1000, 1500 are read as where each of ``large-gs-std`` 1, 0.5,
+    0.1, 0.05 ends, and ``gs-std`` 0.01 as what follows the last.
     """
 
     #: soft tokens that are optimised; greedy decoding then completes the sentence

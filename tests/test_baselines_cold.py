@@ -148,6 +148,28 @@ def test_empty_middles_lose(folders: dict[str, Path], monkeypatch: pytest.Monkey
     assert one.samples[0].words == () and one.chosen == 0
 
 
+class Repair:
+    """Stands in for the masked language model."""
+
+    def repair(self, left: Words, middle: Words, right: Words) -> Words:
+        return tuple(f"{left[0]}+{right[0]}" if word == "UNK" else word for word in middle)
+
+
+def test_unknown_words_are_avoided_kept_or_repaired(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = CODEC.encode(["UNK"])[0]
+    assert unknown not in make(folders).words
+    method = make(folders, replace(QUICK, unk="keep", iterations=1))
+    row = [method.index[unknown], method.marks[0]]
+    monkeypatch.setattr(cold, "round_off", lambda energy, y, limits, marks: [row] * len(limits))
+    (one,) = method.generate(TARGETS[:1], 1, seed=0)
+    assert one.samples[0].words == ("UNK", ".")
+    method.repair = Repair()  # type: ignore[assignment]
+    (one,) = method.generate(TARGETS[:1], 1, seed=0)
+    assert one.samples[0].words == ("Ann+Ann", ".")
+
+
 def test_no_keywords_in_the_right_context(folders: dict[str, Path]) -> None:
     target = Target("bare", Infill(("Ann", "out", "."), ("Ann", "out", ".")))
     (one,) = make(folders).generate([target], 2, seed=0)
