@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from eval.paired import LM, difference
-from eval.results import ResultSet, method_name, method_order, task_name
+from eval.results import ResultSet, known_task, method_name, method_order, task_name
 from eval.run import guarded
 from eval.stats import Difference
 from eval.tables.grid import Column, Entry, Grid, Style, entry
+from tasks import load_task
 from tasks.errors import UserError
 
 USAGE = """\
@@ -101,8 +102,9 @@ def _cell(first: ResultSet, second: ResultSet, task: str, method: str) -> Iterat
         return
     known = [set().union(*(r["scores"] for r in part)) for part in records]
     metrics = dict.fromkeys(m for r in records[0] for m in r["scores"] if m in known[1])
-    for metric in (*metrics, LM):
-        own = difference(records[1], records[0], metric)
+    pooled = load_task(task).pooled if known_task(task) else {}
+    for metric in (*metrics, LM) if records[0][0].get("nll") is not None else metrics:
+        own = difference(records[1], records[0], metric, pooled.get(metric))
         reason = "" if own else "no target has it in both sets"
         yield Pair(task, method, metric, len(a & b), own, reason)
 

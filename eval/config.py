@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from baselines import METHODS, suited
 from baselines.ar_infilling_settings import ARInfillingSettings
 from baselines.cold_settings import ColdSettings
 from baselines.delorean_settings import DeloreanSettings
 from baselines.left_only_settings import LeftOnlySettings
-
-from baselines import METHODS, suited
 from baselines.settings import (
     FTPoESettings,
     FTSampleSettings,
@@ -208,7 +207,21 @@ def parse(arguments: Sequence[str], cls: type[RunConfig] = RunConfig) -> RunConf
     corpus = given.get("corpus")
     if corpus is None and given.get("task", cls.task).strip() == "infilling":
         corpus = "stories" if preset == "demo" else "rocstories"
-    return override(PRESETS[preset](corpus), given)
+    config = override(PRESETS[preset](corpus), given)
+    _check_tasks(config)
+    return config
+
+
+def _check_tasks(config: RunConfig) -> None:
+    """Raises ``UserError`` for a task that the corpus knows nothing of."""
+    if any("+" in name and "infilling" in parts(name) for name in config.tasks):
+        raise UserError("infilling cannot be composed with another task")
+    asked = [part for name in config.tasks for part in parts(name)]
+    odd = [part for part in asked if part not in ("infilling", "length")]
+    if config.corpus in STORIES and odd:
+        raise UserError(
+            f"corpus={config.corpus} has no {odd[0]}: its tasks are infilling and length"
+        )
 
 
 def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:

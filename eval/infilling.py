@@ -7,19 +7,22 @@ weights come from all references, so that a cell is scored at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from eval.store import canonical
 from tasks.base import Target, Words
+from tasks.controls import Infill
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
     from tasks.metrics.bertscore import BertScore
 
 ENDS = (".", "!", "?")
+#: the second floor, a cell beside the methods'
+COPY = "left_context"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class BertScoreSection:
 class InfillingMetrics:
     """The metrics with their settings; BERTScore's network loads at its first use."""
 
-    def __init__(self, section: BertScoreSection, device: str = "cpu") -> None:
+    def __init__(
+        self, section: BertScoreSection, device: Callable[[], str] = lambda: "cpu"
+    ) -> None:
         self.section, self.device = section, device
 
     @cached_property
@@ -49,7 +54,7 @@ class InfillingMetrics:
         if not own.model:
             return "skipped: bertscore.model is empty"
         try:
-            return BertScore(own.model, layer=own.layer, rescale=own.rescale)
+            return BertScore(own.model, own.layer, own.rescale, device=self.device())
         except UserError as error:
             return str(error)
 
@@ -98,6 +103,10 @@ class InfillingMetrics:
             for target, own in zip(several, scores, strict=True)
         ]
 
+    def copies(self, targets: Sequence[Target]) -> list[dict[str, Any]]:
+        """The left context given as the answer: what overlap with a context alone is worth."""
+        return self.rows(targets, {t.id: (0, _left(t)) for t in targets})
+
     def floor(self, targets: Sequence[Target], texts: Sequence[Words]) -> list[dict[str, Any]]:
         """First sentences of unconditional samples, one a target in turn."""
         sentences = [first_sentence(words) for words in texts]
@@ -118,6 +127,11 @@ def first_sentence(words: Words) -> Words:
     """The words up to the first sentence-final mark."""
     ends = [i for i, word in enumerate(words) if word in ENDS]
     return words[: ends[0] + 1] if ends else words
+
+
+def _left(target: Target) -> Words:
+    assert isinstance(target.control, Infill)
+    return target.control.left
 
 
 def _references(target: Target) -> list[Words]:

@@ -104,7 +104,7 @@ class Run:
             self.corpus,
             self.lists.stored,
             self.lists.sources,
-            InfillingMetrics(config.bertscore),
+            InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
         )
         self._corpora: dict[str, Corpus] = {}
 

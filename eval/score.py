@@ -76,7 +76,7 @@ def judge(run: Run, task: str, name: str, path: Path, found: dict[str, list[Word
     ]
     write_lines(cell.folder / SAMPLES, records)
     human = run.human()
-    if not human.done():
+    if run.fluency and not human.done():
         run.perform(human)
     run.build([*run.judges.values(), run.plan.texts_for(task)])
     with run.display.stage(f"judge {task}") as progress:

@@ -19,7 +19,7 @@ from eval.cells import (
     share,
     write_lines,
 )
-from eval.infilling import InfillingMetrics, answers
+from eval.infilling import COPY, InfillingMetrics, answers
 from eval.judge import Judge
 from eval.recipes import Plan
 from eval.store import Recipe
@@ -136,10 +136,11 @@ class Scoring:
             own.write_config()
             write_lines(own.folder / SCORES, metrics.floor(targets, texts))
         own.write_config(**facts)
-        human = Cell(self.folder / name / HUMAN, {"method": HUMAN})
-        human.write_config()
-        write_lines(human.folder / SCORES, metrics.human(targets))
-        human.write_config(**facts)
+        for label, rows in ((HUMAN, metrics.human(targets)), (COPY, metrics.copies(targets))):
+            cell = Cell(self.folder / name / label, {"method": label})
+            cell.write_config()
+            write_lines(cell.folder / SCORES, rows)
+            cell.write_config(**facts)
 
     def _floor(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.cells import CONFIG, SAMPLES, SCORES, as_ratio, read_samples
+from eval.infilling import COPY
 from eval.jsonl import read
 from eval.paired import NOTE, Comparison, compare
 from eval.scoring import FLOOR, HUMAN
@@ -133,6 +134,11 @@ def build(
                 note=_lacking(base) if records else "n/a: not run",
             )
         )
+    for metric in metrics:
+        records = read(folder / task.name / COPY / SCORES)
+        if records:
+            copied = _ctrl(records, metric, None, False, task.pooled.get(metric))
+            rows.append(Row("left context", metric, copied, None, targets=len(records)))
     meanings = {metric: task.metrics[metric] for metric in metrics}
     notes = _notes(folder, task, meanings, paper)
     return Table(task.name, meanings, rows, notes, compare(folder, task, methods))
@@ -258,7 +264,15 @@ def _notes(
     for name in parts(task.name):
         if name in paper["ctrl"]:
             notes.append(f"Paper's ctrl, {name}: {paper['ctrl'][name]['definition']}.")
-    return notes + _oracle_notes(folder / task.name)
+    return notes + _oracle_notes(folder / task.name) + _skipped(folder / task.name)
+
+
+def _skipped(folder: Path) -> list[str]:
+    """Metrics that could not be computed when the cells were scored."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob(f"*/{CONFIG}")):
+        found |= json.loads(path.read_text(encoding="utf-8")).get("skipped", {})
+    return [f"{metric}: {reason}" for metric, reason in found.items()]
 
 
 def legend(corpus: str, fluency: bool = True) -> list[str]:
@@ -271,7 +285,8 @@ def legend(corpus: str, fluency: bool = True) -> list[str]:
             "* the paper's figure is of other networks, items and BERTScore scales than ours.",
             "95 % interval: bootstrap over items.",
             "human text: the human middles of an item held against each other, where it has two or "
-            "more. unconditional: first sentences of samples without any context.",
+            "more. unconditional: first sentences of samples without any context. left context: the"
+            " sentence on the left, given as the answer.",
             NOTE.replace("then over samples; ", ""),
         ]
     where = "" if corpus == paper["corpus"] else f" (theirs is for E2E, ours for {corpus})"

@@ -78,9 +78,10 @@ def main(given: Sequence[str]) -> None:
 
 
 def _cell(results: ResultSet, task: str | None) -> CellFiles:
-    having = [t for t in results.tasks if METHOD in results.methods(t)]
+    guided = [task for task in results.tasks if task != "infilling"]
+    having = [task for task in guided if METHOD in results.methods(task)]
     if not having:
-        raise UserError(f"{results.folder} has no samples of {METHOD}")
+        raise UserError(f"{results.folder} has no samples of {METHOD} under guidance")
     if task is not None and task not in having:
         raise unknown("task", task, having)
     cell = results.cell(task or having[0], METHOD)

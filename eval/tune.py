@@ -125,6 +125,11 @@ def main(given: Sequence[str]) -> None:
         raise UserError(f"within= and kept= are numbers: {error}") from None
     if within < 1 or kept < 0:
         raise UserError(f"within={within} kept={kept}: at least 1 and 0")
+    if task == "infilling":
+        raise UserError(
+            "eval.tune weighs control against lm, and infilling has neither: compare "
+            "runs with eval.compare"
+        )
     points = grid(method, ranges)
     for point in points:
         override(config, point)  # mistyped keys and values show before anything is trained

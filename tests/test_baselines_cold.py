@@ -104,11 +104,10 @@ def test_a_sample_depends_on_its_names_alone(folders: dict[str, Path]) -> None:
 def test_optimised_logits_do_not_depend_on_the_batch(folders: dict[str, Path]) -> None:
     """Words hide small differences; logits do not."""
     method, seen = make(folders, replace(QUICK, iterations=10)), []
-    whole = cold.round_off
 
     def spy(energy: Energy, y: Tensor, limits: list[int], marks: list[int]) -> list[list[int]]:
         seen.append(y[: len(limits)].clone())
-        return whole(energy, y, limits, marks)
+        return round_off(energy, y, limits, marks)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cold, "round_off", spy)

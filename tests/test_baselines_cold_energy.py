@@ -27,10 +27,12 @@ SOFT = ColdSettings(length=4, top_k=3, straight_through=False, temperature=0.7)
 
 def network(seed: int, positions: int = 64) -> GPT2LMHeadModel:
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(gpt2(SIZE, positions, 2, 16, 2, 0.0)).double()
+    model = GPT2LMHeadModel(gpt2(SIZE, positions, 2, 16, 2, 0.0))
+    model.double()
     for parameter in model.parameters():  # far from uniform, so that every term has a slope
         parameter.data += 0.3 * torch.randn_like(parameter)
-    return model.eval().requires_grad_(False)
+    model.requires_grad_(False).train(False)
+    return model
 
 
 #: contexts of unlike lengths; the keywords are indices into WORDS
@@ -47,8 +49,8 @@ def energy(settings: ColdSettings, rows: int = 2) -> Energy:
         torch.tensor([after(ids) for ids in RIGHT[:rows]]),
         torch.tensor([[*ids, *[-1] * (width - len(ids))] for ids in KEYWORDS[:rows]]),
     )
-    readers = [Reader(SoftReader(network(seed))) for seed in (0, 1)]
-    return Energy(*readers, group, torch.tensor(WORDS), settings)
+    forward, backward = (Reader(SoftReader(network(seed))) for seed in (0, 1))
+    return Energy(forward, backward, group, torch.tensor(WORDS), settings)
 
 
 def logits(seed: int = 0, n: int = 4) -> Tensor:

@@ -53,7 +53,8 @@ class Compared:
 
     @property
     def methods(self) -> list[str]:
-        return [m for m in dict.fromkeys(r.method for r in self.table.rows) if m not in REFERENCES]
+        own = dict.fromkeys(r.method for r in self.table.rows)
+        return [m for m in own if m not in (*REFERENCES, "left context")]
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eval.infilling import COPY
 from eval.results import ResultSet, method_name, read_json
 from eval.table import Number
 from eval.tables.control import Compared, Footnotes
@@ -21,7 +22,8 @@ METRICS = {
     "bertscore": "BERTScore ↑",
     HUMAN: "human ↑",
 }
-REFERENCES = ("human text", "unconditional")
+#: rows that are no methods, and their cells
+REFERENCES = {"human text": "human", "unconditional": "unconditional", "left context": COPY}
 
 
 def table5(results: ResultSet, tasks: Mapping[str, Compared]) -> Grid:
@@ -88,8 +90,7 @@ def _ours(
     if row is not None and row.ctrl.ours is not None:
         return row.ctrl, ""
     if method in REFERENCES and row is None:
-        cells = ["unconditional" if method == "unconditional" else "human"]
-        return None, _skipped(results, cells[0], metric) or "n/a: not run"
+        return None, _skipped(results, REFERENCES[method], metric) or "n/a: not run"
     if row is not None and not row.note.startswith("n/a: not run"):
         return None, _skipped(results, method, metric) or row.note
     return None, _skipped(results, method, metric) or results.reason("infilling", method)
