@@ -124,7 +124,10 @@ class Cold(Generator):
         batch: int = 64,
         progress: Progress = silent,
     ) -> Iterator[TargetSamples]:
-        """Raises ``UserError`` for a target of another task, or longer than the models can read."""
+        """At most ``chains`` samples a target. Raises ``UserError`` for a target of another task,
+        or one longer than the models can read."""
+        if self.settings.chains:
+            samples_per_target = min(self.settings.chains, samples_per_target)
         items = [self._item(target) for target in targets]
         total, done = len(targets) * samples_per_target, 0
 

@@ -24,6 +24,8 @@ class ColdSettings:
 
     #: soft tokens that are optimised; greedy decoding then completes the sentence
     length: int = 10
+    #: chains a target, the candidates to choose from; 0: as many as samples are asked for
+    chains: int = 0
     #: steps of Langevin dynamics
     iterations: int = 2000
     #: learning rate of Adam, which turns the energy's gradient into a step
@@ -73,8 +75,10 @@ class ColdSettings:
                 f"length must be at least 1 and at most max_words, not {self.length} "
                 f"(max_words {self.max_words})"
             )
-        if min(self.iterations, self.top_k, self.step_size, self.keywords) < 0:
-            raise UserError("iterations, top_k, step_size and keywords must not be negative")
+        if min(self.iterations, self.chains, self.top_k, self.step_size, self.keywords) < 0:
+            raise UserError(
+                "iterations, chains, top_k, step_size and keywords must not be negative"
+            )
         for name in ("left_right", "constraint"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")

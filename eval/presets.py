@@ -79,9 +79,9 @@ def _small_stories(config: RunConfig) -> RunConfig:
         infilling(config),
         vocabulary=VocabularyConfig(above=2),
         diffusion=replace(config.diffusion, embedding=32, train=train),
-        lm=replace(config.lm, train=replace(config.lm.train, steps=1_200)),
-        cold=replace(config.cold, iterations=200),
-        delorean=replace(config.delorean, passes=10, backward_steps=10),
+        lm=replace(config.lm, train=replace(config.lm.train, steps=800)),
+        cold=replace(config.cold, iterations=200, chains=2),
+        delorean=replace(config.delorean, passes=5, backward_steps=20),
     )
 
 
@@ -92,7 +92,7 @@ def infilling(config: RunConfig) -> RunConfig:
         config.diffusion_lm.infilling,
         layout="framed",
         middle="variable",
-        sampling=SamplingConfig(sampler="ancestral", steps=200),
+        sampling=SamplingConfig(sampler="ancestral", steps=100),
     )
     return replace(config, window=3, diffusion_lm=replace(config.diffusion_lm, infilling=own))
 
@@ -144,7 +144,7 @@ def demo(corpus: str | None = None) -> RunConfig:
 
 def _demo_stories(config: RunConfig) -> RunConfig:
     network = replace(config.diffusion.network, layers=3, width=192, feedforward=768, dropout=0.0)
-    train = replace(config.diffusion.train, steps=5_000, lr=1e-3)
+    train = replace(config.diffusion.train, steps=4_000, lr=1e-3)
     return replace(
         infilling(config),
         vocabulary=VocabularyConfig(above=0),
@@ -152,8 +152,8 @@ def _demo_stories(config: RunConfig) -> RunConfig:
             config.diffusion, length=48, positions=48, embedding=16, network=network, train=train
         ),
         samples=10,
-        cold=replace(config.cold, iterations=200),
-        delorean=replace(config.delorean, passes=10, backward_steps=10),
+        cold=replace(config.cold, iterations=200, chains=4),
+        delorean=replace(config.delorean, passes=5, backward_steps=20),
     )
 
 

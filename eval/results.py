@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 
 RUN = "run.json"
 #: the paper's order
-PAPER_METHODS = ("pplm", "fudge", "diffusion_lm", "ft_sample", "ft_search", "ft_poe")
+PAPER_METHODS = (
+    "left_only",
+    "delorean",
+    "cold",
+    "pplm",
+    "fudge",
+    "diffusion_lm",
+    "ar_infilling",
+    "ft_sample",
+    "ft_search",
+    "ft_poe",
+)
 PAPER_TASKS = ("semantic_content", "parts_of_speech", "syntax_tree", "syntax_spans", "length")
 
 METHOD_NAMES = {

@@ -53,6 +53,8 @@ def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
     choosing = run.choosing(task)
     if not choosing.done():
         run.perform(choosing)
+    if run.plan.task(task).quotes:  # results do not hold all of a target
+        run.build([run.plan.texts_for(task)])
     return run, task
 
 
@@ -65,8 +67,10 @@ def main(given: Sequence[str]) -> None:
     task = run.plan.task(name)
     from tasks.controls import to_json
 
+    # contexts are words of the text and have no other linear form
     lines = [
-        {"id": t.id, "control": to_json(t.control), "prompt": task.prompt(t.control)}
+        {"id": t.id, "control": to_json(t.control)}
+        | ({} if task.quotes else {"prompt": task.prompt(t.control)})
         for t in run.lists.full(name)
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

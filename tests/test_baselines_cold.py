@@ -130,6 +130,13 @@ def test_samples_are_sentences_and_counted(folders: dict[str, Path]) -> None:
     assert list(make(folders).generate([], 3, seed=1)) == []
 
 
+def test_a_target_has_no_more_samples_than_chains(folders: dict[str, Path]) -> None:
+    limited = make(folders, replace(QUICK, chains=2))
+    assert content(list(limited.generate(TARGETS[:2], 5, seed=1))) == content(
+        list(make(folders).generate(TARGETS[:2], 2, seed=1))
+    )
+
+
 def test_without_room_for_a_mark_the_middle_stays_as_it_is(folders: dict[str, Path]) -> None:
     method = make(folders, replace(QUICK, length=2, max_words=2, iterations=2))
     (one,) = method.generate(TARGETS[:1], 2, seed=0)

@@ -73,7 +73,7 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
     tasks = compare_tasks(results)
     for name in (t for t in results.tasks if t in tasks):
         compared = tasks[name]
-        for metric in compared.ctrl:
+        for metric in (m for m in compared.ctrl if m in compared.table.metrics):
             rows = []
             for method in [*compared.methods, "human text", "unconditional"]:
                 row = compared.row(method, metric)

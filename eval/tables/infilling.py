@@ -34,7 +34,7 @@ def table5(results: ResultSet, tasks: Mapping[str, Compared]) -> Grid:
     columns = [Column("method", right=False), Column("", right=False)]
     columns += [Column(title) for title in METRICS.values()]
     rows, rules, records = list[list[Entry]](), list[int](), list[dict[str, Any]]()
-    others = [m for m in compared.methods if m not in paper] if compared else []
+    others = [m for m in results.methods("infilling") if m not in paper] if compared else []
     ratings = _ratings(results)
     for method in [*paper, *others, *(REFERENCES if compared else ())]:
         rules.append(len(rows))
