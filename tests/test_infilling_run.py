@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_metrics_infilling import tiny_bert
 
 from baselines import INFILLERS
 from eval.cells import CONFIG, SAMPLES, SCORES, TARGETS
@@ -152,6 +153,23 @@ def test_table_5_and_the_report(whole: Path, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     assert guarded(compare_main, [str(out), str(out)]) == 0
     assert "bleu4" in capsys.readouterr().out
+
+
+def test_a_local_model_folder_gives_bertscore(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scoring alone is done again, with the model, its layer and the hash said."""
+    network = tiny_bert(tmp_path / "tiny")
+    samples = (whole / "out" / "infilling" / "cold" / SAMPLES).read_text()
+    given = [*arguments(whole), f"bertscore.model={network}", "bertscore.layer=2"]
+    assert main(given) == 0
+    assert "tiny" in (config := (whole / "out" / "infilling" / "cold" / CONFIG).read_text())
+    assert "L2" in json.loads(config)["metrics"]["bertscore"]
+    assert (whole / "out" / "infilling" / "cold" / SAMPLES).read_text() == samples
+    scores = lines(whole / "out" / "infilling" / "cold" / SCORES)
+    assert all(-1 <= row["scores"]["bertscore"] <= 1 for row in scores)
+    assert main(arguments(whole)) == 0  # and as before
+    capsys.readouterr()
 
 
 def test_answers_of_another_program(whole: Path, tmp_path: Path) -> None:

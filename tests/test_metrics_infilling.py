@@ -265,10 +265,13 @@ VOCABULARY = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+def tiny_bert(place: Path) -> Path:
     """A tiny BERT whose tokenizer, as many, does not say how long a text may be."""
     from transformers import BertConfig, BertModel
 
-    place = tmp_path_factory.mktemp("models") / "tiny-bert"
     place.mkdir()
     (place / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     (place / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
