@@ -10,6 +10,7 @@ from models.config import (
     ClassifierConfig,
     DiffusionConfig,
     EncoderConfig,
+    InfillingConfig,
     SamplingConfig,
     TrainConfig,
 )
@@ -88,8 +89,7 @@ def _small_stories(config: RunConfig) -> RunConfig:
 def infilling(config: RunConfig) -> RunConfig:
     """Three sentences are what networks of stories are trained on and what they fill in: the
     sequence then looks as in training, START, END and the number of words included."""
-    own = replace(
-        config.diffusion_lm.infilling,
+    own = InfillingConfig(
         layout="framed",
         middle="variable",
         sampling=SamplingConfig(sampler="ancestral", steps=100),

@@ -18,7 +18,7 @@ from baselines import METHODS
 from eval.cells import ANNOTATIONS, CONFIG, SAMPLES, SCORES, TARGETS, read_samples, read_targets
 from eval.jsonl import read
 from eval.scoring import FLOOR, HUMAN
-from tasks import TASKS, load_task
+from tasks import STORIES, TASKS, load_task
 from tasks.base import Target, Words
 from tasks.controls import Control
 from tasks.errors import UserError
@@ -224,6 +224,10 @@ class ResultSet:
             return f"n/a: this version has no method {method}"
         if not known_task(task):
             return f"n/a: this version has no task {task}"
+        if task == "infilling" and self.corpus not in STORIES:
+            return "n/a here, of stories: python -m eval.run task=infilling method=all"
+        if self.corpus in STORIES and task not in ("infilling", "length"):
+            return f"n/a: of other corpora than {self.corpus}"
         cell = self.cell(task, method)
         what = "not judged yet" if cell is not None and not cell.scored else "not run"
         # one command for a task of which nothing was run

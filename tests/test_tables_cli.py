@@ -249,13 +249,15 @@ def test_thousands_of_samples(tmp_path: Path) -> None:
     assert (row["ours"], row["samples"]) == ("100", "5000")
 
 
-def test_committed_tables_are_what_the_command_gives(tmp_path: Path) -> None:
-    committed = ROOT / "results" / "demo" / "tables"
-    write_tables(all_tables(ResultSet(ROOT / "results" / "demo"), 6), tmp_path)
+@pytest.mark.parametrize(
+    "committed", sorted((ROOT / "results").glob("*/tables")), ids=lambda path: path.parent.name
+)
+def test_committed_tables_are_what_the_command_gives(committed: Path, tmp_path: Path) -> None:
+    write_tables(all_tables(ResultSet(committed.parent), 6), tmp_path)
     made = {p.name: p.read_text(encoding="utf-8") for p in tmp_path.iterdir()}
     stored = {p.name: p.read_text(encoding="utf-8") for p in committed.iterdir()}
-    local = str(ROOT / "results" / "demo")
-    assert {n: t.replace(local, "results/demo") for n, t in made.items()} == stored
+    local, name = str(committed.parent), f"results/{committed.parent.name}"
+    assert {n: t.replace(local, name) for n, t in made.items()} == stored
 
 
 def test_a_composition_is_read_part_by_part(tmp_path: Path) -> None:
