@@ -88,7 +88,8 @@ class Scoring:
         judged: list[Judged] = []
         for done, target in enumerate(targets, 1):
             pairs = [(target, tuple(record["words"])) for record in samples[target.id]]
-            found = self.judge.annotate(task, pairs, cell.folder / ANNOTATIONS)
+            cache = cell.folder / ANNOTATIONS
+            found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
             judged += [(target, index, one) for index, one in enumerate(found)]
             progress(done, len(targets), "targets judged")
         return judged

@@ -19,6 +19,7 @@ from eval.run import guarded, main
 from eval.score import main as score_main
 from eval.tables.__main__ import main as tables_main
 from eval.targets import main as targets_main
+from slurm.sweep import main as sweep_main
 
 NAMES = ("Ada", "Bert", "Cleo", "Dora")
 THINGS = ("kite", "drum", "lamp", "sled")
@@ -153,6 +154,16 @@ def test_table_5_and_the_report(whole: Path, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     assert guarded(compare_main, [str(out), str(out)]) == 0
     assert "bleu4" in capsys.readouterr().out
+
+
+def test_shards_on_a_cluster_give_the_same(whole: Path, tmp_path: Path) -> None:
+    given = [a for a in arguments(whole) if not a.startswith("out=")]
+    out = tmp_path / "out"
+    assert sweep_main([*given, f"out={out}", "cluster=debug", "shards=2"]) == 0
+    for path in (whole / "out" / "infilling").rglob("*.jsonl"):
+        if path.name != "timing.jsonl":
+            other = out / path.relative_to(whole / "out")
+            assert other.read_bytes() == path.read_bytes(), path
 
 
 def test_a_local_model_folder_gives_bertscore(

@@ -68,6 +68,15 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         assert said == ["waiting"]
 
 
+def test_an_empty_lease_that_nobody_touches_is_taken_over(tmp_path: Path) -> None:
+    """Left by a holder that died before it wrote its name, or by a program that locks otherwise."""
+    (tmp_path / "x").touch()
+    said, began = list[str](), time.monotonic()
+    with hold(tmp_path / "x", lambda: said.append("waiting"), lapse=1):
+        assert said == ["waiting"] and (tmp_path / "x").stat().st_size
+    assert 1 <= time.monotonic() - began < 30
+
+
 def test_a_holder_that_was_stopped_loses_its_work_and_ends(tmp_path: Path) -> None:
     """As on another machine that hangs: it lives, but gives no sign of life."""
     process = holder(tmp_path / "x", 2)

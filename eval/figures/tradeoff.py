@@ -58,7 +58,10 @@ def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Poin
     every = points(results)
     tasks = [t for t in results.tasks if any(p["task"] == t for p in every)]
     if not tasks:
-        raise Missing(f"no cell of {results.folder} is judged: python -m eval.run judges it")
+        raise Missing(
+            f"no cell of {results.folder} has control and lm-score: python -m eval.run judges a "
+            "control task"
+        )
     columns = min(COLUMNS if len(tasks) <= 4 else MANY, len(tasks))
     rows = -(-len(tasks) // columns)
     figure, found = axes(columns, rows, 2.5, 3.2 * columns)
