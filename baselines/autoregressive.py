@@ -46,6 +46,10 @@ Decode = Callable[[list[Job]], list[tuple[list[int], float]]]
 """Generated ids and network evaluations of jobs whose heads are equally long."""
 
 
+#: why methods that prompt with a control have no cell for infilling
+NO_PROMPT = "its prompts are controls; ar_infilling reads contexts"
+
+
 def roles(kind: str, task: str) -> tuple[str, ...]:
     """``kind`` for a single task, ``kind:part`` for each part of a composition."""
     names = parts(task)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 
 from baselines.autoregressive import (
+    NO_PROMPT,
     Autoregressive,
     Job,
     check_vocabularies,
@@ -40,6 +41,8 @@ class _FineTuned(Autoregressive):
 
     @classmethod
     def refuses(cls, task: str) -> str | None:
+        if task == "infilling":
+            return NO_PROMPT
         if len(parts(task)) == 1:
             return None
         return "it is fine-tuned on single controls, which ft_poe composes"

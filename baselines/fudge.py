@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 
 from baselines.autoregressive import (
+    NO_PROMPT,
     Autoregressive,
     Job,
     check_vocabularies,
@@ -77,6 +78,10 @@ class Fudge(Autoregressive):
         if len(lams) == 1:
             return dataclasses.replace(settings, lam=lams[0], lams=None)
         return dataclasses.replace(settings, lam=None, lams=lams)
+
+    @classmethod
+    def refuses(cls, task: str) -> str | None:
+        return NO_PROMPT if task == "infilling" else None
 
     @classmethod
     def artefacts(cls, task: str) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def _small_stories(config: RunConfig) -> RunConfig:
         infilling(config),
         vocabulary=VocabularyConfig(above=2),
         diffusion=replace(config.diffusion, embedding=32, train=train),
-        lm=replace(config.lm, train=replace(config.lm.train, steps=800)),
+        lm=replace(config.lm, train=replace(config.lm.train, steps=900, batch=32)),
         cold=replace(config.cold, iterations=200, chains=2),
         delorean=replace(config.delorean, passes=5, backward_steps=20),
     )

@@ -34,6 +34,7 @@ from eval.jsonl import append, read
 from eval.run import guarded
 from eval.stats import macro, perplexity
 from eval.store import write_text
+from eval.target_lists import TargetLists
 from eval.targets import one_task, split
 from tasks.base import Target
 from tasks.errors import UserError
@@ -90,12 +91,9 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     """The ``n`` targets that follow the first ``kept`` of a validation draw: other texts, though a
     control with few values, such as a length, can come again. Raises ``UserError`` if there are
     fewer."""
-    original = run.config
-    run.config = dataclasses.replace(original, source="validation", targets=kept + n)
-    try:
-        found = run.lists.sources(task)[kept:]
-    finally:
-        run.config = original
+    more = dataclasses.replace(run.config, source="validation", targets=kept + n)
+    lists = TargetLists(run.folder, more, run.plan, run.corpus)
+    found = lists.sources(task)[kept:]
     if len(found) < n:
         raise UserError(
             f"{task} has {len(found)} held-out targets beyond the {kept} kept for results, not "

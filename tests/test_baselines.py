@@ -34,7 +34,7 @@ from models.discriminator import (
     train_discriminator,
 )
 from models.lm_config import DiscriminatorConfig, LMConfig
-from tasks import TASKS
+from tasks import CONTROL_TASKS
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.controls import Control, Length
 from tasks.errors import UserError
@@ -190,7 +190,7 @@ def test_network_evaluations_are_counted(folders: Mapping[str, Path]) -> None:
 
 
 def test_the_paper_sets_lambda_for_each_task(folders: Mapping[str, Path]) -> None:
-    chosen = {name: lambdas(FudgeSettings(), name) for name in TASKS}
+    chosen = {name: lambdas(FudgeSettings(), name) for name in CONTROL_TASKS}
     assert chosen == {
         "semantic_content": (8.0,),
         "parts_of_speech": (20.0,),

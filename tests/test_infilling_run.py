@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_metrics_infilling import tiny_bert
 
-from baselines import INFILLERS
+from baselines import INFILLERS, METHODS
 from eval.cells import CONFIG, SAMPLES, SCORES, TARGETS
 from eval.compare import main as compare_main
 from eval.human import main as human_main
@@ -154,6 +154,14 @@ def test_table_5_and_the_report(whole: Path, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     assert guarded(compare_main, [str(out), str(out)]) == 0
     assert "bleu4" in capsys.readouterr().out
+
+
+def test_methods_of_other_tasks_say_why_they_have_no_cell() -> None:
+    for method in sorted(set(METHODS) - set(INFILLERS)):
+        assert METHODS.load(method).refuses("infilling")
+    for method in sorted(set(INFILLERS) - {"diffusion_lm"}):
+        assert METHODS.load(method).refuses("infilling") is None
+        assert METHODS.load(method).refuses("length") == "it fills in sentences only"
 
 
 def test_shards_on_a_cluster_give_the_same(whole: Path, tmp_path: Path) -> None:
