@@ -128,10 +128,13 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         main([f"run={tmp_path / 'none'}"])
 
 
-def test_committed_figures_are_what_the_command_gives(tmp_path: Path) -> None:
-    list(write_figures(ResultSet(DEMO), tmp_path))
+@pytest.mark.parametrize(
+    "committed", sorted((ROOT / "results").glob("*/figures")), ids=lambda path: path.parent.name
+)
+def test_committed_figures_are_what_the_command_gives(committed: Path, tmp_path: Path) -> None:
+    list(write_figures(ResultSet(committed.parent), tmp_path))
     made = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    assert made == {p.name: p.read_bytes() for p in (DEMO / "figures").iterdir()}
+    assert made == {p.name: p.read_bytes() for p in committed.iterdir()}
 
 
 # collecting

@@ -18,6 +18,8 @@ COLUMNS = 3
 SHOWN = {
     "diffusion": (("valid_loss",), "L_simple, held out"),
     "lm": (("valid_nll",), "nats a token, held out"),
+    "backward_lm": (("valid_nll",), "nats a token, held out"),
+    "reordered_lm": (("valid_nll",), "nats a token, held out"),
     "teacher": (("valid_nll",), "nats a token, held out"),
     "finetuned": (("valid_nll",), "nats a token, held out"),
     "discriminator": (("valid_accuracy",), "accuracy, held out"),

@@ -59,7 +59,8 @@ def _table(results: ResultSet, task: str, count: int) -> Grid:
             if target.id in first[method]:
                 words, scores = first[method][target.id]
                 text = marked(words, mark_all(words, cells[method].judged(target, words)))
-                rows.append([entry(method_name(method)), _verdict(scores), text])
+                score = _graded(scores) if task == "infilling" else _verdict(scores)
+                rows.append([entry(method_name(method)), score, text])
     name = TABLES.get(task, f"examples-{task}")
     number = f"Table {name.removeprefix('table')}: " if task in TABLES else ""
     columns = [
@@ -73,6 +74,12 @@ def _table(results: ResultSet, task: str, count: int) -> Grid:
         "headline score of the sample in percent.",
     ]
     title = f"{number}samples under {task_name(task)} control"
+    if task == "infilling":
+        title = "What each method put between the two sentences"
+        notes = [
+            f"The answers to the first {len(chosen)} items: the candidate that the method chose. "
+            "score: ROUGE-L against the human middles."
+        ]
     return Grid(name, title, columns, rows, notes, frozenset(rules[1:]))
 
 
@@ -93,6 +100,11 @@ def verdict(scores: tuple[float, ...]) -> list[tuple[str, bool]]:
     """Each headline score in words, and whether it is full marks."""
     words = {1.0: "yes", 0.0: "no"}
     return [(words.get(score, f"{100 * score:.0f} %"), score == 1) for score in scores]
+
+
+def _graded(scores: tuple[float, ...]) -> Entry:
+    """Overlap with human middles, which is neither right nor wrong."""
+    return entry(f"{100 * scores[0]:.0f}") if scores else ()
 
 
 def _verdict(scores: tuple[float, ...]) -> Entry:

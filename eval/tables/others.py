@@ -41,7 +41,9 @@ def short(value: float | None) -> str:
 def table6(results: ResultSet) -> Grid:
     """Hyperparameters: the paper's beside those that made the stored samples."""
     paper = paper_table("hyperparameters")["values"]
-    tasks = list(dict.fromkeys([*PAPER_TASKS, *results.tasks]))
+    # infilling pins and has no guidance
+    own = (task for task in results.tasks if task != "infilling")
+    tasks = list(dict.fromkeys([*PAPER_TASKS, *own]))
     columns = [Column("method", right=False), Column("", right=False)]
     columns += [Column(t, task_name(task)) for task in tasks for t in ("trade-off", "lr")]
     known = {m for task in results.tasks for m in results.methods(task)} | set(paper)
