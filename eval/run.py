@@ -106,6 +106,9 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
         torch.set_num_threads(config.threads)
     display = Display()
     one = Run(config, display, ["python", "-m", "eval.run", *given])
+    if not one.jobs:
+        (task, method), reason = next(iter(one.refused.items()))
+        raise UserError(f"nothing to run: {method} has no cell for {task} ({reason})")
     with _stopping(config.stop_after):
         anything = one.execute()
     display.say("" if anything else "nothing was left to do\n")

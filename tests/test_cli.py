@@ -166,3 +166,16 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         "paper",
     ):
         assert name in out
+
+
+def test_a_run_without_any_cell_ends_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["task=length", "method=pplm", f"out={tmp_path / 'out'}", f"store={tmp_path / 's'}"]
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "error: nothing to run: pplm has no cell for length "
+        "(n/a: PPLM has no positional control)\n"
+    )
+    assert not (tmp_path / "out").exists()
