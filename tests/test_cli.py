@@ -175,7 +175,6 @@ def test_a_run_without_any_cell_ends_before_anything_is_trained(
     assert main(given) == 2
     said = capsys.readouterr().err
     assert said == (
-        "error: nothing to run: pplm has no cell for length "
-        "(n/a: PPLM has no positional control)\n"
+        "error: nothing to run: pplm has no cell for length (n/a: PPLM has no positional control)\n"
     )
     assert not (tmp_path / "out").exists()
