@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.infilling import windows
-
 from eval.config import RunConfig
 from eval.inputs import corpus_digest, read_corpus, write_corpus
 from eval.store import Recipe, recipe
@@ -17,6 +15,7 @@ from tasks import STORIES, load_task
 from tasks.base import Task, Text, Words
 from tasks.corpora import load_corpus
 from tasks.errors import UserError
+from tasks.infilling import windows
 from tasks.progress import Progress
 from tasks.vocabulary import Vocabulary
 

@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.infilling import middle_lengths, reordered, triples
-
 from eval.inputs import read_corpus
 from eval.recipes.base import LENGTHS, VALID, Folders, settings, vocabulary_of
 from eval.recipes.oracles import OraclePlan
 from eval.store import Recipe, recipe
 from tasks.base import Text, Words
+from tasks.infilling import middle_lengths, reordered, triples
 from tasks.progress import Progress
 from tasks.vocabulary import Vocabulary
 
