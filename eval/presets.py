@@ -46,7 +46,7 @@ def small(corpus: str | None = None) -> RunConfig:
     )
     train = TrainConfig(batch=64, warmup=200, clip=1.0, every=250)
     lm = LMConfig(
-        layers=6, width=256, heads=4, dropout=0.1, train=replace(train, steps=3_000, lr=6e-4)
+        layers=6, width=256, heads=4, dropout=0.1, train=replace(train, steps=1_500, lr=6e-4)
     )
     config = replace(
         base,
@@ -61,12 +61,12 @@ def small(corpus: str | None = None) -> RunConfig:
             base.classifier,
             span_hidden=256,
             network=replace(network, layers=4),
-            train=replace(train, steps=2_500, lr=6e-4, batch=32),
+            train=replace(train, steps=2_000, lr=6e-4, batch=32),
         ),
         lm=lm,
-        finetune=replace(lm, train=replace(lm.train, steps=2_000, lr=4e-4)),
-        teacher=replace(lm, train=replace(lm.train, steps=3_500)),
-        discriminator=DiscriminatorConfig(train=replace(train, steps=2_000, lr=1e-3)),
+        finetune=replace(lm, train=replace(lm.train, steps=1_200, lr=4e-4)),
+        teacher=replace(lm, train=replace(lm.train, steps=2_000)),
+        discriminator=DiscriminatorConfig(train=replace(train, steps=1_200, lr=1e-3)),
         parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
     return _small_stories(config) if corpus in STORIES else config
