@@ -45,8 +45,9 @@ def small(corpus: str | None = None) -> RunConfig:
         layers=6, width=256, heads=4, feedforward=1024, dropout=0.0, attention_dropout=0.0
     )
     train = TrainConfig(batch=64, warmup=200, clip=1.0, every=250)
+    # The other networks are smaller, so that the eighteen of the preset fit into 80 MiB in bf16.
     lm = LMConfig(
-        layers=6, width=256, heads=4, dropout=0.1, train=replace(train, steps=1_500, lr=6e-4)
+        layers=4, width=224, heads=4, dropout=0.1, train=replace(train, steps=1_500, lr=8e-4)
     )
     config = replace(
         base,
@@ -60,13 +61,15 @@ def small(corpus: str | None = None) -> RunConfig:
         classifier=replace(
             base.classifier,
             span_hidden=256,
-            network=replace(network, layers=4),
+            network=replace(network, layers=3, width=192, feedforward=768),
             train=replace(train, steps=2_000, lr=6e-4, batch=32),
         ),
         lm=lm,
         finetune=replace(lm, train=replace(lm.train, steps=1_200, lr=4e-4)),
         teacher=replace(lm, train=replace(lm.train, steps=2_000)),
-        discriminator=DiscriminatorConfig(train=replace(train, steps=1_200, lr=1e-3)),
+        discriminator=DiscriminatorConfig(
+            layers=3, width=160, hidden=160, train=replace(train, steps=1_200, lr=1e-3)
+        ),
         parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
     return _small_stories(config) if corpus in STORIES else config
@@ -80,7 +83,13 @@ def _small_stories(config: RunConfig) -> RunConfig:
         infilling(config),
         vocabulary=VocabularyConfig(above=2),
         diffusion=replace(config.diffusion, embedding=32, train=train),
-        lm=replace(config.lm, train=replace(config.lm.train, steps=900, batch=32)),
+        lm=LMConfig(
+            layers=6,
+            width=256,
+            heads=4,
+            dropout=0.1,
+            train=replace(config.lm.train, steps=900, batch=32, lr=6e-4),
+        ),
         cold=replace(config.cold, iterations=200, chains=2),
         delorean=replace(config.delorean, passes=5, backward_steps=20),
     )
