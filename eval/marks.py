@@ -10,11 +10,12 @@ from itertools import groupby
 from typing import Any, Literal
 
 from eval.results import Judged
-from eval.samples import NEWLINE
 from eval.tables.grid import Entry, Segment
 from tasks.base import Words
 from tasks.controls import Control, FieldValue, Length, ParseTree, Span, TagSequence
 from tasks.oracles.trees import nodes, spans
+
+NEWLINE = "⏎"
 
 State = Literal["", "good", "bad"]
 

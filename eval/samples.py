@@ -8,8 +8,9 @@ from pathlib import Path
 
 from rich.text import Text as RichText
 
-from eval.cells import SAMPLES, SCORES, TARGETS, is_answer, read_targets, share
-from eval.jsonl import read
+from eval.cells import TARGETS, is_answer, read_targets, share
+from eval.marks import Marks, mark_all, marked
+from eval.results import CellFiles
 from tasks.base import Words
 from tasks.controls import (
     AllOf,
@@ -23,43 +24,36 @@ from tasks.controls import (
     Withheld,
 )
 
-NEWLINE = "⏎"
+_STYLES = {"good": "bold green", "bad": "bold red"}
 #: tags of a sequence that a description shows
 TAGS = 12
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample and how well it does what was asked: one headline score for each control, in
-    [0, 1]."""
+    """One sample, how well it does what was asked, one headline score for each control, in [0, 1],
+    and which of its words do so."""
 
     method: str
     control: Control
     words: Words
     scores: tuple[float, ...]
+    marks: Marks
 
 
 def pick(folder: Path, task: str, methods: Sequence[str], each: int = 3) -> list[Shown]:
     """The answer to the first ``each`` targets of every method that has scores."""
-    controls = {t.id: t.control for t in read_targets(folder / task / TARGETS)}
-    chosen = list(controls)[:each]
+    targets = {t.id: t for t in read_targets(folder / task / TARGETS)[:each]}
     found = []
     for method in methods:
-        cell = folder / task / method
-        if not (cell / SCORES).exists():
-            continue
-        scores = {(r["target"], r["index"]): r["scores"] for r in read(cell / SCORES)}
-        for record in read(cell / SAMPLES):
-            if is_answer(record) and record["target"] in chosen:
-                target, words = record["target"], tuple(record["words"])
-                found.append(
-                    Shown(
-                        method,
-                        controls[target],
-                        words,
-                        headlines(scores[target, record["index"]]),
-                    )
-                )
+        cell = CellFiles(task, method, folder / task / method)
+        scores = {(r["target"], r["index"]): r["scores"] for r in cell.scores}
+        for record in cell.samples if scores else ():
+            if is_answer(record) and record["target"] in targets:
+                target, words = targets[record["target"]], tuple(record["words"])
+                said = headlines(scores[target.id, record["index"]])
+                marks = mark_all(words, cell.judged(target, words))
+                found.append(Shown(method, target.control, words, said, marks))
     return found
 
 
@@ -78,14 +72,14 @@ def headlines(scores: Mapping[str, float | Sequence[float]]) -> tuple[float, ...
 
 def show(samples: Sequence[Shown]) -> list[RichText]:
     """One line for each control and each sample under it: what its scores say, then its words with
-    what was asked for marked, in green where the control holds and in red where it does not."""
+    those that do what was asked marked in green and those that violate it in red."""
     lines: list[RichText] = []
     for control in dict.fromkeys(s.control for s in samples):
         lines.append(RichText(describe(control), style="bold"))
         for sample in (s for s in samples if s.control == control):
             said = " ".join(_verdict(score) for score in sample.scores)
             line = RichText(f"  {said:3} {sample.method:14}")
-            line.append(_marked(control, sample))
+            line.append(_marked(sample))
             lines.append(line)
     return lines
 
@@ -94,30 +88,19 @@ def _verdict(score: float) -> str:
     return {1.0: "yes", 0.0: "no"}.get(score, f"{100 * score:.0f} %")
 
 
-def _marked(control: Control, sample: Shown) -> RichText:
-    words = [NEWLINE if word == "\n" else word for word in sample.words]
-    parts = control.controls if isinstance(control, AllOf) else (control,)
+def _marked(sample: Shown) -> RichText:
     line = RichText()
-    marks: list[tuple[int, int, str]] = []
+    parts = sample.control.controls if isinstance(sample.control, AllOf) else (sample.control,)
     for part, score in zip(parts, sample.scores, strict=True):
-        style = f"bold {'green' if score == 1 else 'red'}"
-        if isinstance(part, Span):
-            marks.append((part.start, part.end + 1, style))
-        elif isinstance(part, FieldValue):
-            n = len(part.words)
-            at = [i for i in range(len(words)) if tuple(words[i : i + n]) == part.words]
-            marks += [(i, i + n, style) for i in at[:1]]
-        elif isinstance(part, Length):
-            line.append(f"({len(words)} words) ", style=style)
-    end = 0
-    for first, last, style in sorted(marks):
-        if first < end:  # two controls ask for overlapping words: the first one is marked
-            continue
-        line.append("".join(word + " " for word in words[end:first]))
-        line.append(f"[{' '.join(words[first:last])}]", style=style)
-        line.append(" ")
-        end = last
-    line.append(" ".join(words[end:]))
+        if isinstance(part, Length):
+            line.append(
+                f"({len(sample.words)} words) ", style=_STYLES["good" if score == 1 else "bad"]
+            )
+    for segment in marked(sample.words, sample.marks):
+        if segment.style in _STYLES and not segment.text.startswith("[missing "):
+            line.append(f"[{segment.text}]", style=_STYLES[segment.style])
+        else:
+            line.append(segment.text, style=_STYLES.get(segment.style, ""))
     return line
 
 

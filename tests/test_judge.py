@@ -13,14 +13,13 @@ from eval.display import Display, duration
 from eval.jsonl import append, read
 from eval.judge import Judge, guard
 from eval.recipes import settings
-from eval.samples import Shown, show
 from eval.scoring import together
 from eval.store import Spec, seal
 from models.base import Sample, TargetSamples
 from models.config import TrainConfig
 from tasks import load_task
 from tasks.base import Target, Words
-from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span
+from tasks.controls import AllOf, FieldValue, Length, ParseTree
 from tasks.errors import UserError
 
 SPANS, LENGTH = load_task("syntax_spans"), load_task("length")
@@ -168,24 +167,6 @@ def test_first_difference_is_named() -> None:
 def test_time_between_checkpoints_changes_no_key() -> None:
     assert settings(TrainConfig(checkpoint=1)) == settings(TrainConfig(checkpoint=2))
     assert settings(TrainConfig(steps=1)) != settings(TrainConfig(steps=2))
-
-
-def test_target_span_is_marked_without_colour_too() -> None:
-    words = ("The", "Fig", "is", "[", "cheap", "\n")
-    lines = [
-        line.plain
-        for line in show(
-            [
-                Shown("fudge", Span(1, 2, "NP"), words, (0.0,)),
-                Shown("diffusion_lm", Span(1, 2, "NP"), words, (1.0,)),
-                Shown("fudge", Length(6), words, (1.0,)),
-            ]
-        )
-    ]
-    assert lines[0] == "words 1 to 2 are a constituent NP"
-    assert lines[1] == "  no  fudge         The [Fig is] [ cheap ⏎"
-    assert lines[2].startswith("  yes diffusion_lm")
-    assert lines[4] == "  yes fudge         (6 words) The Fig is [ cheap ⏎"
 
 
 def test_plain_output_is_a_few_lines_and_announces_long_stages(

@@ -1,14 +1,19 @@
 """What is shown of samples: scores in words, and the asked-for words marked."""
 
+from eval.marks import mark_all
+from eval.results import Judged
 from eval.samples import Shown, describe, headlines, show
 from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span, TagSequence
 
 WORDS = ("The", "Mill", "serves", "food", ".", "\n")
 NAME = FieldValue("name", "The Mill")
+READING = {"tree": "(S (NP (NN The) (NN Mill)) (VP (NN serves) (NP (NN food))) (NN .) (NN \n))"}
 
 
 def lines(control, *scores):
-    return [line.plain for line in show([Shown("fudge", control, WORDS, scores)])]
+    parts = control.controls if isinstance(control, AllOf) else (control,)
+    marks = mark_all(WORDS, [Judged(part, READING) for part in parts])
+    return [line.plain for line in show([Shown("fudge", control, WORDS, scores, marks)])]
 
 
 def test_a_stated_value_is_marked():
@@ -18,21 +23,36 @@ def test_a_stated_value_is_marked():
     ]
 
 
+def test_a_span_is_marked_without_colour_too_whether_it_is_there_or_not():
+    words, found = ("The", "Fig", "is", "[", "cheap", "\n"), []
+    for tree in ("(S (NN The) (NP (NN Fig) (NN is)) (NN *))", "(S (NP (NN The) (NN Fig)) (NN *))"):
+        marks = mark_all(words, [Judged(Span(1, 2, "NP"), {"tree": tree})])
+        found.append(Shown("fudge", Span(1, 2, "NP"), words, (1.0,), marks))
+    good, bad = show(found)[1:]
+    assert good.plain == bad.plain == "  yes fudge         The [Fig is] [ cheap ⏎"
+    assert "bold green" in {s.style for s in good.spans}
+    assert "bold red" in {s.style for s in bad.spans}
+
+
 def test_a_share_is_told_in_percent_and_a_long_sequence_is_cut():
     title, sample = lines(TagSequence(("NOUN",) * 14), 0.75)
     assert title.endswith("... (14 tags)") and sample.startswith("  75 % fudge")
 
 
-def test_a_composition_shows_each_verdict_and_marks_each_word_once():
+def test_a_composition_shows_each_verdict_and_marks_what_each_control_asked_for():
     both = AllOf((NAME, Span(1, 3, "VP")))
     title, sample = lines(both, 1.0, 0.0)
     assert title == "name is The Mill and words 1 to 3 are a constituent VP"
-    assert sample == "  yes no fudge         [The Mill] serves food . ⏎"
-    apart = lines(AllOf((NAME, Span(2, 3, "VP"))), 0.0, 1.0)[1]
-    assert apart.endswith("[The Mill] [serves food] . ⏎")
+    assert sample == "  yes no fudge         [The] [Mill serves food] . ⏎"
+    apart = lines(AllOf((NAME, Span(2, 3, "VP"))), 1.0, 1.0)[1]
+    assert apart.endswith("[The Mill serves food] . ⏎")
     assert lines(AllOf((NAME, Length(6))), 1.0, 1.0)[1].endswith(
         "(6 words) [The Mill] serves food . ⏎"
     )
+
+
+def test_what_is_missing_is_named_in_one_pair_of_brackets():
+    assert lines(Length(8), 0.0)[1].endswith("(6 words) The Mill serves food . ⏎ [missing 2 words]")
 
 
 def test_trees_are_described_without_pre_terminals():

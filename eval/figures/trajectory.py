@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.figures.style import BLUE, GREY, Missing, Plot, axes
+from eval.marks import NEWLINE
 from eval.results import ResultSet, read_json
-from eval.samples import NEWLINE, describe
+from eval.samples import describe
 from tasks.controls import from_json
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from eval.marks import mark_all
+from eval.marks import NEWLINE, mark_all
 from eval.results import CellFiles, ResultSet, method_name, task_name
-from eval.samples import NEWLINE, describe, headlines
+from eval.samples import describe, headlines
 from eval.tables.control import compare_tasks
 from tasks.base import Target
 
