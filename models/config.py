@@ -36,7 +36,8 @@ class TrainConfig:
     #: in fp32
     bf16: bool = True
     #: compile the network (needs a C++ compiler on a CPU): a third faster for the demo's
-    #: Diffusion-LM after a minute of compiling; changes no key
+    #: Diffusion-LM after a minute of compiling; changes no key. Has no effect on causal language
+    #: models and discriminators, whose batches differ in length from step to step.
     compile: bool = False
     #: seconds between checkpoints; changes no key
     checkpoint: float = 60.0
