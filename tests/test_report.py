@@ -107,9 +107,27 @@ def test_glance_and_provenance(tmp_path: Path) -> None:
     (card,) = glance(results)
     rows = {row["method"]: row for row in card["rows"]}
     assert rows["FUDGE"]["ours"] == 50 and rows["FUDGE"]["paper"] == 46.9
+    assert card["full"] == 100
     cells = {cell["method"]: cell for cell in provenance(results)}
     assert cells["FUDGE"]["judges"] == {"teacher": "teacher-0"}
     assert (cells["FUDGE"]["samples"], cells["FUDGE"]["command"]) == (4, "python -m eval.run")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_set_of_infilling() -> None:
+    """CIDEr goes beyond 100, the chosen candidate is the one shown, and tables without any figure
+    of the set stand aside."""
+    results = ResultSet(ROOT / "results" / "demo-stories")
+    cards = {card["metric"].split()[0]: card for card in glance(results)}
+    assert cards["corpus"]["full"] == 100
+    assert cards["CIDEr-D"]["full"] == max(row["high"] or 0 for row in cards["CIDEr-D"]["rows"])
+    rows = samples(results, 3, 2)["infilling"]["methods"]["diffusion_lm"]
+    chosen = {r["target"]: r["chosen"] for r in results.cell("infilling", "diffusion_lm").samples}
+    assert [row[1] for row in rows[::2]] == list(chosen.values())[:3]
+    assert all(row[5] for row in rows[::2])  # judged
+    text = page(results, None, 1, 1)
+    main, _, aside = text.partition("Tables that need what this set lacks")
+    assert 'id="table5"' in main and 'id="table2"' not in main and 'id="table2"' in aside
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from eval.cells import is_answer
 from eval.marks import NEWLINE, mark_all
 from eval.results import CellFiles, ResultSet, method_name, task_name
 from eval.samples import describe, headlines
@@ -21,9 +21,10 @@ LETTERS = {"": ".", "good": "g", "bad": "b"}
 def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
     """Task -> its targets and the samples of every method, the first ``targets`` and ``each``.
 
-    A sample is [target, index, words, states, missing, scores, tree]: the target's place in the
-    list, the words joined by spaces, one letter a word (``.``, ``g`` as asked, ``b`` against it),
-    what is missing, the headline scores and the oracle's tree where it parsed the text.
+    Where a method chooses one of a target's samples, that one comes first. A sample is [target,
+    index, words, states, missing, scores, tree]: the target's place in the list, the words joined
+    by spaces, one letter a word (``.``, ``g`` as asked, ``b`` against it), what is missing, the
+    headline scores and the oracle's tree where it parsed the text.
     """
     found = {}
     for task in results.tasks:
@@ -50,7 +51,8 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
     for record in cell.samples:
         by_target.setdefault(record["target"], []).append(record)
     for at, target in enumerate(targets):
-        for record in islice(by_target.get(target.id, ()), each):
+        found = sorted(by_target.get(target.id, ()), key=is_answer, reverse=True)
+        for record in found[:each]:
             words = tuple(record["words"])
             judged = cell.judged(target, words)
             marks = mark_all(words, judged)
@@ -68,7 +70,8 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
 
 
 def glance(results: ResultSet) -> list[dict[str, Any]]:
-    """For each task, ctrl of every method with its interval, and the human and floor values."""
+    """For each task, ctrl of every method with its interval, the human and floor values, and the
+    value of a full bar."""
     found = []
     tasks = compare_tasks(results)
     for name in (t for t in results.tasks if t in tasks):
@@ -94,8 +97,21 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
                 )
             part = metric.partition(".")[0] if "+" in name else ""
             title = task_name(name) + (f": {task_name(part)}" if part else "")
-            found.append({"title": title, "metric": compared.table.metrics[metric], "rows": rows})
+            found.append(
+                {
+                    "title": title,
+                    "metric": compared.table.metrics[metric],
+                    "full": _scale(rows),
+                    "rows": rows,
+                }
+            )
     return found
+
+
+def _scale(rows: Iterable[Mapping[str, Any]]) -> float:
+    """The value of a full bar: 100, or the largest value of a metric that goes beyond (CIDEr)."""
+    values = [row[key] for row in rows for key in ("ours", "high", "paper")]
+    return max([100.0, *(value for value in values if value is not None)])
 
 
 def provenance(results: ResultSet) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ from tasks.controls import from_json
 HERE = Path(__file__).parent
 #: targets that the tables of samples show
 EXAMPLES = 6
+#: entries of a table's records that were measured here
+MEASURED = ("ours", "nats", "seconds")
 
 
 def page(results: ResultSet, against: ResultSet | None, targets: int, each: int) -> str:
@@ -46,7 +48,8 @@ def page(results: ResultSet, against: ResultSet | None, targets: int, each: int)
         command=results.run.get("command", ""),
         tasks=[task["name"] for task in browser.values()],
         glance=glance(results),
-        numbers=[t for t in tables if not t["long"]],
+        numbers=[t for t in tables if not t["long"] and t["filled"]],
+        empty=[t for t in tables if not t["long"] and not t["filled"]],
         examples=[t for t in tables if t["long"]],
         figures=_figures(results),
         comparison=_table(compare(against, results)) if against else None,
@@ -72,6 +75,7 @@ def _table(grid: Grid) -> dict[str, Any]:
         "html": html_table(grid),
         "notes": grid.notes,
         "long": grid.long,
+        "filled": any(r.get(key) not in (None, "") for r in grid.records for key in MEASURED),
     }
 
 
