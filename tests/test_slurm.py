@@ -16,8 +16,9 @@ import pytest
 from test_runner import TOY, write_corpus
 
 from eval.cells import Shard
+from eval.run import guarded
 from eval.run import main as run_main
-from slurm import estimate
+from slurm import bench, estimate
 from slurm.cluster import Queued, Slots, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
 from slurm.estimate import UNKNOWN, Estimate
@@ -353,6 +354,24 @@ def test_shards_in_this_process_give_the_plain_run(
     assert main(command) == 0
     found = capsys.readouterr().out
     assert "0 jobs to run on debug" in found and "start" not in found
+
+
+def test_what_scheduling_costs_is_measured_on_equal_samples(
+    toy: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root, keys = toy
+    out = root / "bench"
+    command = [*keys, f"out={out}", "cluster=local", "max_parallel=2", "gpus=0"]
+    assert guarded(bench.main, command) == 0
+    found = json.loads((out / "bench.json").read_text())
+    assert found["cells"] == 2 and found["by_hand_seconds"] > 0 and found["sweep_seconds"] > 0
+    equal(out / "hand", out / "sweep")
+    capsys.readouterr()
+    assert guarded(bench.main, command) == 2
+    assert "exists already" in capsys.readouterr().err
+    empty = [*keys, f"store={tmp_path}", f"out={tmp_path / 'out'}"]
+    assert guarded(bench.main, empty) == 2
+    assert "artefacts are not there yet" in capsys.readouterr().err
 
 
 def test_a_plain_run_goes_on_from_shards(toy: tuple[Path, list[str]]) -> None:
