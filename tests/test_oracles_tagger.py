@@ -10,7 +10,12 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.oracles.measure import tag_agreement
-from tasks.oracles.perceptron import find_perceptron, load_perceptron, train_perceptron
+from tasks.oracles.perceptron import (
+    find_perceptron,
+    load_perceptron,
+    save_perceptron,
+    train_perceptron,
+)
 from tasks.oracles.tagger import NltkTagger, PerceptronTrained, SpacyTagger, StanzaTagger
 from tasks.oracles.upos import universal
 
@@ -86,6 +91,20 @@ def test_training_mistakes_are_named() -> None:
         PerceptronTrained.train([["a", "b"]], [["X"]], seed=0)
     with pytest.raises(UserError, match="no words"):
         PerceptronTrained.train([["\n"]], [["X"]], seed=0)
+
+
+def test_compressed_weights_are_the_same_and_their_damage_is_named(tmp_path: Path) -> None:
+    tagger = train_perceptron(SENTENCES, 0)
+    save_perceptron(tmp_path / "one", tagger, compress=True)
+    save_perceptron(tmp_path / "two", tagger, compress=True)
+    packed = tmp_path / "one" / "weights.json.gz"
+    assert packed.read_bytes() == (tmp_path / "two" / "weights.json.gz").read_bytes()
+    again = load_perceptron(tmp_path / "one")
+    assert (again.weights, again.tagdict) == (tagger.weights, tagger.tagdict)
+    for damaged in (packed.read_bytes()[:-9], b"{}", packed.read_bytes()[:40] + bytes(40)):
+        packed.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"weights\.json\.gz"):
+            load_perceptron(tmp_path / "one")
 
 
 def test_damaged_weights_are_named(tmp_path: Path) -> None:

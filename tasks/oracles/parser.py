@@ -225,14 +225,14 @@ class ChartParserOracle:
 
 def save_parser(folder: Path, objective: ParserObjective, meta: Mapping[str, Any]) -> None:
     """Writes ``parser.safetensors`` (fp32), ``parser.json`` (sizes, vocabularies, ``meta``) and,
-    where there is an input tagger, its JSON weights under ``tagger/``."""
+    where there is an input tagger, its weights as compressed JSON under ``tagger/``."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: t.detach().cpu().contiguous() for name, t in objective.module.state_dict().items()
     }
     save_file(tensors, folder / "parser.safetensors")
     if objective.tagger is not None:
-        save_perceptron(folder / "tagger", objective.tagger)
+        save_perceptron(folder / "tagger", objective.tagger, compress=True)
     saved = {
         "version": VERSION,
         "config": asdict(objective.config),

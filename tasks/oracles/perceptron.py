@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,18 +117,20 @@ def find_perceptron(data: Path) -> Path:
 
 
 def load_perceptron(folder: Path) -> Perceptron:
-    """Reads ``*.weights.json``, ``*.tagdict.json`` and ``*.classes.json`` of ``folder``.
+    """Reads ``*.weights.json``, ``*.tagdict.json`` and ``*.classes.json`` of ``folder``, or the
+    same under ``.json.gz``.
 
     Raises ``UserError`` naming a missing or damaged file.
     """
     read: dict[str, Any] = {}
     for part in PARTS:
-        paths = sorted(folder.glob(f"*{part}.json"))
+        paths = [*sorted(folder.glob(f"*{part}.json")), *sorted(folder.glob(f"*{part}.json.gz"))]
         if not paths:
             raise UserError(f"missing tagger file {folder}/*{part}.json")
         try:
-            read[part] = json.loads(paths[0].read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            found = paths[0].read_bytes()
+            read[part] = json.loads(gzip.decompress(found) if paths[0].suffix == ".gz" else found)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
             raise UserError(f"damaged tagger file {paths[0]}: {error}") from None
     kinds = {"weights": dict, "tagdict": dict, "classes": list}
     for part, kind in kinds.items():
@@ -135,12 +139,17 @@ def load_perceptron(folder: Path) -> Perceptron:
     return Perceptron(read["weights"], read["tagdict"], read["classes"])
 
 
-def save_perceptron(folder: Path, tagger: Perceptron) -> None:
-    """Writes the three JSON files that :func:`load_perceptron` reads."""
+def save_perceptron(folder: Path, tagger: Perceptron, compress: bool = False) -> None:
+    """Writes the three JSON files that :func:`load_perceptron` reads; ``compress``: as ``.gz``, a
+    fifth of their size."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = (tagger.weights, tagger.tagdict, sorted(tagger.classes))
     for part, value in zip(PARTS, parts, strict=True):
-        (folder / f"{part}.json").write_text(json.dumps(value, sort_keys=True), encoding="utf-8")
+        text = json.dumps(value, sort_keys=True).encode()
+        if compress:
+            (folder / f"{part}.json.gz").write_bytes(gzip.compress(text, mtime=0))
+        else:
+            (folder / f"{part}.json").write_bytes(text)
 
 
 def train_perceptron(
