@@ -65,10 +65,10 @@ def small(corpus: str | None = None) -> RunConfig:
             train=replace(train, steps=2_000, lr=6e-4, batch=32),
         ),
         lm=lm,
-        finetune=replace(lm, train=replace(lm.train, steps=1_200, lr=4e-4)),
+        finetune=replace(lm, train=replace(lm.train, steps=2_000, lr=1e-3)),
         teacher=replace(lm, train=replace(lm.train, steps=2_000)),
         discriminator=DiscriminatorConfig(
-            layers=3, width=160, hidden=160, train=replace(train, steps=1_200, lr=1e-3)
+            layers=3, width=160, hidden=160, train=replace(train, steps=2_500, lr=1e-3)
         ),
         parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
