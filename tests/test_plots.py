@@ -90,6 +90,13 @@ def test_what_is_missing_names_its_command(tmp_path: Path) -> None:
     assert not (folder / "figure3-embeddings.png").exists()
 
 
+def test_embeddings_without_parts_of_speech_are_not_drawn(full: Path) -> None:
+    words = [{"word": f"w{i}", "tag": "", "x": i, "y": -i} for i in range(4)]
+    dump(full / "embedding.json", {"points": words})
+    missing = {plot.name: reason for plot, _, reason in svg_figures(ResultSet(full))}
+    assert "parts of speech" in missing["figure3-embeddings"]
+
+
 def test_without_scores_there_is_no_point(tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", {})
     missing = {plot.name: reason for plot, _, reason in svg_figures(ResultSet(folder))}

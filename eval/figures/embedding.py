@@ -45,8 +45,12 @@ def draw(results: ResultSet) -> Figure:
     if not path.exists():
         raise Missing(f"python -m eval.collect run={results.folder} projects the embeddings")
     points = read_json(path)["points"]
-    figure, (axis,) = axes(1, 1, 5.0)
     known = {tag for tags, _ in CLASSES.values() for tag in tags}
+    if not any(p["tag"] in known for p in points):
+        raise Missing(
+            f"no sample of {results.folder} has parts of speech or a tree, which colour it"
+        )
+    figure, (axis,) = axes(1, 1, 5.0)
     rest = [p for p in points if p["tag"] not in known]
     axis.scatter(
         [p["x"] for p in rest],
