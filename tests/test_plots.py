@@ -94,7 +94,7 @@ def test_embeddings_without_parts_of_speech_are_not_drawn(full: Path) -> None:
     words = [{"word": f"w{i}", "tag": "", "x": i, "y": -i} for i in range(4)]
     dump(full / "embedding.json", {"points": words})
     missing = {plot.name: reason for plot, _, reason in svg_figures(ResultSet(full))}
-    assert "parts of speech" in missing["figure3-embeddings"]
+    assert "part of speech" in missing["figure3-embeddings"]
 
 
 def test_without_scores_there_is_no_point(tmp_path: Path) -> None:
