@@ -12,6 +12,7 @@ from models.classifiers.chart import (
     SpanGuide,
     SpanObjective,
     TreeGuide,
+    nearest,
     sparse_chart,
 )
 from models.config import ClassifierConfig, EncoderConfig
@@ -205,6 +206,15 @@ def test_sparse_chart_shifts_for_start() -> None:
     assert rows == [[1, 2, 1], [3, 3, 2]]
     # nothing past the end of the sequence
     assert sparse_chart(tree, {"": 0, "NP": 1, "VP": 2}, 3).tolist() == [[1, 2, 1]]
+
+
+def test_a_chain_of_labels_that_no_tree_has_is_guided_to_its_innermost_one() -> None:
+    labels = {"": 0, "S": 1, "NP": 2, "S::VP": 3}
+    assert nearest("S::VP", labels) == 3
+    assert nearest("S::NP", labels) == nearest("X::S::NP", labels) == 2
+    assert nearest("S::XX", labels) == 1
+    with pytest.raises(UserError, match="knows no label 'XX::YY', only S, NP, S::VP"):
+        nearest("XX::YY", labels)
 
 
 def test_unknown_controls_are_refused() -> None:

@@ -155,16 +155,25 @@ class SpanGuide:
         for control in controls:
             if not isinstance(control, Span):
                 raise UserError(f"the span classifier cannot read {control}")
-            if control.label not in labels:
-                raise UserError(f"the span classifier knows no label '{control.label}'")
             # positions count words from 0; START comes first in the sequence
-            cells.append((control.start + 1, control.end + 1, labels[control.label]))
+            cells.append((control.start + 1, control.end + 1, nearest(control.label, labels)))
         self.start, self.end, self.gold = torch.tensor(cells, device=classifier.device).T
 
     def __call__(self, x: Tensor, s: int) -> Tensor:
         level = torch.full((len(x),), s, device=x.device)
         logits = self.classifier.cells(x, level, self.start, self.end)
         return logits.log_softmax(-1).gather(1, self.gold[:, None])[:, 0]
+
+
+def nearest(label: str, labels: Labels) -> int:
+    """The number of a label, or of a chain of unary constituents that no training tree has
+    (``S::NP``, outermost first) that of its innermost constituent that one has. Raises
+    ``UserError`` where there is none."""
+    for name in (label, *reversed(label.split("::"))):
+        if name in labels:
+            return labels[name]
+    known = ", ".join(filter(None, labels))
+    raise UserError(f"the span classifier knows no label '{label}', only {known}")
 
 
 class TreeGuide:
