@@ -77,6 +77,7 @@ def test_result_is_the_committed_one() -> None:
     results = Path(__file__).parent.parent / "results"
     shown = [("demo", 2), ("demo", 4), ("demo-stories", 5), ("small-anlg", 5)]
     files = [results / name / "tables" / f"table{number}.md" for name, number in shown]
+    files.append(results / "small-e2e" / "table.md")
     stored = [line for path in files for line in path.read_text("utf-8").split("\n")]
     before, _ = README.split("```\npip install", 1)
     rows = [line for line in before.splitlines() if line.startswith("|")]
