@@ -47,9 +47,7 @@ def draw(results: ResultSet) -> Figure:
     points = read_json(path)["points"]
     known = {tag for tags, _ in CLASSES.values() for tag in tags}
     if not any(p["tag"] in known for p in points):
-        raise Missing(
-            f"no sample of {results.folder} has parts of speech or a tree, which colour it"
-        )
+        raise Missing(f"no word of {results.folder} has a part of speech")
     figure, (axis,) = axes(1, 1, 5.0)
     rest = [p for p in points if p["tag"] not in known]
     axis.scatter(
