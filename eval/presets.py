@@ -37,7 +37,7 @@ def paper(corpus: str | None = None) -> RunConfig:
 
 
 def small(corpus: str | None = None) -> RunConfig:
-    """Networks of 5 M parameters on E2E: about two hours on two CPU cores, minutes on a GPU."""
+    """Networks of 1 to 5 M parameters on E2E: hours on two CPU cores, minutes on a GPU."""
     base = paper(corpus)
     # E2E's texts have 26 words on average; 48 positions hold 98 of 100 of them whole. Dropout
     # costs a sixth of a CPU step and a network this small does not overfit in a dozen epochs.
