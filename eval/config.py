@@ -59,8 +59,15 @@ class ParserSection:
 
     #: auto: benepar_en3 where installed, else trained; benepar: insist on benepar_en3; trained
     source: Literal["auto", "benepar", "trained"] = "auto"
+    #: texts of the embedded grammar, with their gold trees, that a parser trained from the treebank
+    #: also learns from: newspapers have no "family friendly pub called The Mill"
+    domain: int = 600
     model: ParserConfig = field(default_factory=ParserConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.domain < 0:
+            raise UserError(f"parser.domain is 0 or more, not {self.domain}")
 
 
 @dataclass(frozen=True)

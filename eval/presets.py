@@ -62,7 +62,7 @@ def small(corpus: str | None = None) -> RunConfig:
             base.classifier,
             span_hidden=256,
             network=replace(network, layers=3, width=192, feedforward=768),
-            train=replace(train, steps=2_500, lr=1e-3, batch=32),
+            train=replace(train, steps=5_000, lr=1e-3, batch=32),
         ),
         lm=lm,
         finetune=replace(lm, train=replace(lm.train, steps=2_000, lr=1e-3)),

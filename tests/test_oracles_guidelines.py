@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from nltk import Tree
 
+from tasks.corpora import grammar
 from tasks.oracles.guidelines import drop_hyphens, lexicon, modernise, pieces, traditional
-from tasks.oracles.treebank import HELD_OUT, load_treebank
+from tasks.oracles.treebank import HELD_OUT, domain_sentences, load_treebank
 from tasks.oracles.trees import bracketing, leaves
 
 DATA = Path(os.environ.get("DIFFUSION_BENCH_DATA", "../shared/data"))
@@ -135,6 +136,29 @@ def test_hyphens_are_dropped_and_phrases_kept() -> None:
     every = " ".join(str(drop_hyphens(tree, rng, 1.0)).split())
     assert every == "(NP (ADJP (NN a) (JJ b)) (QP (CD 1) (HYPH -) (CD 2)) (NN c) (NN d))"
     assert drop_hyphens(tree, rng, 0.0) == tree
+
+
+def test_texts_of_several_sentences_are_cut_for_a_parser_of_sentences() -> None:
+    text = "(S (S (NP (NN a)) (VP (VBZ is))) (. .) (S (NP (PRP It)) (VP (VBZ is))) (. .))"
+    joined = "(S (S (NP (NN a))) (. .) (S (S (NP (NN b))) (, ,) (CC and) (S (NP (NN c)))) (. .))"
+    whole = "(SINV (PP (IN in) (NP (NN x))) (VP (VBZ is)) (NP (NN y)) (. .))"
+    assert domain_sentences([text, joined, whole]) == (
+        "(S (NP (NN a)) (VP (VBZ is)) (. .))",
+        "(S (NP (PRP It)) (VP (VBZ is)) (. .))",
+        "(S (NP (NN a)) (. .))",
+        "(S (S (NP (NN b))) (, ,) (CC and) (S (NP (NN c))) (. .))",
+        whole,
+    )
+
+
+def test_every_word_of_the_grammar_reaches_the_parser_but_for_hyphens() -> None:
+    trees = [text.tree for text in grammar.load(size_train=200, size_valid=1).train if text.tree]
+    words = [word for tree in trees for word in leaves(tree)]
+    cut = domain_sentences(trees)
+    assert [w for tree in cut for w in leaves(tree) if w != "-"] == [w for w in words if w != "-"]
+    assert sum(words.count(end) for end in (".", "!", "?")) == len(cut)
+    kept = sum(leaves(tree).count("-") for tree in cut)
+    assert 0 < kept < words.count("-")
 
 
 @needs_data

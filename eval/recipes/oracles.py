@@ -34,6 +34,7 @@ class OraclePlan(CorpusPlan):
             return recipe("parser", "look up benepar_en3", _published, {"published": "benepar_en3"})
         model = dataclasses.replace(section.model, batch=section.train.batch)
         config = {"model": settings(model), "train": settings(section.train), "seed": seed}
+        domain = section.domain
         gold, nltk = self.gold_trees, None if self.gold_trees else nltk_folder(self.data)
 
         def build(folder: Path, deps: Folders, progress: Progress) -> None:
@@ -54,12 +55,15 @@ class OraclePlan(CorpusPlan):
             else:
                 assert nltk is not None
                 bank = load_treebank(nltk)
-                train, held = list(bank.train), list(bank.held_out)
+                train, held = [*bank.train, *_restaurants(domain, seed)], list(bank.held_out)
                 tagger = load_perceptron(find_perceptron(nltk))
             objective = ParserObjective(train, held, model, seed, tagger)
             curve = fit(objective, section.train, folder, seed, torch.device("cpu"), progress)
             final = {k.removeprefix("valid_"): v for k, v in curve[-1].items() if "valid_" in k}
-            source = "grammar gold trees" if gold else "Penn Treebank sample"
+            source = "grammar gold trees"
+            if not gold:
+                source = "Penn Treebank sample"
+                source += f" and {domain} texts of the embedded grammar" if domain else ""
             save_parser(folder, objective, {"trained on": source, "held out": len(held)} | final)
 
         if gold:
@@ -67,6 +71,8 @@ class OraclePlan(CorpusPlan):
                 "parser", "train the oracle parser", build, config, deps={"corpus": self.corpus}
             )
         assert nltk is not None
+        if domain:
+            config["domain"] = domain
         return recipe(
             "parser", "train the oracle parser", build, config, data=treebank_digest(nltk)
         )
@@ -109,6 +115,17 @@ class OraclePlan(CorpusPlan):
         if "tags" in reads and not self.gold_trees:
             return self._once(f"tags.{texts.key}", lambda: tags_recipe(texts, self.tagger))
         return texts
+
+
+def _restaurants(texts: int, seed: int) -> tuple[str, ...]:
+    """Sentences of the embedded grammar for a parser of restaurant texts."""
+    from tasks.corpora import grammar
+    from tasks.oracles.treebank import domain_sentences
+
+    if not texts:
+        return ()
+    drawn = grammar.load(size_train=texts, size_valid=1, seed=seed).train
+    return domain_sentences((text.tree for text in drawn if text.tree), seed)
 
 
 def _published(folder: Path, deps: Folders, progress: Progress) -> None:

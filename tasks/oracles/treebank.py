@@ -56,6 +56,35 @@ def load_treebank(data: Path, seed: int = 0, newer: bool = True) -> Treebank:
     return Treebank(_flat(train), _flat(held), originals)
 
 
+def domain_sentences(trees: Iterable[str], seed: int = 0) -> tuple[str, ...]:
+    """Sentences for the training of a parser from trees of texts, such as the embedded grammar's.
+
+    A text of several sentences, each beside its full stop under one root, is cut into them; the
+    same share of hyphens is dropped as from the treebank's training sentences.
+    """
+    from nltk import Tree
+
+    rng = np.random.default_rng(seed)
+    parts = [part for tree in trees for part in _cut(Tree.fromstring(tree))]
+    return _flat(drop_hyphens(part, rng, DROPPED) for part in parts)
+
+
+def _cut(tree: Tree) -> list[Tree]:
+    from nltk import Tree
+
+    labels = [child.label() for child in tree]
+    if labels.count(".") < 2:
+        return [tree]
+    ends = [i for i, label in enumerate(labels) if label == "."]
+    starts = [0, *(i + 1 for i in ends[:-1])]
+    sentences = []
+    for start, end in zip(starts, ends, strict=True):
+        clauses = list(tree[start:end])
+        one = clauses[0] if len(clauses) == 1 else Tree(tree.label(), clauses)
+        sentences.append(Tree(one.label(), [*one, tree[end]]))
+    return sentences
+
+
 def _flat(trees: Iterable[Tree]) -> tuple[str, ...]:
     return tuple(" ".join(str(tree).split()) for tree in trees)
 
