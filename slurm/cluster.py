@@ -19,6 +19,8 @@ from tasks.errors import UserError
 
 #: seconds that a command of SLURM's may take: they hang where the controller is down
 PATIENCE = 60
+#: jobs of one array: MaxArraySize is 1001 where a cluster does not say otherwise
+LONGEST = 1000
 #: the share of the grace time that a worker has to save; the rest is for requeueing
 SAVING = 0.6
 
@@ -120,6 +122,14 @@ class Slots:
             self.holders[i] = [job]
 
 
+def arrays(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Jobs beside each other with equal needs, together."""
+    for _, members in groupby(jobs, lambda job: (job.stage, job.needs, job.run, job.parallel)):
+        together = list(members)
+        for start in range(0, len(together), LONGEST):
+            yield together[start : start + LONGEST]
+
+
 def submit(state: State, plan: StoredPlan, live: Mapping[str, str]) -> list[Submitted]:
     """Hands the jobs that are not done to SLURM, in order of dependency: those with equal needs as
     one array. ``live``: jobs of an earlier submission that still wait or run, name -> id; they
@@ -131,10 +141,8 @@ def submit(state: State, plan: StoredPlan, live: Mapping[str, str]) -> list[Subm
     pending = {job.name for job in todo} | set(live)
     slots = Slots(config.max_parallel)
     with outside_any_job():
-        for (stage, needs, *_), members in groupby(
-            todo, lambda job: (job.stage, job.needs, job.run, job.parallel)
-        ):
-            jobs = list(members)
+        for jobs in arrays(todo):
+            stage, needs = jobs[0].stage, jobs[0].needs
             executor = submitit.SlurmExecutor(state.logs, max_num_timeout=config.requeues)
             load = max(job.estimate.seconds or 60.0 for job in jobs)
             width, chosen, before = slots.take(len(jobs), load)

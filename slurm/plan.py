@@ -24,8 +24,8 @@ PARALLEL = ("diffusion", "lm", "backward_lm", "reordered_lm", "finetuned", "teac
 @dataclass(frozen=True)
 class Job:
     """One job. ``run``: which of the sweep's runs it belongs to. ``stage``: what it does there
-    (``artefact``, ``targets``, ``generate``, ``gather``, ``finish``). ``needs``: names of the jobs
-    that must have succeeded; ``finish`` only waits for them to end."""
+    (``artefact``, ``generate``, ``gather``, ``finish``). ``needs``: names of the jobs that must
+    have succeeded; ``finish`` only waits for them to end."""
 
     name: str
     stage: str
@@ -87,17 +87,14 @@ class _Planner:
         cells = [self.run.floor, *self.run.jobs]
         parts = {id(cell): self._shards(cell) for cell in cells}
         yield from self._artefacts(cells, parts)
-        ends: list[str] = []
-        for task in self.run.config.tasks:
-            done = (self.run.folder / task / TARGETS).exists()
-            texts = self.run.choosing(task).needs
-            yield self._job(f"{task}/targets", "targets", self._keys(texts), done, task=task)
+        # all samples before all gathering: jobs with equal needs beside each other are one array
         for cell in cells:
-            pending = [part for part in parts[id(cell)] if not part.done]
             yield from parts[id(cell)]
-            ends += [part.name for part in pending]
+        pending = {id(cell): [part for part in parts[id(cell)] if not part.done] for cell in cells}
+        ends = [part.name for cell in cells for part in pending[id(cell)]]
+        for cell in cells:
             if cell.task and parts[id(cell)][0].shard:
-                gather = self._gather(cell, pending)
+                gather = self._gather(cell, pending[id(cell)])
                 ends += [] if gather.done else [gather.name]
                 yield gather
         yield self._finish(ends)
@@ -111,11 +108,11 @@ class _Planner:
         *,
         estimate: Estimate = UNKNOWN,
         task: str | None = None,
-        method: str = "",
+        method: str,
         shard: Shard | None = None,
     ) -> Job:
-        where = f"{method or 'targets'}" + (f" under {task}" if task else "")
-        title = {"targets": "choose ", "generate": "generate with ", "gather": "judge "}
+        where = method + (f" under {task}" if task else "")
+        title = {"generate": "generate with ", "gather": "judge "}
         return Job(
             f"{self.prefix}{name}",
             stage,
@@ -134,10 +131,11 @@ class _Planner:
         expected = len(targets) or self.run.config.targets
         name = f"{cell.task}/{cell.method}" if cell.task else cell.method
         count = min(self.count, expected)
-        first = [f"{self.prefix}{cell.task}/targets"] if cell.task and not targets else []
+        # the first job of a task chooses its targets, which takes seconds
+        first = self.run.choosing(cell.task).needs if cell.task and not targets else []
         # undivided, a cell is judged by the process that fills it, as in a plain run
         judges = self.judges if cell.task and count == 1 else []
-        needs = [*first, *self._keys([*cell.recipes.values(), *judges])]
+        needs = self._keys([*cell.recipes.values(), *judges, *first])
         found = []
         # a judged cell is complete: no need to read its samples
         judged = bool(cell.task) and self._judged(cell)
@@ -209,7 +207,7 @@ class _Planner:
                 wanted += recipes
             elif cell.task and not self._judged(cell):
                 wanted += self.judges
-        for task in self.run.config.tasks:
+        for task in dict.fromkeys(cell.task for cell in cells if cell.task):
             if not (self.run.folder / task / TARGETS).exists():
                 wanted += self.run.choosing(task).needs
         missing = {recipe.key: recipe for recipe in self.store.missing(wanted)}

@@ -79,19 +79,25 @@ def perform(state: State, number: int, name: str) -> None:
             build_together(run, recipe)
         else:
             run.build([recipe])
-    elif job.stage == "targets":
-        assert job.task
-        with hold(run.folder / job.task / ".lock"):
-            stage = run.choosing(job.task)
-            if not stage.done():
-                run.perform(stage)
     elif job.stage == "finish":
         finish(run, state, plan.jobs)
         again(state, plan)
     else:
+        if job.task:
+            _choose(run, job.task)
         cell = _cell(run, job)
         cell.cell.check(overwrite=False)
         stage = run.gathering(cell) if job.stage == "gather" else run.generation(cell, job.shard)
+        if not stage.done():
+            run.perform(stage)
+
+
+def _choose(run: Run, task: str) -> None:
+    """The first job of a task chooses its targets; the others wait for it."""
+    stage = run.choosing(task)
+    if stage.done():
+        return
+    with hold(run.folder / task / ".lock"):
         if not stage.done():
             run.perform(stage)
 

@@ -19,7 +19,7 @@ from eval.cells import Shard
 from eval.run import guarded
 from eval.run import main as run_main
 from slurm import bench, estimate
-from slurm.cluster import Queued, Slots, outside_any_job, parameters
+from slurm.cluster import Queued, Slots, arrays, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
 from slurm.estimate import UNKNOWN, Estimate
 from slurm.local import Scheduler
@@ -131,6 +131,12 @@ def test_never_more_arrays_than_slots() -> None:
         assert sum(width for a, b, width in spans if a <= moment < b) <= 3
     # the fourth need not wait for all of the third's: it takes a slot that is free by then
     assert max(ends.values()) < sum(end - start for start, end, _ in spans)
+
+
+def test_jobs_with_equal_needs_are_one_array_unless_it_grows_too_long() -> None:
+    jobs = [job("a"), job("b"), job("c", "a"), *(job(str(i)) for i in range(1001))]
+    assert [len(part) for part in arrays(jobs)] == [2, 1, 1000, 1]
+    assert [one for part in arrays(jobs) for one in part] == jobs
 
 
 def test_resources_of_training_and_of_other_jobs() -> None:
@@ -410,4 +416,6 @@ def test_two_hundred_cells_plan_in_seconds(known: Path, tmp_path: Path) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     lines = [line for line in done.stdout.splitlines() if " under " in line and "generate" in line]
     assert len(lines) == 200, done.stderr
+    # cells whose networks exist wait for nothing: one array, in which no slot stays empty
+    assert all("(now" in line for line in lines if "diffusion_lm" in line or "fudge" in line)
     assert not (tmp_path / "r").exists()
