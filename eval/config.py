@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
+import functools
 import inspect
 import textwrap
 import typing
@@ -319,6 +320,7 @@ def _type_name(hint: Any) -> str:
     return str(hint).replace(" | None", " or null")
 
 
+@functools.cache
 def _comments(cls: type) -> dict[str, str]:
     """What is said of each field of a dataclass: ``#:`` lines above it, or a string below it."""
     found: dict[str, str] = {}
