@@ -1,7 +1,7 @@
 """``python -m eval.tune task=... method=... key=value,value ...``: picks decoding options of a
 method on held-out targets and writes what it chose.
 
-The held-out targets come from validation texts and are none of those that the same seed reports.
+The held-out targets come from validation texts and are none of the first ``kept`` that results have.
 Every combination of the values is tried; without any, those that the paper tried (appendix B).
 Chosen is the highest control success among the combinations whose perplexity is at most ``within``
 times the lowest one's. Interrupted and run again, it goes on with the next combination.
@@ -14,7 +14,7 @@ it tunes on, by default 10 and 5), and
   within (float) = 1.25
       how much less fluent than the most fluent combination the chosen one may be
   kept (int) = 200
-      targets of the validation draw that are kept for results, and not tuned on
+      targets that are kept for results (their number there), and not tuned on
 """
 
 from __future__ import annotations
@@ -88,18 +88,27 @@ def grid(method: str, given: Mapping[str, str]) -> list[Point]:
 
 
 def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
-    """The ``n`` targets that follow the first ``kept`` of a validation draw: other texts, though a
-    control with few values, such as a length, can come again. Raises ``UserError`` if there are
-    fewer."""
-    more = dataclasses.replace(run.config, source="validation", targets=kept + n)
-    lists = TargetLists(run.folder, more, run.plan, run.corpus)
-    found = lists.sources(task)[kept:]
+    """``n`` targets of a validation draw that no result of ``kept`` targets has: first those after
+    the draw's first ``kept``. Where too few controls are left, as of lengths, the texts are others
+    but controls can come again. Raises ``UserError`` if there are fewer."""
+
+    def sources(config: RunConfig) -> list[Target]:
+        return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
+
+    draw = sources(dataclasses.replace(run.config, source="validation", targets=kept + n))
+    reported = []
+    if kept:
+        own = sources(dataclasses.replace(run.config, targets=kept))
+        reported = [target.control for target in own[:kept]]
+    found = [target for target in draw[kept:] + draw[:kept] if target.control not in reported]
+    if len(found) < n:
+        found = draw[kept:]
     if len(found) < n:
         raise UserError(
             f"{task} has {len(found)} held-out targets beyond the {kept} kept for results, not "
             f"{n}: lower kept= or targets="
         )
-    return found
+    return found[:n]
 
 
 def main(given: Sequence[str]) -> None:

@@ -52,6 +52,16 @@ def test_held_out_targets_are_none_of_the_reported(tmp_path):
     assert seen == {target.id for target in held_out(run, "syntax_spans", 20, 0)}
 
 
+def test_values_that_are_reported_are_not_tuned_on(tmp_path):
+    """Semantic content has few values, which every source of targets shares."""
+    common = [f"store={tmp_path}/s", f"out={tmp_path}/o", "task=semantic_content"]
+    run = Run(parse([*common, "method=ft_sample", "targets=40", "seed=3"]), Display())
+    run.build([run.plan.texts_for("semantic_content")])
+    reported = [target.control for target in run.lists.sources("semantic_content")]
+    found = [target.control for target in held_out(run, "semantic_content", 8, 40)]
+    assert len(found) == 8 and not any(control in reported for control in found)
+
+
 def test_a_point_starts_from_the_tasks_own_constants():
     run = Run(parse(["task=syntax_spans", "method=diffusion_lm"]), Display())
     job = run.jobs[0]
