@@ -1,7 +1,7 @@
 """``python -m eval.tune task=... method=... key=value,value ...``: picks decoding options of a
 method on held-out targets and writes what it chose.
 
-The held-out targets come from validation texts and are none of the first ``kept`` that results have.
+The held-out targets come from validation texts; the first ``kept`` targets of results are not used.
 Every combination of the values is tried; without any, those that the paper tried (appendix B).
 Chosen is the highest control success among the combinations whose perplexity is at most ``within``
 times the lowest one's. Interrupted and run again, it goes on with the next combination.
