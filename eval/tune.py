@@ -88,19 +88,21 @@ def grid(method: str, given: Mapping[str, str]) -> list[Point]:
 
 
 def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
-    """``n`` targets of a validation draw that no result of ``kept`` targets has: first those after
-    the draw's first ``kept``. Where too few controls are left, as of lengths, the texts are others
-    but controls can come again. Raises ``UserError`` if there are fewer."""
+    """``n`` targets that no result of ``kept`` targets has: those of a validation draw, first what
+    comes after its first ``kept``, then those of the results' own source beyond ``kept``. Where
+    too few controls are left, as of lengths, the texts are others but controls can come again.
+    Raises ``UserError`` if there are fewer."""
 
     def sources(config: RunConfig) -> list[Target]:
         return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
 
     draw = sources(dataclasses.replace(run.config, source="validation", targets=kept + n))
-    reported = []
-    if kept:
-        own = sources(dataclasses.replace(run.config, targets=kept))
-        reported = [target.control for target in own[:kept]]
-    found = [target for target in draw[kept:] + draw[:kept] if target.control not in reported]
+    own = sources(dataclasses.replace(run.config, targets=kept + n)) if kept else []
+    reported = [target.control for target in own[:kept]]
+    found = list[Target]()
+    for target in draw[kept:] + draw[:kept] + own[kept:]:
+        if target.control not in [*reported, *(one.control for one in found)]:
+            found.append(target)
     if len(found) < n:
         found = draw[kept:]
     if len(found) < n:
