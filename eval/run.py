@@ -177,6 +177,18 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
     console.print()
 
 
+def _refused(one: Run) -> dict[str, str]:
+    """Why cells cannot be, by task/method: also of the runs that filled other cells of the set."""
+    path = one.config.folder / "run.json"
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8")).get("refused", {})
+    except (OSError, ValueError):
+        earlier = {}
+    asked = {f"{task}/{method}" for task in one.config.tasks for method in one.config.methods}
+    kept = {name: reason for name, reason in earlier.items() if name not in asked}
+    return kept | {f"{t}/{m}": reason for (t, m), reason in one.refused.items()}
+
+
 def _summary(one: Run) -> dict[str, object]:
     command = one.provenance["command"]
     return {
@@ -184,7 +196,7 @@ def _summary(one: Run) -> dict[str, object]:
         "command": shlex.join(command),
         "tasks": one.config.tasks,
         "methods": one.config.methods,
-        "refused": {f"{t}/{m}": reason for (t, m), reason in one.refused.items()},
+        "refused": _refused(one),
         "artefacts": {role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()},
         "judges": {role: recipe.key for role, recipe in one.judges.items()},
     }

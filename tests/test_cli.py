@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from baselines import INFILLERS, METHODS
 from eval.config import RunConfig, help_text, keys, parse
 from eval.presets import PRESETS
-from eval.run import main
+from eval.run import _refused, main
 from tasks.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -178,3 +180,15 @@ def test_a_run_without_any_cell_ends_before_anything_is_trained(
         "error: nothing to run: pplm has no cell for length (n/a: PPLM has no positional control)\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_reasons_of_earlier_runs_stay_with_the_set(tmp_path: Path) -> None:
+    """One set, filled run by run: why a cell cannot be is known from whichever run was told."""
+    before = {"length/pplm": "n/a: positional", "length/fudge": "n/a: failed once"}
+    (tmp_path / "run.json").write_text(json.dumps({"refused": before}))
+    config = SimpleNamespace(folder=tmp_path, tasks=["length"], methods=["fudge", "ft_poe"])
+    run = SimpleNamespace(config=config, refused={("length", "ft_poe"): "n/a: needs two"})
+    kept = {"length/pplm": "n/a: positional", "length/ft_poe": "n/a: needs two"}
+    assert _refused(run) == kept  # type: ignore[arg-type]
+    (tmp_path / "run.json").write_text("{")
+    assert _refused(run) == {"length/ft_poe": "n/a: needs two"}  # type: ignore[arg-type]
