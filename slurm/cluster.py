@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -130,6 +131,13 @@ def arrays(jobs: Sequence[Job]) -> Iterator[list[Job]]:
             yield together[start : start + LONGEST]
 
 
+def label(jobs: Sequence[Job]) -> str:
+    """What the queue calls an array: the folder that its jobs' names share, or their stage."""
+    if len(jobs) == 1:
+        return jobs[0].name
+    return posixpath.commonpath([job.name for job in jobs]) or jobs[0].stage
+
+
 def submit(state: State, plan: StoredPlan, live: Mapping[str, str]) -> list[Submitted]:
     """Hands the jobs that are not done to SLURM, in order of dependency: those with equal needs as
     one array. ``live``: jobs of an earlier submission that still wait or run, name -> id; they
@@ -153,7 +161,7 @@ def submit(state: State, plan: StoredPlan, live: Mapping[str, str]) -> list[Subm
             waits += [f"afterany:{one}" for one in before]
             executor.update_parameters(
                 **parameters(config, jobs[0]),
-                job_name=jobs[0].name if len(jobs) == 1 else jobs[0].name.rpartition("/")[0],
+                job_name=label(jobs),
                 array_parallelism=width,
                 **({"dependency": ",".join(waits)} if waits else {}),
             )

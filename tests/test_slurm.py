@@ -19,7 +19,7 @@ from eval.cells import Shard
 from eval.run import guarded
 from eval.run import main as run_main
 from slurm import bench, estimate
-from slurm.cluster import Queued, Slots, arrays, outside_any_job, parameters
+from slurm.cluster import Queued, Slots, arrays, label, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
 from slurm.estimate import UNKNOWN, Estimate
 from slurm.local import Scheduler
@@ -137,6 +137,14 @@ def test_jobs_with_equal_needs_are_one_array_unless_it_grows_too_long() -> None:
     jobs = [job("a"), job("b"), job("c", "a"), *(job(str(i)) for i in range(1001))]
     assert [len(part) for part in arrays(jobs)] == [2, 1, 1000, 1]
     assert [one for part in arrays(jobs) for one in part] == jobs
+
+
+def test_the_queue_names_an_array_by_what_its_jobs_share() -> None:
+    assert label([job("unconditional")]) == "unconditional"
+    assert label([job("length/fudge/0of2"), job("length/fudge/1of2")]) == "length/fudge"
+    assert label([job("length/fudge"), job("length/ft_sample")]) == "length"
+    mixed = [job("unconditional"), job("length/fudge")]
+    assert label(mixed) == mixed[0].stage == "generate"
 
 
 def test_resources_of_training_and_of_other_jobs() -> None:

@@ -22,6 +22,7 @@ import pytest
 from test_runner import TOY, write_corpus
 
 from eval.run import main as run_main
+from slurm.state import State
 from slurm.sweep import main as sweep_main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,13 +92,17 @@ class Bench:
     def logs(self) -> str:
         return "".join(p.read_text() for p in (self.out / ".sweep" / "logs").glob("*.out"))
 
-    def job(self, stage: str) -> str:
+    def running(self, name: str) -> list[str]:
+        """SLURM's numbers of the running jobs whose names start like this."""
+        sent = State(self.out / ".sweep").submitted()
+        names = {job.id: job.name for job in sent if job.name.startswith(name)}
+        lines = [line.split("|") for line in squeue("-o", "%i|%T")]
+        return [number for number, state in lines if number in names and state == "RUNNING"]
+
+    def job(self, name: str) -> str:
         """SLURM's number of the running job whose name starts like this."""
-        for line in squeue("-o", "%i|%j|%T"):
-            number, name, state = line.split("|")
-            if name.startswith(stage) and state == "RUNNING":
-                return number
-        raise AssertionError(f"no job {stage} is running: {squeue()}")
+        (found,) = self.running(name)
+        return found
 
 
 def squeue(*more: str) -> list[str]:
@@ -205,7 +210,7 @@ def test_a_cluster_that_cancels(bench: Bench, reference: Bench) -> None:
     urgent()
     until(lambda: "stopped as asked" in bench.logs())
     until(lambda: any(bench.store.glob("diffusion-*")))
-    until(lambda: any("length/diffusion_lm|RUNNING" in x for x in squeue("-o", "%j|%T")))
+    until(lambda: bench.running("length/diffusion_lm"))
     control("scancel", bench.job("length/diffusion_lm"))
     drained()
     assert "trying them again (1)" in bench.logs()
