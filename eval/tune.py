@@ -37,6 +37,7 @@ from eval.store import write_text
 from eval.target_lists import TargetLists
 from eval.targets import one_task, split
 from tasks.base import Target
+from tasks.controls import Length
 from tasks.errors import UserError
 from tasks.progress import Progress
 
@@ -89,9 +90,9 @@ def grid(method: str, given: Mapping[str, str]) -> list[Point]:
 
 def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     """``n`` targets that no result of ``kept`` targets has: those of a validation draw, first what
-    comes after its first ``kept``, then those of the results' own source beyond ``kept``. Where
-    too few controls are left, as of lengths, the texts are others but controls can come again.
-    Raises ``UserError`` if there are fewer."""
+    comes after its first ``kept``, then those of the results' own source beyond ``kept``. Lengths
+    are too few for that: theirs may come again, from other texts. Raises ``UserError`` if there
+    are fewer."""
 
     def sources(config: RunConfig) -> list[Target]:
         return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
@@ -103,7 +104,7 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     for target in draw[kept:] + draw[:kept] + own[kept:]:
         if target.control not in [*reported, *(one.control for one in found)]:
             found.append(target)
-    if len(found) < n:
+    if len(found) < n and all(isinstance(target.control, Length) for target in draw):
         found = draw[kept:]
     if len(found) < n:
         raise UserError(

@@ -60,6 +60,16 @@ def test_values_that_are_reported_are_not_tuned_on(tmp_path):
     reported = [target.control for target in run.lists.sources("semantic_content")]
     found = [target.control for target in held_out(run, "semantic_content", 8, 40)]
     assert len(found) == 8 and not any(control in reported for control in found)
+    with pytest.raises(UserError, match="held-out targets beyond the 40 kept.*not 500: lower"):
+        held_out(run, "semantic_content", 500, 40)
+
+
+def test_lengths_may_come_again_from_other_texts(tmp_path):
+    run = Run(parse([f"store={tmp_path}/s", f"out={tmp_path}/o", "task=length"]), Display())
+    run.build([run.plan.texts_for("length")])
+    reported = [target.id for target in run.lists.sources("length")]
+    found = [target.id for target in held_out(run, "length", 30, len(reported))]
+    assert len(found) == 30 and not set(found) & set(reported)
 
 
 def test_a_point_starts_from_the_tasks_own_constants():
