@@ -4,8 +4,10 @@ For every prefix of a text, START and words so far, it estimates the probability
 text will satisfy the control. A small causal Transformer reads the prompt and the prefix up to the
 last token but one; a two-layer perceptron joins that state with the last token. So the 200
 candidate next tokens that FUDGE weighs at each step share one Transformer step, and each costs only
-the perceptron. (The original is a causal LSTM; the paper does not specify its own.) It knows
-positions and controls through learned embeddings alone.
+the perceptron. Its first layer multiplies the two as well as adding them: whether a token suits the
+control that the state has read is a product, and a perceptron over their sum alone noticed a wrong
+name one token late, when it was chosen. (The original is a causal LSTM; the paper does not specify
+its own.)
 
 Supervision: a (control, text) pair that holds is a positive, and the same text with a control that
 it does not satisfy, taken from another text, a negative: half and half, drawn anew at each step.
@@ -56,15 +58,17 @@ class Discriminator(nn.Module):
         shape = (vocabulary, config.max_length, config.layers, config.width, config.heads)
         self.body = GPT2Model(gpt2(*shape, config.dropout))
         self.prefix = nn.Linear(config.width, config.hidden)
+        self.match = nn.Linear(config.width, config.hidden)
         self.token = nn.Embedding(vocabulary, config.hidden)
         self.join = nn.Linear(config.hidden, config.hidden)
         self.out = nn.Linear(config.hidden, 1)
-        nn.init.normal_(self.token.weight, std=0.1)
+        nn.init.normal_(self.token.weight, std=0.5)
 
     def score(self, hidden: Tensor, tokens: Tensor) -> Tensor:
         """``hidden`` (..., D) of all but the last token, ``tokens`` (..., K) candidates for the
         last -> logits (..., K)."""
-        z = self.prefix(hidden)[..., None, :] + self.token(tokens)
+        token = self.token(tokens)
+        z = self.prefix(hidden)[..., None, :] + (1 + self.match(hidden)[..., None, :]) * token
         z = F.gelu(z, approximate="tanh")
         z = z + F.gelu(self.join(z), approximate="tanh")
         return self.out(z)[..., 0]

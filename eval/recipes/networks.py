@@ -146,9 +146,8 @@ class Plan(LanguagePlan):
 
         more = self._for_task(config, task) | {"pretrained": lm.pretrained}
         deps = {"texts": self.texts_for(task), "vocabulary": self.vocabulary}
-        return recipe(
-            "discriminator", f"train the future discriminator of {task}", build, more, deps=deps
-        )
+        title = f"train the future discriminator of {task}"
+        return recipe("discriminator", title, build, more, deps=deps, version=2)
 
     def _attribute_head(self, task: str) -> Recipe:
         config, seed = self.config.attribute_head, self.config.train_seed
