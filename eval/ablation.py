@@ -66,7 +66,8 @@ class AblationOptions:
     group: str = "embedding,objective"
     #: embedding dimensions
     dims: str = "16,64,128,256"
-    #: training steps of each variant; 0 takes those of the set
+    #: training steps of each variant; 0 takes those of the set. The average of the weights covers
+    #: the same share of the training, however long it is
     steps: int = 0
     #: samples of each variant
     samples: int = 500
@@ -117,7 +118,8 @@ def plan(base: RunConfig, chosen: AblationOptions) -> Iterator[Variant]:
         raise UserError("dims and samples are at least 1, steps at least 0")
     train = base.diffusion.train
     if chosen.steps:
-        train = dataclasses.replace(train, steps=chosen.steps)
+        forgets = min(1.0, (1 - train.ema) * train.steps / chosen.steps)
+        train = dataclasses.replace(train, steps=chosen.steps, ema=1 - forgets)
     for group in chosen.group.split(","):
         if group not in GROUPS:
             raise unknown("group", group, GROUPS)
