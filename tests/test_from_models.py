@@ -162,6 +162,11 @@ def test_ablation_variants() -> None:
     assert [v.config.predict for v in found] == ["x0", "x0", "eps", "eps", *["x0"] * 4]
     assert [v.config.learned_embedding for v in found] == [True] * 6 + [False] * 2
     assert next(plan(base, AblationOptions(dims="16"))).config == base.diffusion
+    # trained for a tenth as long, the weights are averaged over a tenth as many steps
+    train = base.diffusion.train
+    (short, *_) = plan(base, AblationOptions(dims="16", steps=train.steps // 10))
+    assert short.config.train.ema == pytest.approx(1 - 10 * (1 - train.ema))
+    assert found[0].config.train.ema == 0.0
     for change, message in (({"group": "objectve"}, "objective"), ({"dims": "4,x"}, "whole")):
         with pytest.raises(UserError, match=message):
             list(plan(base, dataclasses.replace(AblationOptions(), **change)))
