@@ -19,8 +19,7 @@ DATA = Path(os.environ.get("DIFFUSION_BENCH_DATA", ROOT.parent / "shared" / "dat
 #: what the networks of preset small that are shipped were trained for
 SMALL = [
     ["task=syntax_spans,length", "method=all"],
-    ["task=semantic_content", "method=diffusion_lm,fudge,ft_sample,ft_search"],
-    ["task=parts_of_speech", "method=diffusion_lm,ft_sample,ft_search"],
+    ["task=semantic_content,parts_of_speech", "method=diffusion_lm,fudge,ft_sample,ft_search"],
     ["task=syntax_tree", "method=diffusion_lm"],
 ]
 E2E = ["preset=small", "corpus=e2e", f"data={DATA}"]
