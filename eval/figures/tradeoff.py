@@ -83,7 +83,13 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
+def _title(task: str) -> str:
+    return task_name(task).replace(" + ", " +\n")
+
+
 def pareto(results: ResultSet) -> Figure:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     figure, panels = _panels(results)
     for axis, task, members in panels:
         for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
@@ -117,8 +123,14 @@ def pareto(results: ResultSet) -> Figure:
                     capsize=2,
                     label=method_name(method),
                 )
-        axis.set(title=task_name(task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104))
+        axis.set(title=_title(task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104))
         axis.set_ylabel("ctrl, percent")
+        # a setting that goes too far leaves the language: perplexities in the hundreds
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.margins(x=0.1)
     _legend(figure, panels)
     return figure
 
@@ -155,7 +167,7 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
                     color=GREY,
                 )
             drawn = drawn or bool(own)
-        axis.set(title=task_name(task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
+        axis.set(title=_title(task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
         axis.set_xscale("log")
         axis.margins(x=0.15)
     if not drawn:
