@@ -35,7 +35,11 @@ Trains small Diffusion-LMs that differ in one choice and stores the lm-score of 
 python -m eval.plots (Figure 4). Long: one training for each variant and dimension.
 
   python -m eval.ablation run=results/demo
-  python -m eval.ablation run=results/demo group=objective dims=16,64 steps=1000
+  python -m eval.ablation run=results/demo group=objective dims=16,64 steps=4000 \\
+      diffusion.network.layers=2 diffusion.network.width=128
+
+Beside the keys below, the set's own settings of the network may be replaced: diffusion.KEY=VALUE,
+as python -m eval.run --help lists them.
 """
 ABLATION = "ablation.json"
 
@@ -90,20 +94,22 @@ class Variant:
 
 
 def main(given: Sequence[str]) -> None:
+    from eval.config import override
     from eval.display import Display
-    from eval.options import options
+    from eval.options import options, section
 
-    chosen = options(AblationOptions, given, USAGE)
+    own, network = section("diffusion", given)
+    chosen = options(AblationOptions, own, USAGE)
     if chosen is None:
         return
     results = ResultSet(Path(chosen.run))
-    base = results.config(chosen.store, chosen.prebuilt)
+    base = override(results.config(chosen.store, chosen.prebuilt), network)
     display = Display()
     variants = list(plan(base, chosen))
     for number, variant in enumerate(variants, 1):
         display.say(f"{number} of {len(variants)}: {variant.group} {variant.name}, {variant.dim}")
         figures = measure(base, variant, chosen, display)
-        store(results, variant, figures | {"steps": variant.config.train.steps})
+        store(results, variant, figures)
         display.say(f"  lm {figures['ppl']:.2f}")
     display.say(str(results.folder / ABLATION))
 
@@ -116,10 +122,7 @@ def plan(base: RunConfig, chosen: AblationOptions) -> Iterator[Variant]:
         raise UserError(f"dims={chosen.dims}: whole numbers, separated by commas") from None
     if min(dims) < 1 or chosen.samples < 1 or chosen.steps < 0:
         raise UserError("dims and samples are at least 1, steps at least 0")
-    train = base.diffusion.train
-    if chosen.steps:
-        forgets = min(1.0, (1 - train.ema) * train.steps / chosen.steps)
-        train = dataclasses.replace(train, steps=chosen.steps, ema=1 - forgets)
+    train = base.diffusion.train.lasting(chosen.steps or base.diffusion.train.steps)
     for group in chosen.group.split(","):
         if group not in GROUPS:
             raise unknown("group", group, GROUPS)
@@ -163,7 +166,10 @@ def store(results: ResultSet, variant: Variant, figures: Mapping[str, float]) ->
     """Adds a point to the stored ones, in place of one of the same variant and dimension."""
     path = results.folder / ABLATION
     old: list[dict[str, Any]] = read_json(path)["variants"] if path.exists() else []
-    record = {"group": variant.group, "variant": variant.name, "dim": variant.dim, **figures}
+    network = variant.config.network
+    size = {"layers": network.layers, "width": network.width, "steps": variant.config.train.steps}
+    record = {"group": variant.group, "variant": variant.name, "dim": variant.dim}
+    record |= {**figures, **size}
 
     def name(point: Mapping[str, Any]) -> tuple[str, str, int]:
         return point["group"], point["variant"], point["dim"]

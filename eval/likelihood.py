@@ -40,6 +40,9 @@ likelihood of the causal LM on the same validation texts, for Table 7. Needs the
 
   python -m eval.likelihood run=results/demo
   python -m eval.likelihood run=results/demo train=bound,simplex train_steps=2000
+
+Beside the keys below, the settings of the networks to train may be replaced: diffusion.KEY=VALUE,
+as python -m eval.run --help lists them.
 """
 LIKELIHOOD = "likelihood.json"
 MODELS = {
@@ -85,9 +88,10 @@ class LikelihoodOptions:
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.options import options
+    from eval.options import options, section
 
-    chosen = options(LikelihoodOptions, given, USAGE)
+    own, network = section("diffusion", given)
+    chosen = options(LikelihoodOptions, own, USAGE)
     if chosen is None:
         return
     for name in ("texts", "steps", "batch"):
@@ -103,7 +107,7 @@ def main(given: Sequence[str]) -> None:
     data = chosen.data or results.settings.get("data")
     display, device = Display(), pick_device(chosen.device)
     for kind in (part for part in chosen.train.split(",") if part):
-        wanted = likelihood_model(results, chosen, kind, data)
+        wanted = likelihood_model(results, chosen, kind, data, network)
         folders[kind] = store.resolve(wanted, lambda part: display.stage(part.title))
     valid = load_corpus(results.corpus, Path(data) if data else None).valid
     with display.stage(f"measure the likelihood of {chosen.texts} texts") as progress:
@@ -117,10 +121,15 @@ def main(given: Sequence[str]) -> None:
 
 
 def likelihood_model(
-    results: ResultSet, chosen: LikelihoodOptions, kind: str, data: str | None
+    results: ResultSet,
+    chosen: LikelihoodOptions,
+    kind: str,
+    data: str | None,
+    network: dict[str, str],
 ) -> Recipe:
-    """A network trained under the bound, at the size and on the texts of the set's Diffusion-LM.
-    Raises ``UserError`` for an unknown kind."""
+    """A network trained under the bound, at the size and on the texts of the set's Diffusion-LM
+    but for the settings ``network``. Raises ``UserError`` for an unknown kind or setting."""
+    from eval.config import override
     from eval.inputs import read_corpus
     from eval.recipes import VALID, Plan, settings, vocabulary_of
     from eval.store import recipe
@@ -129,10 +138,11 @@ def likelihood_model(
     if kind not in KINDS:
         raise unknown("likelihood model", kind, KINDS)
     base = dataclasses.replace(results.config(chosen.store, chosen.prebuilt), data=data)
-    run, config = Plan(dataclasses.replace(base, device=chosen.device)), base.diffusion
-    if chosen.train_steps:
-        train = dataclasses.replace(config.train, steps=chosen.train_steps)
-        config = dataclasses.replace(config, train=train)
+    run = Plan(dataclasses.replace(base, device=chosen.device))
+    # laid over the copy: the corpus and the vocabulary stay those of the set
+    config = override(base, network).diffusion
+    train = config.train.lasting(chosen.train_steps or config.train.steps)
+    config = dataclasses.replace(config, train=train)
 
     def build(folder: Path, deps: Mapping[str, Path], progress: Progress) -> None:
         corpus = read_corpus(deps["corpus"])

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from eval.config import Config, key_list, override, pairs
 
 
+def section(name: str, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The arguments outside the run's settings ``name.*``, and those settings."""
+    from eval.config import RunConfig
+
+    own = [part for part in arguments if not part.startswith(f"{name}.")]
+    return own, pairs([part for part in arguments if part.startswith(f"{name}.")], RunConfig)
+
+
 def options(cls: type[Config], arguments: Sequence[str], usage: str) -> Config | None:
     """``cls``, a frozen dataclass with a default for every key, with the given ones replaced; or
     None after printing ``usage`` and every key, where ``--help`` or ``-h`` is among the arguments.

@@ -5,7 +5,7 @@ Defaults are the reference code's, section by section of its notes; presets over
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tasks import parts
@@ -47,6 +47,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.every < 1:
             raise UserError("training needs steps, batch and every of at least 1")
+
+    def lasting(self, steps: int) -> TrainConfig:
+        """The same training for another number of steps: the average of the weights covers the
+        same share of it."""
+        if steps == self.steps:
+            return self
+        forgets = min(1.0, (1 - self.ema) * self.steps / steps)
+        return replace(self, steps=steps, ema=1 - forgets if self.ema else 0.0)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from stored import make_set
 
 import eval.recipes.base
 from eval.ablation import AblationOptions, measure, plan, store
+from eval.ablation import main as ablation_main
 from eval.display import Display
 from eval.likelihood import LikelihoodOptions, find, likelihood_model, per_token
 from eval.likelihood import measure as measure_likelihood
+from eval.options import section
 from eval.presets import PRESETS
 from eval.results import ResultSet
 from eval.store import Store
@@ -132,7 +134,7 @@ def test_likelihood_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no cell of .* was made with an artefact 'lm'"):
         find(results, Store(tmp_path), "lm")
     with pytest.raises(UserError, match="unknown likelihood model 'simple'"):
-        likelihood_model(results, LikelihoodOptions(), "simple", None)
+        likelihood_model(results, LikelihoodOptions(), "simple", None, {})
     with pytest.raises(UserError, match="no validation text fits"):
         measure_likelihood(
             {"diffusion": _short(tmp_path), "lm": tmp_path}, [("a",) * 9], LikelihoodOptions(),
@@ -167,9 +169,31 @@ def test_ablation_variants() -> None:
     (short, *_) = plan(base, AblationOptions(dims="16", steps=train.steps // 10))
     assert short.config.train.ema == pytest.approx(1 - 10 * (1 - train.ema))
     assert found[0].config.train.ema == 0.0
+    assert train.lasting(train.steps) is train
+    assert dataclasses.replace(train, ema=0.0).lasting(5).ema == 0.0
     for change, message in (({"group": "objectve"}, "objective"), ({"dims": "4,x"}, "whole")):
         with pytest.raises(UserError, match=message):
             list(plan(base, dataclasses.replace(AblationOptions(), **change)))
+
+
+def test_settings_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are set apart from a command's own keys, and checked likewise."""
+    given = ["steps=2", "diffusion.network.layers=2", "dims=4"]
+    own, network = section("diffusion", given)
+    assert own == ["steps=2", "dims=4"] and network == {"diffusion.network.layers": "2"}
+    results = ResultSet(make_set(tmp_path / "set"))
+    wrong = {"diffusion.network.layer": "2"}
+    with pytest.raises(UserError, match=r"did you mean 'diffusion.network.layers'"):
+        ablation_main([f"run={results.folder}", "diffusion.network.layer=2"])
+    with pytest.raises(UserError, match=r"did you mean 'diffusion.network.layers'"):
+        likelihood_model(results, LikelihoodOptions(), "bound", None, wrong)
+    # reading it takes seconds
+    monkeypatch.setattr(eval.recipes.base, "corpus_digest", lambda *_: "0")
+    keys = {
+        likelihood_model(results, LikelihoodOptions(), "bound", None, changed).key
+        for changed in ({}, network, {"diffusion.train.compile": "true"})
+    }
+    assert len(keys) == 2
 
 
 def test_ablation_measures_and_stores(
@@ -196,4 +220,8 @@ def test_ablation_measures_and_stores(
     (point,) = json.loads((results.folder / "ablation.json").read_text())["variants"]
     assert (point["group"], point["variant"], point["dim"], point["ppl"]) == (
         "embedding", "learned", 4, 4.0,
+    )  # fmt: skip
+    config = variant.config
+    assert (point["layers"], point["width"], point["steps"]) == (
+        config.network.layers, config.network.width, config.train.steps,
     )  # fmt: skip

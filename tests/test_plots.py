@@ -11,6 +11,7 @@ import pytest
 from stored import ROOT, make_set
 
 from eval.collect import artefacts, collect, word_tags
+from eval.figures.ablation import ABLATIONS
 from eval.figures.build import PLOTS, svg_figures, write_figures
 from eval.figures.style import Missing
 from eval.figures.tradeoff import points
@@ -51,6 +52,8 @@ def full(tmp_path: Path) -> Path:
         for name in ("learned", "random")
         for dim in (4, 8)
     ]
+    size = {"layers": 2, "width": 8, "steps": 3000}
+    variants += [{**point, **size, "group": "objective"} for point in variants]
     dump(folder / "ablation.json", {"variants": variants})
     own = {"task": "length", "method": "fudge", "ctrl": [50, 40, 60], "lm": [3, 2, 4]}
     swept = [
@@ -74,6 +77,11 @@ def test_every_figure_draws(full: Path, tmp_path: Path) -> None:
     assert all(data.startswith(heads[name[-3:]]) for name, data in found.items())
     # neither dates nor versions, which would change with every run
     assert not any(b"CreationDate" in data or b"Software" in data for data in found.values())
+
+
+def test_ablations_name_the_size_of_their_networks(full: Path) -> None:
+    embedding, objective = (axis.get_title() for axis in ABLATIONS.draw(ResultSet(full)).axes)
+    assert "\n" not in embedding and objective.endswith("2 layers of 8, 3,000 steps")
 
 
 def test_what_is_missing_names_its_command(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ABLATION = "ablation.json"
+SIZE = ("layers", "width", "steps")
 PANELS = {
     "embedding": "embeddings (section 4.1)",
     "objective": "parametrisation (section 4.2)",
@@ -37,6 +38,10 @@ def draw(results: ResultSet) -> Figure:
             xs = [v["dim"] for v in own]
             axis.errorbar(xs, ys, yerr=spans, **series(i), elinewidth=0.8, capsize=2, label=name)
         axis.set(title=PANELS[group], xlabel="embedding dimension", ylabel="lm: perplexity")
+        sizes = {tuple(v[name] for name in SIZE) for v in members if all(n in v for n in SIZE)}
+        if len(sizes) == 1:
+            layers, width, steps = sizes.pop()
+            axis.set_title(f"{PANELS[group]}\n{layers} layers of {width}, {steps:,} steps")
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         ticks = sorted({v["dim"] for v in members})
