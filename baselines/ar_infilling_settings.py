@@ -16,6 +16,7 @@ class ARInfillingSettings:
     ``max_words`` of its own or where the network has no more positions.
     """
 
+    #: divides the logits before a token is drawn
     temperature: float = 1.0
     #: draw among the k likeliest tokens; 0: among all, as released
     top_k: int = 0

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from tasks.errors import UserError
+from baselines.ar_infilling_settings import ARInfillingSettings
 
 
 @dataclass(frozen=True)
-class LeftOnlySettings:
-    """A language model that goes on from the left context; plain ancestral sampling."""
+class LeftOnlySettings(ARInfillingSettings):
+    """A language model that goes on from the left context; plain ancestral sampling.
 
-    #: divides the logits before a token is drawn
-    temperature: float = 1.0
-    #: draw among the k likeliest tokens; 0: among all
-    top_k: int = 0
-    #: draw from the smallest set of tokens with this probability
-    top_p: float = 1.0
+    The options are AR-infilling's. A repair model reads the left context alone.
+    """
+
     #: longest middle in words
     max_words: int = 40
-    #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
-    #: ``repair_model`` replaces it, reading the left context alone
-    unk: Literal["avoid", "keep", "repair"] = "avoid"
-    #: hub id or local folder
-    repair_model: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0 or self.max_words < 1:
-            raise UserError("temperature must be positive and max_words at least 1")
-        if self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise UserError("top_k must be at least 0 and top_p in (0, 1]")
-        if self.unk == "repair" and not self.repair_model:
-            raise UserError("unk=repair needs repair_model, such as bert-base-cased")
