@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from eval.config import RunConfig, parse
+from eval.config import RunConfig, asks_help, parse
 from eval.run import guarded
 from tasks import STORIES
 from tasks.base import Target, Text, Words
@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 
     from models.config import TrainConfig
 
+USAGE = """\
+usage: python -m eval.bench key=value ...
+
+Times training steps and decoding with the networks of a preset; out=FILE stores the figures.
+
+  python -m eval.bench preset=small corpus=e2e data=../shared/data
+  python -m eval.bench preset=small corpus=rocstories data=../shared/data out=infilling.json
+
+Keys, with type, default and meaning, are those of python -m eval.run:
+"""
 #: vocabulary size of each corpus
 WORDS = {"e2e": 821, "grammar": 662, "rocstories": 4994, "anlg": 4994}
 TEXTS = 512
@@ -285,6 +295,8 @@ def peak_memory(device: torch.device) -> float:
 def main(arguments: Sequence[str]) -> None:
     """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``. With a
     corpus of stories, the methods of sentence infilling."""
+    if asks_help(arguments, USAGE):
+        return
     config = parse(arguments)
     if config.threads:
         import torch

@@ -363,9 +363,14 @@ Keys, with type, default and meaning:
 """
 
 
-def help_text(base: Any) -> str:
-    """The help page, with the values of ``base`` as defaults."""
-    return USAGE + key_list(base)
+def asks_help(arguments: Sequence[str], usage: str = USAGE) -> bool:
+    """Whether ``--help`` or ``-h`` is among the arguments of a command with ``eval.run``'s keys;
+    then ``usage`` and every key have been printed, with the values of the other arguments."""
+    rest = [argument for argument in arguments if argument not in ("--help", "-h")]
+    if len(rest) == len(arguments):
+        return False
+    print(usage + key_list(parse(rest)))
+    return True
 
 
 def key_list(base: Any) -> str:

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from eval.config import Config, key_list, override, pairs
 
 
+def explains(arguments: Sequence[str], page: str | None) -> bool:
+    """Whether ``--help`` or ``-h`` is among the arguments; then ``page`` has been printed."""
+    asked = bool({"--help", "-h"} & set(arguments))
+    if asked:
+        print(page)
+    return asked
+
+
 def section(name: str, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The arguments outside the run's settings ``name.*``, and those settings."""
     from eval.config import RunConfig

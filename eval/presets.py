@@ -151,6 +151,41 @@ def demo(corpus: str | None = None) -> RunConfig:
     return _demo_stories(config) if corpus in STORIES else config
 
 
+def quick(corpus: str | None = None) -> RunConfig:
+    """The demo trained and evaluated from nothing while you wait (two CPU cores): smaller networks,
+    half as many diffusion steps. Judged as the demo is; on stories it is the demo."""
+    base = demo(corpus)
+    if base.corpus in STORIES:
+        return replace(base, preset="quick")
+    network = replace(base.diffusion.network, layers=3, width=192, feedforward=768)
+    # Measured on this corpus: half the batch at three times the rate learns about as much from a
+    # step, which takes half the time.
+    train = replace(base.diffusion.train, steps=12_000, batch=32, lr=2e-3)
+    sampling = SamplingConfig(steps=100)
+    lm = replace(base.lm, train=replace(base.lm.train, steps=1_500, batch=32))
+    return replace(
+        base,
+        preset="quick",
+        diffusion=replace(base.diffusion, network=network, train=train),
+        diffusion_lm=replace(base.diffusion_lm, sampling=sampling),
+        unconditional=replace(base.unconditional, sampling=sampling),
+        classifier=replace(
+            base.classifier,
+            steps=sampling.steps,
+            span_hidden=64,
+            network=replace(base.classifier.network, layers=2, width=128, feedforward=512),
+            train=replace(base.classifier.train, steps=2_500, batch=32, lr=2e-3),
+        ),
+        lm=lm,
+        finetune=lm,
+        discriminator=replace(
+            base.discriminator,
+            layers=2,
+            train=replace(base.discriminator.train, steps=1_500, batch=32, lr=2e-3),
+        ),
+    )
+
+
 def _demo_stories(config: RunConfig) -> RunConfig:
     network = replace(config.diffusion.network, layers=3, width=192, feedforward=768, dropout=0.0)
     train = replace(config.diffusion.train, steps=4_000, lr=1e-3)
@@ -168,6 +203,7 @@ def _demo_stories(config: RunConfig) -> RunConfig:
 
 PRESETS: dict[str, Callable[[str | None], RunConfig]] = {
     "demo": demo,
+    "quick": quick,
     "small": small,
     "paper": paper,
 }

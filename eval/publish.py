@@ -14,18 +14,25 @@ from pathlib import Path
 from eval.run import guarded
 from tasks.errors import UserError
 
+USAGE = """\
+usage: python -m eval.publish key=value ...
+
+Copies the trained artefacts that a run needs from its store into its prebuilt folder.
+
+  python -m eval.publish task=all method=all
+
+Keys, with type, default and meaning, are those of python -m eval.run:
+"""
 #: kinds that hold texts of a corpus, or are quickly read off one
 LEFT_OUT = ("corpus", "vocabulary", "parses", "tags")
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.config import help_text, parse
+    from eval.config import asks_help
 
-    rest = [argument for argument in given if argument not in ("--help", "-h")]
-    if len(rest) < len(given):
-        print(help_text(parse(rest)))
+    if asks_help(given, USAGE):
         return
-    for place in publish(rest):
+    for place in publish(given):
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         print(f"{place}  {size / 2**20:.1f} MiB")
 

@@ -57,16 +57,12 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
 
 
 def _main(given: Sequence[str]) -> None:
-    from eval.config import parse
+    from eval.config import asks_help, parse
 
     if "--list" in given:
         print(listing())
         return
-    if "--help" in given or "-h" in given:
-        from eval.config import help_text
-
-        rest = [argument for argument in given if argument not in ("--help", "-h")]
-        print(help_text(parse(rest)))
+    if asks_help(given):
         return
     run(parse(given), given)
 

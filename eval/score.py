@@ -22,6 +22,7 @@ from pathlib import Path
 from baselines import METHODS
 from eval.cells import SAMPLES, SCORES, Cell, write_lines
 from eval.external import read_external
+from eval.options import explains
 from eval.run import guarded
 from eval.runner import Run
 from eval.scoring import FLOOR, HUMAN
@@ -35,8 +36,7 @@ _NAME = re.compile(r"[\w.-]+")
 
 
 def main(given: Sequence[str]) -> None:
-    if {"--help", "-h"} & set(given):
-        print(__doc__)
+    if explains(given, __doc__):
         return
     own, rest = split(given, ("samples", "name"))
     if "samples" not in own:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.options import explains
 from eval.run import guarded
 from tasks.errors import UserError
 
@@ -59,8 +60,7 @@ def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
 
 
 def main(given: Sequence[str]) -> None:
-    if {"--help", "-h"} & set(given):
-        print(__doc__)
+    if explains(given, __doc__):
         return
     own, rest = split(given, ("file",))
     run, name = planned(rest, "eval.targets")

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from eval.cells import ANNOTATIONS, as_ratio
 from eval.config import RunConfig, override, parse
 from eval.jsonl import append, read
+from eval.options import explains
 from eval.run import guarded
 from eval.stats import macro, perplexity
 from eval.store import write_text
@@ -115,8 +116,7 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
 
 
 def main(given: Sequence[str]) -> None:
-    if {"--help", "-h"} & set(given):
-        print(__doc__)
+    if explains(given, __doc__):
         return
     own, rest = split(given, ("within", "kept"))
     method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")

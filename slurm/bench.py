@@ -21,13 +21,22 @@ from eval.cells import SAMPLES
 from eval.config import parse
 from eval.run import guarded
 from eval.store import write_text
-from slurm.config import Sweep, help_text, parse_sweep
+from slurm.config import Sweep, asks_help, parse_sweep
 from tasks.errors import UserError
+
+USAGE = """\
+usage: python -m slurm.bench key=value ...
+
+Runs the same cells by hand and as a sweep, and compares the wall times and the samples.
+
+  python -m slurm.bench task=syntax_spans,length method=fudge,ft_sample cluster=local max_parallel=2
+
+Keys of the sweep, with type, default and meaning:
+"""
 
 
 def main(given: Sequence[str]) -> None:
-    if "--help" in given or "-h" in given:
-        print(help_text([one for one in given if one not in ("--help", "-h")]))
+    if asks_help(given, USAGE):
         return
     sweep = parse_sweep(given)
     out = sweep.folder.parent

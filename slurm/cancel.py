@@ -1,5 +1,7 @@
 """``python -m slurm.cancel OUT``: ends every waiting and running job of a result folder's sweeps.
 
+  python -m slurm.cancel results/SET
+
 What is stored stays: the same sweep, run again, goes on from it.
 """
 
@@ -8,12 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from eval.options import explains
 from eval.run import guarded
 from slurm.cluster import cancel, queue
 from slurm.status import find_state
 
 
 def main(given: Sequence[str]) -> None:
+    if explains(given, __doc__):
+        return
     state, _ = find_state(given)
     state.latest()
     queued = queue()

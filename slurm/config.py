@@ -142,8 +142,13 @@ Keys of the sweep, with type, default and meaning:
 """
 
 
-def help_text(arguments: Sequence[str]) -> str:
-    """The help page: the sweep's keys, then those of ``eval.run``."""
-    sweep = parse_sweep(arguments)
+def asks_help(arguments: Sequence[str], usage: str = USAGE) -> bool:
+    """Whether ``--help`` or ``-h`` is among a sweep's arguments; then ``usage``, the sweep's keys
+    and those of ``eval.run`` have been printed."""
+    rest = [argument for argument in arguments if argument not in ("--help", "-h")]
+    if len(rest) == len(arguments):
+        return False
+    sweep = parse_sweep(rest)
     run = parse(sweep.runs[0])
-    return f"{USAGE}{key_list(sweep.config)}\n\nKeys of python -m eval.run:\n{key_list(run)}"
+    print(f"{usage}{key_list(sweep.config)}\n\nKeys of python -m eval.run:\n{key_list(run)}")
+    return True

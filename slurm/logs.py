@@ -1,5 +1,9 @@
 """``python -m slurm.logs OUT [JOB]``: what a job printed, its last attempt at the end; without JOB,
-the names of those that have logs."""
+the names of those that have logs.
+
+  python -m slurm.logs results/SET
+  python -m slurm.logs results/SET length-fudge
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.options import explains
 from eval.run import guarded
 from slurm.local import log_path
 from slurm.state import State
@@ -30,6 +35,8 @@ def logs(state: State) -> dict[str, list[Path]]:
 
 
 def main(given: Sequence[str]) -> None:
+    if explains(given, __doc__):
+        return
     state, rest = find_state(given)
     found = logs(state)
     if not rest:

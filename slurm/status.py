@@ -1,4 +1,9 @@
-"""``python -m slurm.status OUT``: every job of the last sweep of a result folder, and its state."""
+"""``python -m slurm.status OUT``: every job of the last sweep of a result folder, and its state.
+
+  python -m slurm.status results/SET
+
+done, failed (with its last error), died (it left no word), waiting, or as SLURM has it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.display import duration
+from eval.options import explains
 from eval.run import guarded
 from slurm.cluster import Queued, queue
 from slurm.state import State
@@ -71,13 +77,15 @@ def table(found: Sequence[Row]) -> Table:
 
 def find_state(given: Sequence[str]) -> tuple[State, list[str]]:
     """The sweep of the result folder that the first argument names, and the other arguments."""
-    if not given or "--help" in given or "-h" in given:
+    if not given:
         raise UserError("name the result folder of a sweep: python -m slurm.status results/SET")
     folder = given[0].removeprefix("out=")
     return State(Path(folder) / ".sweep"), list(given[1:])
 
 
 def main(given: Sequence[str]) -> None:
+    if explains(given, __doc__):
+        return
     from rich.console import Console
 
     state, _ = find_state(given)

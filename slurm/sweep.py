@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from eval.display import duration
 from eval.lease import hold
 from eval.run import guarded
-from slurm.config import help_text, parse_sweep
+from slurm.config import asks_help, parse_sweep
 from slurm.state import State
 from slurm.version import code_digest
 from tasks.stop import Stopped
@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(given: Sequence[str]) -> None:
-    if "--help" in given or "-h" in given:
-        print(help_text([one for one in given if one not in ("--help", "-h")]))
+    if asks_help(given):
         return
     sweep = parse_sweep(given)
     if sweep.config.dry_run:

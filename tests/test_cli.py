@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from baselines import INFILLERS, METHODS
-from eval.config import RunConfig, help_text, keys, parse
+from eval.config import RunConfig, key_list, keys, parse
 from eval.presets import PRESETS
 from eval.run import _refused, main
 from tasks.errors import UserError
@@ -133,7 +133,7 @@ def test_a_key_given_twice(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_key_has_type_default_and_meaning() -> None:
     config = PRESETS["demo"](None)
-    page = help_text(config)
+    page = key_list(config)
     for name, key in keys(RunConfig, config).items():
         assert key.meaning and key.type, name
         assert f"  {name} ({key.type}) = " in page

@@ -17,6 +17,14 @@ from tasks.errors import UserError, unknown
 from tasks.oracles.base import Parser, Tagger
 from tasks.oracles.trees import bracketing, leaves, spans
 
+USAGE = """\
+usage: python -m tasks.oracles.measure data=DIR parser=FOLDER
+
+Measures a parser on held-out treebank sentences, and it and the tagger on the released targets.
+
+  data    folder of the official corpora, released targets and treebank
+  parser  a trained parser of the artefact store (.store/parser-...), or benepar_en3
+"""
 SPANS = "control_targets/target_spans.jsonl"
 TAGS = "control_targets/target_pos.jsonl"
 
@@ -103,6 +111,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str]) -> None:
     """``data=DIR`` and ``parser=FOLDER`` (of ``save_parser``) or ``parser=benepar_en3``."""
+    if {"--help", "-h"} & set(arguments):
+        print(USAGE)
+        return
     from tasks.oracles.parser import ChartParserOracle
     from tasks.oracles.pretrained import MODEL, BeneparParser
     from tasks.oracles.tagger import NltkTagger
