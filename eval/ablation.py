@@ -106,9 +106,12 @@ def main(given: Sequence[str]) -> None:
     base = override(results.config(chosen.store, chosen.prebuilt), network)
     display = Display()
     variants = list(plan(base, chosen))
+    known: dict[DiffusionConfig, dict[str, float]] = {}
     for number, variant in enumerate(variants, 1):
         display.say(f"{number} of {len(variants)}: {variant.group} {variant.name}, {variant.dim}")
-        figures = measure(base, variant, chosen, display)
+        # the usual choice of each group is one network
+        figures = known.get(variant.config) or measure(base, variant, chosen, display)
+        known[variant.config] = figures
         store(results, variant, figures)
         display.say(f"  lm {figures['ppl']:.2f}")
     display.say(str(results.folder / ABLATION))

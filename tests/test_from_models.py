@@ -12,8 +12,9 @@ import pytest
 import torch
 from stored import make_set
 
+import eval.ablation
 import eval.recipes.base
-from eval.ablation import AblationOptions, measure, plan, store
+from eval.ablation import AblationOptions, Variant, measure, plan, store
 from eval.ablation import main as ablation_main
 from eval.display import Display
 from eval.likelihood import LikelihoodOptions, find, likelihood_model, per_token
@@ -194,6 +195,24 @@ def test_settings_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for changed in ({}, network, {"diffusion.train.compile": "true"})
     }
     assert len(keys) == 2
+
+
+def test_ablation_samples_a_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual choice stands in every group, and is one network."""
+    results = ResultSet(make_set(tmp_path / "set"))
+    sampled = []
+
+    def fake(base: object, variant: Variant, *rest: object) -> dict[str, float]:
+        sampled.append(variant.config)
+        return {"ppl": float(len(sampled)), "low": 0.0, "high": 9.0}
+
+    monkeypatch.setattr(eval.ablation, "measure", fake)
+    ablation_main([f"run={results.folder}", "dims=4,8", "steps=5"])
+    stored = json.loads((results.folder / "ablation.json").read_text())["variants"]
+    found = {(v["variant"], v["dim"]): v["ppl"] for v in stored}
+    assert len(stored) == 8 and len(set(sampled)) == len(sampled) == 6
+    assert all(found["learned", dim] == found["x0", dim] for dim in (4, 8))
+    assert len(set(found.values())) == 6
 
 
 def test_ablation_measures_and_stores(
