@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.figures.style import Missing, Plot, axes, series
+from eval.figures.style import Missing, Plot, axes, plain, series
 from eval.results import ResultSet, read_json
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def draw(results: ResultSet) -> Figure:
         ticks = sorted({v["dim"] for v in members})
         axis.set_xticks(ticks, [str(t) for t in ticks])
         axis.minorticks_off()
+        plain(axis.yaxis)
         axis.legend()
     return figure
 

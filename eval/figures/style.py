@@ -17,6 +17,7 @@ from eval.results import ResultSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -107,6 +108,15 @@ def axes(
     figure = NewFigure(figsize=(width, height * rows), layout=layout)
     found = figure.subplots(rows, columns, squeeze=False)
     return figure, list(found.ravel())
+
+
+def plain(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def series(i: int) -> dict[str, Any]:

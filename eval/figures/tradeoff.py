@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.figures.style import GREY, Missing, Plot, axes, look
+from eval.figures.style import GREY, Missing, Plot, axes, look, plain
 from eval.results import ResultSet, method_name, read_json, task_name
 from eval.tables.control import Compared, compare_tasks
 
@@ -88,8 +88,6 @@ def _title(task: str) -> str:
 
 
 def pareto(results: ResultSet) -> Figure:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     figure, panels = _panels(results)
     for axis, task, members in panels:
         for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
@@ -127,9 +125,7 @@ def pareto(results: ResultSet) -> Figure:
         axis.set_ylabel("ctrl, percent")
         # a setting that goes too far leaves the language: perplexities in the hundreds
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        plain(axis.xaxis)
         axis.margins(x=0.1)
     _legend(figure, panels)
     return figure

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from eval.figures.style import Missing, Plot, axes, series
+from eval.figures.style import Missing, Plot, axes, plain, series
 from eval.results import ResultSet, read_json
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ def label(artefact: Mapping[str, Any]) -> str:
 
 
 def curves(results: ResultSet) -> Figure:
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-
     by_kind: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for artefact in artefacts(results).values():
         if artefact["curve"]:
@@ -67,9 +65,7 @@ def curves(results: ResultSet) -> Figure:
         axis.set(title=kind, xlabel="training step", ylabel=meaning)
         if kind in ("diffusion", "classifier"):
             axis.set_yscale("log")
-            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            plain(axis.yaxis)
         if len(members) > 1:
             axis.legend()
     for axis in found[len(by_kind) :]:
