@@ -2,7 +2,7 @@
 the names of those that have logs.
 
   python -m slurm.logs results/SET
-  python -m slurm.logs results/SET length-fudge
+  python -m slurm.logs results/SET JOB
 """
 
 from __future__ import annotations
