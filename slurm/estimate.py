@@ -68,7 +68,7 @@ class Estimator:
 
     def training(self, recipe: Recipe) -> Estimate:
         kind, config = recipe.spec.kind, recipe.spec.config
-        steps = config.get("train", {}).get("steps")
+        steps = _training(config).get("steps")
         if not steps:
             return UNKNOWN
         if (kind, _pace_key(config)) in self._trained:
@@ -103,9 +103,15 @@ class Estimator:
                 yield sum(times) / len(times), folder
 
 
+def _training(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How a network is trained; the ``train`` of a corpus is its number of texts."""
+    train = config.get("train")
+    return train if isinstance(train, Mapping) else {}
+
+
 def _pace_key(config: Mapping[str, Any]) -> str:
     kept = {k: v for k, v in config.items() if k not in FREE}
-    train = {k: v for k, v in config.get("train", {}).items() if k in ("batch", "bf16")}
+    train = {k: v for k, v in _training(config).items() if k in ("batch", "bf16")}
     return json.dumps({**kept, "train": train}, sort_keys=True)
 
 

@@ -35,5 +35,7 @@ def test_figures(tmp_path: Path) -> None:
     assert 0 < guided["share outside networks"] < 1
     assert figures["PPLM in a batch"]["times faster"] > 1
     # at this size a cache costs as much as it saves
-    assert figures["FUDGE's discriminator, incremental"]["times faster"] > 0
+    fudge = figures["FUDGE's discriminator, incremental"]
+    assert fudge["times faster"] > 0
+    assert fudge["times faster than that"] > 1
     assert figures["peak memory GiB"] > 0

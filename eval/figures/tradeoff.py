@@ -141,7 +141,7 @@ def seconds(results: ResultSet) -> Figure:
 
 def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
     figure, panels = _panels(results)
-    drawn = False
+    labels: dict[Axes, list[tuple[float, float, str]]] = {}
     for axis, task, members in panels:
         known = [p for p in members if p.get(name)]
         for i, method in enumerate(dict.fromkeys(p["method"] for p in known)):
@@ -153,23 +153,52 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             style = look(method, i)
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
             axis.plot([], [], **style, label=method_name(method))
-            for x, y, p in zip(xs, ys, own, strict=True):
-                axis.annotate(
-                    f"lm {p['lm'][0]:.1f}",
-                    (x, y),
-                    xytext=(4, 3),
-                    textcoords="offset points",
-                    fontsize=6.5,
-                    color=GREY,
-                )
-            drawn = drawn or bool(own)
+            named = labels.setdefault(axis, [])
+            named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in own]
         axis.set(title=_title(task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
         axis.set_xscale("log")
         axis.margins(x=0.15)
-    if not drawn:
+    if not any(labels.values()):
         raise Missing(f"no sample of {results.folder} has its {meaning} stored")
     _legend(figure, panels)
+    figure.draw_without_rendering()  # settles where the axes are
+    for axis, named in labels.items():
+        _annotate(axis, named)
     return figure
+
+
+def _annotate(axis: Axes, labels: Sequence[tuple[float, float, str]]) -> None:
+    """Writes beside each point, where it covers no other point, label or the axis if there is such
+    a place."""
+    from matplotlib.transforms import Affine2D
+
+    size, unit = 6.5, axis.figure.dpi / 72
+    at = [axis.transData.transform((x, y)) / unit for x, y, _ in labels]
+    frame = axis.bbox.transformed(Affine2D().scale(1 / unit))
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]
+    taken.append((frame.x0, frame.y0 - 9, frame.x1, frame.y0 + 1))
+
+    def overlap(box: tuple[float, float, float, float]) -> float:
+        sides = [
+            (min(box[2], t[2]) - max(box[0], t[0]), min(box[3], t[3]) - max(box[1], t[1]))
+            for t in taken
+        ]
+        return sum(width * height for width, height in sides if width > 0 and height > 0)
+
+    for (x, y, text), (left, low) in zip(labels, at, strict=True):
+        wide = 0.55 * size * len(text)
+        offsets = [(4, 3), (4, -9), (-wide / 2, 7), (4, 12), (-4 - wide, 3), (-4 - wide, -9)]
+        boxes = [(left + dx, low + dy, left + dx + wide, low + dy + size) for dx, dy in offsets]
+        best = min(range(len(boxes)), key=lambda i: overlap(boxes[i]))
+        taken.append(boxes[best])
+        axis.annotate(
+            text,
+            (x, y),
+            xytext=offsets[best],
+            textcoords="offset points",
+            fontsize=size,
+            color=GREY,
+        )
 
 
 PARETO = Plot(

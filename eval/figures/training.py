@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eval.figures.style import Missing, Plot, axes, plain, series
-from eval.results import ResultSet, read_json
+from eval.results import TASK_NAMES, ResultSet, read_json, task_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +26,17 @@ SHOWN = {
     "classifier": (("valid_loss", "train_loss"), "loss"),
     "parser": (("valid_f1",), "bracketing F1"),
 }
+TITLES = {
+    "attribute_head": "PPLM's attribute head",
+    "backward_lm": "right-to-left LM",
+    "classifier": "classifiers",
+    "diffusion": "Diffusion-LM",
+    "discriminator": "FUDGE's discriminators",
+    "finetuned": "fine-tuned LMs",
+    "lm": "language model",
+    "reordered_lm": "AR-infilling's LM",
+    "teacher": "teacher of lm-score",
+}
 RECALL = re.compile(r"valid_\w+_t(-?\d+)$")
 
 
@@ -39,48 +50,59 @@ def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
 
 
 def label(artefact: Mapping[str, Any]) -> str:
-    """``finetuned: length``."""
-    tasks = ", ".join(artefact["tasks"])
-    return artefact["kind"] + (f": {tasks}" if tasks else "")
+    """The tasks that a network is for, or what it is."""
+    kind = artefact["kind"]
+    tasks = ", ".join(task_name(task) for task in artefact["tasks"])
+    return tasks or TITLES.get(kind, kind.replace("_", " "))
+
+
+def _look(artefact: Mapping[str, Any], other: int) -> dict[str, Any]:
+    """One look for each task, in every panel."""
+    tasks = artefact["tasks"]
+    known = bool(tasks) and tasks[0] in TASK_NAMES
+    return series(list(TASK_NAMES).index(tasks[0]) if known else other)
 
 
 def curves(results: ResultSet) -> Figure:
-    by_kind: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    by_kind: dict[str, list[dict[str, Any]]] = {}
     for artefact in artefacts(results).values():
         if artefact["curve"]:
-            by_kind.setdefault(artefact["kind"], []).append((label(artefact), artefact))
+            by_kind.setdefault(artefact["kind"], []).append(artefact)
     if not by_kind:
         raise Missing("no artefact of this set has a stored training curve")
     rows = -(-len(by_kind) // COLUMNS)
-    figure, found = axes(min(COLUMNS, len(by_kind)), rows, 2.1)
+    figure, found = axes(min(COLUMNS, len(by_kind)), rows, 2.4)
+    told: dict[str, Any] = {}
     for axis, (kind, members) in zip(found, sorted(by_kind.items()), strict=False):
         names, meaning = SHOWN.get(kind, ((), "training loss"))
-        for i, (title, artefact) in enumerate(sorted(members, key=lambda m: m[0])):
+        for i, artefact in enumerate(sorted(members, key=label)):
             points = artefact["curve"]
             name = next((n for n in (*names, "train_loss") if n in points[-1]), None)
             known = [p for p in points if name in p]
-            style = series(i) | {"marker": ""}
-            shown = title.partition(": ")[2] or kind
-            axis.plot([p["step"] for p in known], [p[name] for p in known], **style, label=shown)
-        axis.set(title=kind, xlabel="training step", ylabel=meaning)
+            style = _look(artefact, i) | {"marker": ""}
+            (line,) = axis.plot([p["step"] for p in known], [p[name] for p in known], **style)
+            if artefact["tasks"] or len(members) > 1:
+                told.setdefault(label(artefact), line)
+        title = TITLES.get(kind, kind.replace("_", " "))
+        axis.set(title=title, xlabel="training step", ylabel=meaning)
         if kind in ("diffusion", "classifier"):
             axis.set_yscale("log")
             plain(axis.yaxis)
-        if len(members) > 1:
-            axis.legend()
     for axis in found[len(by_kind) :]:
         axis.set_visible(False)
+    if told:
+        columns = min(COLUMNS, len(told))
+        figure.legend(told.values(), told.keys(), loc="outside lower center", ncols=columns)
     return figure
 
 
 def noise(results: ResultSet) -> Figure:
-    found = [(label(a), points) for a in artefacts(results).values() if (points := _noise(a))]
+    found = [(label(a), a, points) for a in artefacts(results).values() if (points := _noise(a))]
     if not found:
         raise Missing("no classifier of this set has its accuracy by noise level stored")
     figure, (axis,) = axes(1, 1, 2.8)
-    for i, (title, points) in enumerate(sorted(found)):
-        shown = title.partition(": ")[2] or title
-        axis.plot(*zip(*points, strict=True), **series(i), label=shown)
+    for i, (name, artefact, points) in enumerate(sorted(found, key=lambda member: member[0])):
+        axis.plot(*zip(*points, strict=True), **_look(artefact, i), label=name)
     axis.set(xlabel="noise level: decoding step t (-1: clean)", ylabel="accuracy, held out")
     axis.set_ylim(0, 1.02)
     axis.legend()
