@@ -109,7 +109,7 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
         anything = one.execute()
     display.say("" if anything else "nothing was left to do\n")
     report(one, display.console)
-    (config.folder / "run.json").write_text(json.dumps(_summary(one), indent=1), encoding="utf-8")
+    write_summary(one)
     display.say(f"samples, scores and table: {config.folder}/  (table.md, table.json)")
     display.say(f"trained artefacts: {config.store}/")
 
@@ -185,17 +185,18 @@ def _refused(one: Run) -> dict[str, str]:
     return kept | {f"{t}/{m}": reason for (t, m), reason in one.refused.items()}
 
 
-def _summary(one: Run) -> dict[str, object]:
-    command = one.provenance["command"]
-    return {
+def write_summary(one: Run) -> None:
+    """``run.json``: the settings of this run, and what it cannot fill and why."""
+    summary = {
         **one.provenance,
-        "command": shlex.join(command),
+        "command": shlex.join(one.provenance["command"]),
         "tasks": one.config.tasks,
         "methods": one.config.methods,
         "refused": _refused(one),
         "artefacts": {role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()},
         "judges": {role: recipe.key for role, recipe in one.judges.items()},
     }
+    (one.config.folder / "run.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from models import parallel
 from models.base import stream_seed
 from models.config import DiffusionConfig
 from models.denoiser import Denoiser, initial_std
 from models.process import q_sample
+from models.rounding import rounding_nll
 from models.train import fit
 from models.weights import load_module, save_module
 from tasks.base import Words
@@ -71,12 +71,11 @@ def losses(
     mse = (goal - out).square().mean((1, 2))
     at_zero = (mean - x0_hat).square().mean((1, 2))
     last = float(schedule.alpha_bar[-1])
-    logits = denoiser.logits(x0)
-    rounding = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
+    rounding = rounding_nll(x0, denoiser.embedding.weight, denoiser.head_bias, ids)
     return {
         "mse": torch.where(t == 0, at_zero, mse),
         "tT": last * x0.square().mean((1, 2)),
-        "rounding": rounding.view_as(ids).mean(1),
+        "rounding": rounding.mean(1),
     }
 
 

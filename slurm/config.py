@@ -34,7 +34,7 @@ class SweepConfig:
     gpus: int = 1
     #: processes of a data-parallel training; 0 is one for each GPU
     processes: int = 0
-    #: CPU cores of a job
+    #: CPU cores of a job; with cluster=local no more than its share of this machine's
     cpus: int = 4
     #: memory of a job (32GB); null is the cluster's default
     mem: str | None = None

@@ -62,6 +62,7 @@ def run_local(state: State, plan: StoredPlan, say: Say) -> bool:
     workers: dict[str, tuple[Job, Worker, int]] = {}
     state.logs.mkdir(parents=True, exist_ok=True)
     devices = _devices() if config.gpus else []
+    threads = threads_each(config.cpus, config.max_parallel)
     with _interrupts() as interrupted:
         while True:
             for name, (job, worker, _) in list(workers.items()):
@@ -78,9 +79,7 @@ def run_local(state: State, plan: StoredPlan, say: Say) -> bool:
             for job, slot in zip(schedule.ready(), free, strict=False):
                 schedule.start(job)
                 state.clear_outcome(job.name)
-                environment = {
-                    "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(config.cpus))
-                }
+                environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
                 processes = config.processes or (config.gpus if devices else 1)
                 processes = max(1, processes) if job.parallel else 1
                 if devices and processes == 1:
@@ -119,6 +118,14 @@ def run_here(state: State, plan: StoredPlan, say: Say) -> bool:
 def log_path(state: State, name: str) -> str:
     """Where a job that runs on this machine prints."""
     return str(state.logs / f"{name.replace('/', '.')}.log")
+
+
+def threads_each(wanted: int, at_once: int) -> int:
+    """Threads of a job, of which ``at_once`` share this machine: more threads than cores make
+    every job slower."""
+    known = hasattr(os, "sched_getaffinity")  # not on every system
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return max(1, min(wanted, cores // at_once))
 
 
 def _devices() -> list[str]:

@@ -109,8 +109,9 @@ def _cell(run: Run, job: Job) -> CellJob:
 
 def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
     """Scores the cells that are complete and writes the tables; a cell that is not says why."""
-    from eval.run import report
+    from eval.run import report, write_summary
 
+    write_summary(run)  # of cells that cannot be; those that failed may yet succeed
     complete = [job for job in [run.floor, *run.jobs] if not run.missing(job)]
     for job in run.jobs:
         if job not in complete and job.task:

@@ -22,7 +22,7 @@ from slurm import bench, estimate
 from slurm.cluster import Queued, Slots, arrays, label, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
 from slurm.estimate import UNKNOWN, Estimate
-from slurm.local import Scheduler
+from slurm.local import Scheduler, threads_each
 from slurm.plan import Job, open_run
 from slurm.state import State, Submitted
 from slurm.status import rows
@@ -291,6 +291,19 @@ def test_pace_from_curves_and_from_benchmarks(known: Path, tmp_path: Path) -> No
     assert bench.seconds and "bench-" in bench.source
 
 
+def test_a_sweep_can_be_planned_before_anything_exists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["task=length", "method=ft_sample", f"store={tmp_path / 'new'}", "prebuilt="]
+    assert main([*line, f"out={tmp_path / 'out'}", "cluster=local", "dry_run=true"]) == 0
+    assert "train the language model  (now; time unknown)" in capsys.readouterr().out
+
+
+def test_jobs_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    assert [threads_each(4, at_once) for at_once in (1, 2, 3, 16)] == [4, 4, 2, 1]
+
+
 # the supervisor
 
 
@@ -349,6 +362,9 @@ def equal(one: Path, other: Path) -> None:
         file = f"length/diffusion_lm/{name}.jsonl"
         assert (one / file).read_bytes() == (other / file).read_bytes(), file
     assert (one / "table.md").read_bytes() == (other / "table.md").read_bytes()
+    said = [json.loads((folder / "run.json").read_text("utf-8")) for folder in (one, other)]
+    for name in ("tasks", "methods", "refused", "artefacts", "judges"):
+        assert said[0][name] == said[1][name], name
 
 
 def test_shards_in_this_process_give_the_plain_run(
