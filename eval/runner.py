@@ -68,7 +68,8 @@ class Run:
         self.config, self.display = config, display
         self.folder = config.folder
         self.plan = Plan(config)
-        self.store = Store(Path(config.store), [Path(p) for p in config.prebuilt.split(",") if p])
+        prebuilt = [Path(p) for p in config.prebuilt.split(",") if p]
+        self.store = Store(Path(config.store), prebuilt, waiting=self._others)
         self.provenance = provenance(as_dict(config), list(command))
         controls = [self.plan.task(task) for task in config.tasks]
         needs = frozenset[str]().union(*(control.needs for control in controls))
@@ -322,6 +323,9 @@ class Run:
                 folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
                 self.scoring.annotate(job.task, job.cell, progress)
+
+    def _others(self, recipe: Recipe) -> None:
+        self.display.say(f"  waiting for another process, which is at it: {recipe.title}")
 
     @contextmanager
     def _lease(self, job: Job, shard: Shard | None = None) -> Iterator[None]:

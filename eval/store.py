@@ -120,10 +120,17 @@ class Store:
     """Artefacts under ``root``, with read-only folders of prebuilt ones behind it.
 
     ``check=False`` takes an artefact that is there for whole, which is enough to plan with.
+    ``waiting`` is told what another process is building, when this one waits for it.
     """
 
-    def __init__(self, root: Path, prebuilt: Sequence[Path] = (), check: bool = True) -> None:
-        self.root, self.check = root, check
+    def __init__(
+        self,
+        root: Path,
+        prebuilt: Sequence[Path] = (),
+        check: bool = True,
+        waiting: Callable[[Recipe], None] = lambda recipe: None,
+    ) -> None:
+        self.root, self.check, self.waiting = root, check, waiting
         self.prebuilt = tuple(prebuilt)
         self._checked: dict[str, Path] = {}
 
@@ -174,7 +181,8 @@ class Store:
         folder = self.root / f".building-{key}"
         with ExitStack() as stack:
             try:
-                stack.enter_context(hold(self.root / f".lock-{key}"))
+                lock = self.root / f".lock-{key}"
+                stack.enter_context(hold(lock, lambda: self.waiting(wanted)))
             except OSError as error:
                 reason = error.strerror or error
                 raise UserError(

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.lease import hold
 from eval.store import Recipe, Spec, Store, recipe
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
@@ -166,6 +168,22 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
     assert [process.returncode for process in running] == [0, 0]
     assert outs[0] == outs[1]
     assert (tmp_path / "log").read_text() == "built\n"
+
+
+def test_who_waits_for_another_process_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    wanted = chain([])
+    store = Store(tmp_path, waiting=lambda part: told.append(part.key))
+    first = store.missing([wanted])[0].key
+    with hold(tmp_path / f".lock-{first}"):
+        thread = threading.Thread(target=store.resolve, args=(wanted, quiet))
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert told == [first]
+    thread.join(20)
+    assert store.find(wanted.key) and told == [first]
 
 
 def test_a_killed_builder_frees_its_lock(tmp_path: Path) -> None:

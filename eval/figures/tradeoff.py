@@ -89,6 +89,7 @@ def _title(task: str) -> str:
 
 def pareto(results: ResultSet) -> Figure:
     figure, panels = _panels(results)
+    labels: dict[Axes, list[tuple[float, float, str]]] = {}
     for axis, task, members in panels:
         for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
             own = [p for p in members if p["method"] == method]
@@ -98,15 +99,8 @@ def pareto(results: ResultSet) -> Figure:
             if swept:
                 xs, ys = [p["lm"][0] for p in swept], [p["ctrl"][0] for p in swept]
                 axis.plot(xs, ys, **{**style, "markersize": 3})
-                for p in swept:
-                    axis.annotate(
-                        f"{p['value']:g}",
-                        (p["lm"][0], p["ctrl"][0]),
-                        xytext=(3, -7),
-                        textcoords="offset points",
-                        fontsize=6.5,
-                        color=style["color"],
-                    )
+                named = labels.setdefault(axis, [])
+                named += [(p["lm"][0], p["ctrl"][0], f"{p['value']:g}") for p in swept]
             for p in (p for p in own if "value" not in p):
                 x, y = p["lm"], p["ctrl"]
                 axis.errorbar(
@@ -128,6 +122,7 @@ def pareto(results: ResultSet) -> Figure:
         plain(axis.xaxis)
         axis.margins(x=0.1)
     _legend(figure, panels)
+    _annotate(figure, labels)
     return figure
 
 
@@ -161,15 +156,19 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
     if not any(labels.values()):
         raise Missing(f"no sample of {results.folder} has its {meaning} stored")
     _legend(figure, panels)
-    figure.draw_without_rendering()  # settles where the axes are
-    for axis, named in labels.items():
-        _annotate(axis, named)
+    _annotate(figure, labels)
     return figure
 
 
-def _annotate(axis: Axes, labels: Sequence[tuple[float, float, str]]) -> None:
+def _annotate(figure: Figure, labels: Mapping[Axes, Sequence[tuple[float, float, str]]]) -> None:
     """Writes beside each point, where it covers no other point, label or the axis if there is such
     a place."""
+    figure.draw_without_rendering()  # settles where the axes are
+    for axis, named in labels.items():
+        _beside(axis, named)
+
+
+def _beside(axis: Axes, labels: Sequence[tuple[float, float, str]]) -> None:
     from matplotlib.transforms import Affine2D
 
     size, unit = 6.5, axis.figure.dpi / 72
