@@ -20,7 +20,7 @@ def rounding_nll(x: Tensor, table: Tensor, bias: Tensor, ids: Tensor) -> Tensor:
     for 5,000 words, and the memory of a few rows.
     """
     rows = _RoundingNLL.apply(x.flatten(0, -2), table, bias, ids.flatten())
-    return rows.view(ids.shape)  # type: ignore[no-untyped-call, no-any-return]
+    return rows.view(ids.shape)
 
 
 class _RoundingNLL(torch.autograd.Function):
