@@ -4,15 +4,20 @@ method on held-out targets and writes what it chose.
 The held-out targets come from validation texts; the first ``kept`` targets of results are not used.
 Every combination of the values is tried; without any, those that the paper tried (appendix B).
 Chosen is the highest control success among the combinations whose perplexity is at most ``within``
-times the lowest one's. Interrupted and run again, it goes on with the next combination.
+times the lowest one's; under infilling, the highest ``metric`` of the answers against the human
+middles. Interrupted and run again, it goes on with the next combination.
 
   python -m eval.tune task=syntax_spans method=diffusion_lm
   python -m eval.tune task=length method=fudge fudge.lam=1,2,4,8
+  python -m eval.tune task=infilling method=ar_infilling ar_infilling.temperature=1,0.7,0.5
 
 Keys are those of ``python -m eval.run`` (one task, one method; targets and samples are those that
-it tunes on, by default 10 and 5), and
+it tunes on, by default 10 and 5, under infilling 100 and as many samples as results have), and
   within (float) = 1.25
       how much less fluent than the most fluent combination the chosen one may be
+  metric (bleu4, rouge_l, rouge_l_google or cider) = cider
+      under infilling, what the chosen combination is best in; BLEU-4 is 0 for many short answers
+      and ROUGE-L high for frequent words in a row
   kept (int) = 200
       targets that are kept for results (their number there), and not tuned on
 """
@@ -44,6 +49,7 @@ from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from eval.runner import Run
+    from models.base import TargetSamples
 
 #: the paper's own search, appendix B
 GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
@@ -56,6 +62,9 @@ GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 #: targets and samples where none are asked for
 TARGETS, SAMPLES = 10, 5
+#: targets of infilling, whose metrics are of a set
+ITEMS = 100
+METRICS = ("bleu4", "rouge_l", "rouge_l_google", "cider")
 POINTS, CHOSEN = "points.jsonl", "chosen.json"
 
 Point = dict[str, str]
@@ -63,19 +72,35 @@ Point = dict[str, str]
 
 @dataclass(frozen=True)
 class Tried:
-    """One combination: control success in [0, 1], the mean over a composition's parts, and the
-    perplexity of its samples."""
+    """One combination. ``figures``: "ctrl", control success in [0, 1], the mean over a
+    composition's parts, and "ppl", the perplexity of its samples; under infilling the metrics of
+    the set in the paper's units."""
 
     point: Point
-    ctrl: float
-    ppl: float
+    figures: Mapping[str, float]
 
 
-def choose(tried: Sequence[Tried], within: float) -> Tried:
+@dataclass(frozen=True)
+class Fluent:
     """The highest success among the combinations that are fluent enough; at equal success the more
     fluent one."""
-    limit = within * min(one.ppl for one in tried)
-    return max((one for one in tried if one.ppl <= limit), key=lambda one: (one.ctrl, -one.ppl))
+
+    within: float = 1.25
+
+    def choose(self, tried: Sequence[Tried]) -> Tried:
+        limit = self.within * min(one.figures["ppl"] for one in tried)
+        fluent = (one for one in tried if one.figures["ppl"] <= limit)
+        return max(fluent, key=lambda one: (one.figures["ctrl"], -one.figures["ppl"]))
+
+
+@dataclass(frozen=True)
+class Best:
+    """The highest ``metric``; among equals the one tried first."""
+
+    metric: str = "cider"
+
+    def choose(self, tried: Sequence[Tried]) -> Tried:
+        return max(tried, key=lambda one: one.figures[self.metric])
 
 
 def grid(method: str, given: Mapping[str, str]) -> list[Point]:
@@ -118,12 +143,13 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
-    own, rest = split(given, ("within", "kept"))
+    own, rest = split(given, ("within", "kept", "metric"))
     method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")
     ranges = {k: v for k, _, v in (a.partition("=") for a in rest) if k.startswith(f"{method}.")}
     rest = [argument for argument in rest if argument.partition("=")[0] not in ranges]
-    for key, value in (("targets", TARGETS), ("samples", SAMPLES)):
-        if not any(argument.startswith(f"{key}=") for argument in rest):
+    filling = "task=infilling" in rest
+    for key, value in (("targets", ITEMS if filling else TARGETS), ("samples", SAMPLES)):
+        if not ((filling and key == "samples") or any(a.startswith(f"{key}=") for a in rest)):
             rest.append(f"{key}={value}")
     config = parse(rest)
     task = one_task(config)
@@ -135,15 +161,23 @@ def main(given: Sequence[str]) -> None:
         raise UserError(f"within= and kept= are numbers: {error}") from None
     if within < 1 or kept < 0:
         raise UserError(f"within={within} kept={kept}: at least 1 and 0")
-    if task == "infilling":
-        raise UserError(
-            "eval.tune weighs control against lm, and infilling has neither: compare "
-            "runs with eval.compare"
-        )
+    rule = _rule(task, within, own)
     points = grid(method, ranges)
     for point in points:
         override(config, point)  # mistyped keys and values show before anything is trained
-    tune(config, task, config.methods[0], points, within, kept, given)
+    tune(config, task, config.methods[0], points, rule, kept, given)
+
+
+def _rule(task: str, within: float, own: Mapping[str, str]) -> Fluent | Best:
+    """What to choose by. Raises ``UserError`` for a rule that the task does not have."""
+    wrong = "within" if task == "infilling" else "metric"
+    if wrong in own:
+        by = "metric=, as it has no control" if task == "infilling" else "control and within="
+        raise UserError(f"{wrong}= says nothing under {task}: it is tuned by {by}")
+    metric = own.get("metric", "cider")
+    if metric not in METRICS:
+        raise UserError(f"metric={metric} is none of {', '.join(METRICS)}")
+    return Best(metric) if task == "infilling" else Fluent(within)
 
 
 def tune(
@@ -151,7 +185,7 @@ def tune(
     task: str,
     method: str,
     points: Sequence[Point],
-    within: float,
+    rule: Fluent | Best,
     kept: int,
     given: Sequence[str],
 ) -> Tried:
@@ -183,17 +217,15 @@ def tune(
             stored[_name(point)] = {"point": point, "under": same, **figures}
             append(folder / POINTS, [stored[_name(point)]])
         record = stored[_name(point)]
-        tried.append(Tried(point, record["ctrl"], record["ppl"]))
-        run.display.say(
-            f"  ctrl {100 * tried[-1].ctrl:5.1f}  lm {tried[-1].ppl:6.2f}  {_name(point)}"
-        )
-    best = choose(tried, within)
+        own = {k: v for k, v in record.items() if k not in ("point", "under")}
+        tried.append(Tried(point, own))
+        run.display.say(f"  {_shown(own)}  {_name(point)}")
+    best = rule.choose(tried)
     record = {
         "chosen": best.point,
-        "ctrl": best.ctrl,
-        "ppl": best.ppl,
-        "within": within,
-        "tried": [dataclasses.asdict(one) for one in tried],
+        **best.figures,
+        **dataclasses.asdict(rule),
+        "tried": [{"point": one.point, **one.figures} for one in tried],
         **same,
         **run.provenance,
     }
@@ -214,7 +246,7 @@ def attempt(
     folder: Path,
     progress: Progress,
 ) -> dict[str, float]:
-    """Success and perplexity of samples under one combination."""
+    """The figures of samples under one combination, see :class:`Tried`."""
     job, control = run.jobs[0], run.plan.task(task)
     settings = with_point(
         run.config, job.cls.resolve(run.own(job.method, job.cls), task), job, point
@@ -224,6 +256,8 @@ def attempt(
     done = generator.generate(
         targets, run.config.samples, run.config.seed, run.config.batch, progress
     )
+    if task == "infilling":
+        return _overlap(targets, list(done))
     over: list[list[list[float]]] = [[] for _ in control.headlines]
     under: list[list[list[float]]] = [[] for _ in control.headlines]
     nll: list[list[float]] = []
@@ -243,6 +277,14 @@ def attempt(
     return {"ctrl": sum(parts) / len(parts), "ppl": perplexity(nll, tokens)["ppl"]}
 
 
+def _overlap(targets: Sequence[Target], found: Sequence[TargetSamples]) -> dict[str, float]:
+    """The metrics of the chosen samples against the human middles."""
+    from tasks.metrics.infilling import evaluate, totals
+
+    words = [one.samples[one.chosen or 0].words for one in found]
+    return totals(evaluate(words, [target.references for target in targets]))
+
+
 def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
     """The method's options for the task with those of ``point`` in their place."""
     if hasattr(resolved, "profile"):
@@ -250,6 +292,12 @@ def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
         resolved = dataclasses.replace(resolved, profile="custom")
     base = dataclasses.replace(config, **{job.method: resolved})
     return getattr(override(base, point), job.method)
+
+
+def _shown(figures: Mapping[str, float]) -> str:
+    if "ppl" not in figures:
+        return "  ".join(f"{name} {figure:5.2f}" for name, figure in figures.items())
+    return f"ctrl {100 * figures['ctrl']:5.1f}  lm {figures['ppl']:6.2f}"
 
 
 def _name(point: Point) -> str:

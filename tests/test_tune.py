@@ -5,21 +5,28 @@ import pytest
 from eval.config import override, parse
 from eval.display import Display
 from eval.runner import Run
-from eval.tune import GRIDS, Tried, choose, grid, held_out, main, with_point
+from eval.tune import GRIDS, Best, Fluent, Tried, grid, held_out, main, with_point
 from tasks.errors import UserError
 
 
 def test_the_best_control_among_the_fluent_is_chosen():
-    strong, weak, slow = (
-        Tried({"x": "1"}, 0.9, 9.0),
-        Tried({"x": "2"}, 0.5, 4.0),
-        Tried({"x": "3"}, 0.6, 4.9),
+    strong, weak, slow, tie = (
+        Tried({"x": str(i)}, {"ctrl": ctrl, "ppl": ppl})
+        for i, (ctrl, ppl) in enumerate([(0.9, 9.0), (0.5, 4.0), (0.6, 4.9), (0.6, 4.5)])
     )
-    assert choose([strong, weak, slow], 1.25) == slow
-    assert choose([strong, weak, slow], 3.0) == strong
-    assert choose([weak, slow], 1.0) == weak
-    tie = Tried({"x": "4"}, 0.6, 4.5)
-    assert choose([slow, tie], 2.0) == tie
+    assert Fluent(1.25).choose([strong, weak, slow]) == slow
+    assert Fluent(3.0).choose([strong, weak, slow]) == strong
+    assert Fluent(1.0).choose([weak, slow]) == weak
+    assert Fluent(2.0).choose([slow, tie]) == tie
+
+
+def test_under_infilling_the_best_in_one_metric_is_chosen():
+    first, second, third = (
+        Tried({"x": str(i)}, {"cider": cider, "rouge_l": rouge})
+        for i, (cider, rouge) in enumerate([(3.0, 25.0), (4.0, 20.0), (4.0, 24.0)])
+    )
+    assert Best().choose([first, second, third]) == second
+    assert Best("rouge_l").choose([first, second, third]) == first
 
 
 def test_the_grid_is_every_combination_of_given_or_the_papers_values():
@@ -91,6 +98,10 @@ def test_a_point_starts_from_the_tasks_own_constants():
         (["task=length", "method=fudge", "within=much"], "numbers"),
         (["task=length", "method=fudge", "within=0.5"], "at least 1"),
         (["task=length", "method=ft_search"], "nothing to tune"),
+        (["task=length", "method=fudge", "metric=cider"], "metric= says nothing under length"),
+        (["task=infilling", "method=ar_infilling", "within=2"], "within= says nothing"),
+        (["task=infilling", "method=ar_infilling", "metric=meteor"], "none of bleu4, rouge_l"),
+        (["task=infilling", "method=ar_infilling"], "nothing to tune"),
     ],
 )
 def test_mistakes_are_named(given, said):
