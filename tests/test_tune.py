@@ -1,5 +1,7 @@
 """Tuning: what is chosen, which combinations are tried, and that no reported target is seen."""
 
+import json
+
 import pytest
 
 from eval.config import override, parse
@@ -107,3 +109,23 @@ def test_a_point_starts_from_the_tasks_own_constants():
 def test_mistakes_are_named(given, said):
     with pytest.raises(UserError, match=said):
         main(given)
+
+
+def test_infilling_is_tuned_on_held_out_stories(tmp_path):
+    """Through the whole command, with a network that was hardly trained."""
+    tiny = ["lm.layers=1", "lm.width=16", "lm.heads=2", "lm.train.steps=3", "lm.train.batch=4"]
+    given = ["task=infilling", "method=ar_infilling", "ar_infilling.temperature=1,0.1", *tiny]
+    given += [f"store={tmp_path}/s", f"out={tmp_path}/o", "targets=6", "samples=3"]
+    main(given)
+    folder = tmp_path / "o" / "tune" / "infilling" / "ar_infilling"
+    record = json.loads((folder / "chosen.json").read_text())
+    assert [one["point"] for one in record["tried"]] == [
+        {"ar_infilling.temperature": "1"},
+        {"ar_infilling.temperature": "0.1"},
+    ]
+    assert record["metric"] == "cider" and len(record["targets"]) == 6
+    assert all(target.startswith("valid-") for target in record["targets"])
+    assert record["cider"] == max(one["cider"] for one in record["tried"])
+    points = (folder / "points.jsonl").read_text()
+    main(given)  # again: nothing is generated anew
+    assert (folder / "points.jsonl").read_text() == points
