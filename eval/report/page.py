@@ -24,6 +24,8 @@ HERE = Path(__file__).parent
 EXAMPLES = 6
 #: entries of a table's records that were measured here
 MEASURED = ("ours", "nats", "seconds")
+#: points; a figure drawn wider than this gets the page's whole width
+HALF = 500
 
 
 def page(results: ResultSet, against: ResultSet | None, targets: int, each: int) -> str:
@@ -90,9 +92,16 @@ def _figures(results: ResultSet) -> list[dict[str, str]]:
                 "svg": _inline(svg, f"f{number}"),
                 "missing": reason,
                 "player": "yes" if plot is DENOISING and svg else "",
+                "wide": "yes" if _width(svg) > HALF else "",
             }
         )
     return found
+
+
+def _width(svg: str) -> float:
+    """How wide the figure was drawn, in points; 0 where there is none."""
+    drawn = re.search(r'viewBox="\S+ \S+ (\S+) ', svg)
+    return float(drawn[1]) if drawn else 0.0
 
 
 def _inline(svg: str, prefix: str) -> str:
