@@ -98,7 +98,14 @@ def _small_stories(config: RunConfig) -> RunConfig:
         left_only=replace(config.left_only, temperature=0.5),
         ar_infilling=replace(config.ar_infilling, temperature=0.5),
         cold=replace(config.cold, iterations=200, chains=2),
-        delorean=replace(config.delorean, passes=5, backward_steps=20),
+        delorean=replace(
+            config.delorean,
+            passes=5,
+            backward_steps=20,
+            step_size=0.05,
+            temperature_backward=0.1,
+            temperature_forward=0.1,
+        ),
     )
 
 
