@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -189,7 +189,7 @@ class Infilling(Generator):
                 Noise([sample_rng(seed, self.name, *names) for names in streams], shape),
                 diffusion.sampling,
                 device,
-                project=self._nearest if diffusion.sampling.clamp else None,
+                project=self._clamping(fixed) if diffusion.sampling.clamp else None,
                 pin=Pins(clean, fixed.to(device), levels, noise),
                 on_step=lambda t: progress(len(levels) - t, len(levels)),
             )
@@ -208,9 +208,22 @@ class Infilling(Generator):
             for line, job in zip(ids, jobs)
         ]
 
+    def _clamping(self, fixed: Tensor) -> Callable[[Tensor], Tensor]:
+        """Clamping of the middles alone, as every position ``fixed`` (B, L) is overwritten; of 48
+        positions a middle has ten, and a vocabulary of thousands to compare each with."""
+        free = (~fixed).flatten().nonzero()[:, 0].to(self.diffusion.device)
+
+        def project(x: Tensor) -> Tensor:
+            rows = x.reshape(-1, x.shape[-1])
+            middle = rows[free]
+            lacking = max(0, LEAST_TOKENS - len(middle))
+            padded = torch.cat([middle, middle.new_zeros(lacking, middle.shape[1])])
+            return rows.index_copy(0, free, self._nearest(padded)[: len(free)]).view_as(x)
+
+        return project
+
     def _nearest(self, x: Tensor) -> Tensor:
-        """Clamping to the nearest embedding of a word that may come out; elsewhere than in the
-        middle its result is overwritten."""
+        """Each latent replaced by the nearest embedding of a word that may come out."""
         table = self._words
         flat = x.reshape(-1, x.shape[-1])
         distance = torch.addmm(table.square().sum(1), flat, table.t(), alpha=-2)

@@ -307,6 +307,18 @@ def test_clamping_equals_the_denoisers_own_where_all_words_may_come_out() -> Non
     assert torch.equal(clamped[0, 0], table[nearest])
 
 
+@pytest.mark.parametrize("shape", [(1, 5), (3, 7), (8, 48)])
+def test_only_middles_are_clamped_and_as_all_would_be(shape: tuple[int, int]) -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(*shape, 8, generator=rng)
+    fixed = torch.rand(shape, generator=rng) < 0.6
+    made = infilling()
+    clamped = made._clamping(fixed)(x)
+    assert fixed.any() and not fixed.all()
+    assert torch.equal(clamped[fixed], x[fixed])
+    assert torch.equal(clamped[~fixed], made._nearest(x)[~fixed])
+
+
 def test_the_chosen_sample_is_that_of_least_risk() -> None:
     made = infilling(layout="framed", middle="variable")
     for result in made.generate(TARGETS, 6, seed=0):
