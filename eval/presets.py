@@ -97,7 +97,7 @@ def _small_stories(config: RunConfig) -> RunConfig:
         ),
         left_only=replace(config.left_only, temperature=0.5),
         ar_infilling=replace(config.ar_infilling, temperature=0.5),
-        cold=replace(config.cold, iterations=200, chains=2),
+        cold=replace(config.cold, iterations=200, chains=2, constraint=0.3),
         delorean=replace(
             config.delorean,
             passes=5,
