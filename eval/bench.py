@@ -292,12 +292,19 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def _timed(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with the one task that a corpus of stories is timed for, if they name none."""
+    given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    stories = given.get("corpus") in STORIES and "task" not in given
+    return [*arguments, *(["task=infilling"] if stories else [])]
+
+
 def main(arguments: Sequence[str]) -> None:
     """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``. With a
     corpus of stories, the methods of sentence infilling."""
     if asks_help(arguments, USAGE):
         return
-    config = parse(arguments)
+    config = parse(_timed(arguments))
     if config.threads:
         import torch
 

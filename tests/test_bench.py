@@ -39,3 +39,19 @@ def test_figures(tmp_path: Path) -> None:
     assert fudge["times faster"] > 0
     assert fudge["times faster than that"] > 1
     assert figures["peak memory GiB"] > 0
+
+
+def test_a_corpus_of_stories_times_infilling(tmp_path: Path) -> None:
+    """No task is named: stories have one that is timed."""
+    short = (
+        "corpus=stories samples=3 diffusion_lm.infilling.sampling.steps=4 cold.iterations=4 "
+        "cold.length=4 delorean.length=4 delorean.backward_steps=2"
+    )
+    main([*TOY.split(), *short.split(), f"out={tmp_path / 'bench.json'}"])
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    candidates = {
+        method: figures[f"fill in with {method}"]["candidates an item"]
+        for method in ("diffusion_lm", "ar_infilling", "left_only", "delorean", "cold")
+    }
+    assert candidates == dict.fromkeys(candidates, 3)
+    assert all(figures[f"fill in with {m}"]["seconds an item"] > 0 for m in candidates)
