@@ -222,5 +222,10 @@ def test_interrupt_is_one_line(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("eval.cells.Cell.add", stop)
-    assert main(arguments(tmp_path, store=whole / "store")) == 130
+    # a shell's background job starts with the signal ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(arguments(tmp_path, store=whole / "store")) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "interrupted; run the same command to go on\n" in capsys.readouterr().err
