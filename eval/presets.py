@@ -79,8 +79,8 @@ def _small_stories(config: RunConfig) -> RunConfig:
     """4,500 stories are few: words that come three times or more, and networks small enough to be
     trained for dozens of epochs. 48 positions hold 99.5 of 100 windows; the longest contexts of
     aNLG leave 13 words. The baselines' decoding is what served them best on held-out stories
-    (``eval.tune``, ``results/small-anlg/tune``): the published temperatures of 1 leave language
-    models this small, as they would not GPT-2, far from the likeliest answers."""
+    (``eval.tune``, ``results/small-anlg/tune``): at the published temperature of 1, language
+    models this small draw answers far from their likeliest."""
     train = replace(config.diffusion.train, steps=9_000, batch=32, lr=1.5e-3)
     network = replace(config.diffusion.network, layers=4)
     config = infilling(config, steps=50)
