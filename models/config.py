@@ -85,6 +85,8 @@ class DiffusionConfig:
     padding: Literal["pad", "block"] = "pad"
     #: dimension of the word embeddings
     embedding: int = 16
+    #: standard deviation of the word embeddings before training
+    embedding_std: float = 1.0
     #: word embeddings trained end to end (paper, section 4.1) or random and frozen
     learned_embedding: bool = True
     #: diffusion steps of training
@@ -92,6 +94,10 @@ class DiffusionConfig:
     schedule: Literal["sqrt", "linear", "cosine"] = "sqrt"
     #: what the network predicts (paper, section 4.2)
     predict: Literal["x0", "eps", "mu"] = "x0"
+    #: the last layer: linear, as in the paper, or words, which averages the word embeddings under
+    #: p(word | latent, context) (see ``models.denoiser.Denoiser``): a narrow network cannot hold
+    #: some thousands of embeddings in its own weights
+    output: Literal["linear", "words"] = "linear"
     #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
     positions: int = 512
     #: dimension of the sinusoidal time embedding; its MLP is four times as wide
@@ -102,8 +108,12 @@ class DiffusionConfig:
     def __post_init__(self) -> None:
         if self.length < 4 or self.steps < 2:
             raise UserError("diffusion needs a length of at least 4 and at least 2 steps")
+        if not self.embedding_std > 0:
+            raise UserError(f"embedding_std must be positive, not {self.embedding_std}")
         if self.positions < self.length:
             raise UserError(f"{self.positions} positions are too few for length {self.length}")
+        if self.output == "words" and self.predict != "x0":
+            raise UserError(f"output=words predicts x0, not {self.predict}")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from models.config import DiffusionConfig, EncoderConfig
 from models.precision import pad_rows
 from models.process import posterior_coefficients, x0_from_eps, x0_from_mu
 from models.schedule import Schedule, make_schedule
+from models.word_mixture import mixture
 
 if TYPE_CHECKING:
     from transformers import BertConfig
@@ -56,6 +57,14 @@ class Denoiser(nn.Module):
     The encoder is ``transformers.BertEncoder`` under torch's default initialisation, which the
     reference code has because it builds the encoder outside a pretrained model. No attention
     mask: PAD is an ordinary token.
+
+    With ``output="words"`` (not in the paper) the estimate of x_0 is the mean of the word
+    embeddings under p(w | x_t, context), which is proportional to
+    N(x_t; sqrt(alpha_bar) e_w, v) exp(u . e_w + b_w) with v = 1 - alpha_bar (1 - std_0^2), the
+    noise of x_0 included. The network gives u, what the context says of a position; b starts as
+    the words' log-frequencies. The objective and the way its gradients reach the embeddings are
+    the same. With u = 0 this is the exact estimate for words that come independently of each
+    other.
     """
 
     def __init__(self, config: DiffusionConfig, vocabulary: int) -> None:
@@ -67,10 +76,14 @@ class Denoiser(nn.Module):
         self.config = config
         self.schedule: Schedule = make_schedule(config.schedule, config.steps)
         self.embedding = nn.Embedding(vocabulary, config.embedding)
+        with torch.no_grad():
+            self.embedding.weight *= config.embedding_std
         self.embedding.weight.requires_grad_(config.learned_embedding)
         self.head_bias = nn.Parameter(torch.empty(vocabulary))
         bound = 1 / math.sqrt(config.embedding)  # nn.Linear's default for its bias
         nn.init.uniform_(self.head_bias, -bound, bound)
+        if config.output == "words":
+            self.prior = nn.Parameter(torch.zeros(vocabulary))
         self.time = nn.Sequential(
             nn.Linear(config.time, 4 * config.time), nn.SiLU(), nn.Linear(4 * config.time, width)
         )
@@ -107,12 +120,21 @@ class Denoiser(nn.Module):
                 schedule.model_time, dtype=torch.float32, device=x_t.device
             )[index]
         out = self(x_t, model_time)
+        if self.config.output == "words":
+            return self._mean_word(out, x_t, index)
         if self.config.predict == "x0":
             return out
         if self.config.predict == "eps":
             return x0_from_eps(x_t, out, self._gather(schedule.alpha_bar, index))
         on_x0, on_xt = self.posterior(index)
         return x0_from_mu(x_t, out, on_x0, on_xt)
+
+    def _mean_word(self, context: Tensor, x_t: Tensor, index: Tensor) -> Tensor:
+        alpha_bar = self._gather(self.schedule.alpha_bar, index)  # (B, 1, 1)
+        variance = 1 - alpha_bar * (1 - initial_std(self.schedule) ** 2)
+        query = context.float() + alpha_bar.sqrt() / variance * x_t.float()
+        shrink = (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))
+        return mixture(query, shrink, self.embedding.weight, self.prior)
 
     def _gather(self, values: object, index: Tensor) -> Tensor:
         table = torch.as_tensor(values, dtype=torch.float32, device=index.device)

@@ -140,6 +140,10 @@ def train_diffusion(
     denoiser = Denoiser(config, len(vocabulary)).to(device)
     ids = encode(train, vocabulary, config.length, config.padding)
     held = encode(valid, vocabulary, config.length, config.padding)
+    if config.output == "words":
+        counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
+        with torch.no_grad():
+            denoiser.prior.copy_(((counts + 1) / counts.sum()).log())
     objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed)
     fit(objective, config.train, folder, seed, device, progress)
     vocabulary.save(folder / "vocabulary.json")

@@ -33,7 +33,7 @@ class _RoundingNLL(torch.autograd.Function):
         with torch.autocast(kind, enabled=False):
             xs, words = x.to(dtype), table.to(dtype)
             total, own = torch.empty(len(x), device=x.device), torch.empty(len(x), device=x.device)
-            for part in _parts(len(x), ctx.rows):
+            for part in row_parts(len(x), ctx.rows):
                 logits = (xs[part] @ words.T).float() + bias
                 total[part] = logits.logsumexp(-1)
                 own[part] = logits.gather(-1, ids[part, None])[:, 0]
@@ -47,7 +47,7 @@ class _RoundingNLL(torch.autograd.Function):
         by_x = torch.empty(xs.shape, device=xs.device)
         by_table = torch.zeros(words.shape, device=xs.device)
         by_bias = torch.zeros_like(bias)
-        for part in _parts(len(xs), ctx.rows):
+        for part in row_parts(len(xs), ctx.rows):
             p = ((xs[part] @ words.T).float() + bias).sub_(total[part, None]).exp_()
             p[torch.arange(len(p), device=p.device), ids[part]] -= 1
             p *= gradients[0][part, None]
@@ -58,5 +58,6 @@ class _RoundingNLL(torch.autograd.Function):
         return by_x.to(ctx.dtypes[0]), by_table.to(ctx.dtypes[1]), by_bias, None
 
 
-def _parts(count: int, rows: int) -> list[slice]:
+def row_parts(count: int, rows: int) -> list[slice]:
+    """``count`` rows, ``rows`` at a time."""
     return [slice(i, i + rows) for i in range(0, count, rows)]

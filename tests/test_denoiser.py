@@ -188,3 +188,69 @@ def test_saved_weights_round_trip_in_bf16(trained: Path) -> None:
     matrix = network.encoder.layer[0].attention.self.query.weight
     assert torch.equal(matrix, matrix.to(torch.bfloat16).float())
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def independent_words(network: Denoiser, x: torch.Tensor, t: int) -> torch.Tensor:
+    """E[e_w | x_t] for words drawn from exp(prior), the noise of x_0 and that of x_t together."""
+    table, alpha_bar = network.embedding.weight, float(network.schedule.alpha_bar[t])
+    variance = 1 - alpha_bar + alpha_bar * initial_std(network.schedule) ** 2
+    density = torch.distributions.Normal(alpha_bar**0.5 * table, variance**0.5)
+    likelihood = density.log_prob(x[..., None, :]).sum(-1)  # (B, L, V)
+    return (likelihood + network.prior).softmax(-1) @ table
+
+
+@pytest.mark.parametrize("t", [0, 700, 1999])
+def test_words_output_is_bayes_rule_for_independent_words(t: int) -> None:
+    network = tiny(output="words")
+    with torch.no_grad():
+        network.prior.copy_(torch.randn(len(WORDS)))
+        network.down[2].weight.zero_()
+        network.down[2].bias.zero_()
+        x = torch.randn(3, 12, 8)
+        found = network.x0(x, torch.full((3,), t))
+        torch.testing.assert_close(found, independent_words(network, x, t), rtol=1e-4, atol=1e-5)
+
+
+def test_words_output_learns_what_the_context_says() -> None:
+    """Words that alternate: the estimate at a noisy position comes to lean on its neighbours, and
+    its error falls below the best that a position alone allows."""
+    torch.manual_seed(0)
+    network = tiny(output="words", learned_embedding=False)
+    texts = [tuple("abababab"), tuple("babababa")]
+    ids = encode(texts, WORDS, 10, "pad").repeat(32, 1)
+    counts = torch.bincount(ids.flatten(), minlength=len(WORDS))
+    with torch.no_grad():
+        network.prior.copy_(((counts + 1) / counts.sum()).log())
+    t = torch.full((64,), 1000)
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(150):
+        terms = losses(network, ids, t, torch.randn(64, 10, 8), torch.randn(64, 10, 8))
+        optimiser.zero_grad()
+        terms["mse"].mean().backward()
+        optimiser.step()
+    with torch.no_grad():
+        clean = network.embedding(ids)
+        alpha_bar = float(network.schedule.alpha_bar[1000])
+        noise = (1 - alpha_bar + alpha_bar * initial_std(network.schedule) ** 2) ** 0.5
+        x = alpha_bar**0.5 * clean + noise * torch.randn(64, 10, 8)
+        ours = (network.x0(x, t) - clean).square().mean()
+        alone = (independent_words(network, x, 1000) - clean).square().mean()
+    assert float(ours) < 0.5 * float(alone)
+
+
+def test_words_output_predicts_x0_alone() -> None:
+    with pytest.raises(UserError, match="output=words predicts x0, not eps"):
+        dataclasses.replace(CONFIG, output="words", predict="eps")
+    with pytest.raises(UserError, match="embedding_std must be positive"):
+        dataclasses.replace(CONFIG, embedding_std=0.0)
+
+
+def test_words_output_trains_from_log_frequencies_and_comes_back(tmp_path: Path) -> None:
+    still = TrainConfig(steps=1, batch=2, lr=0.0)
+    config = dataclasses.replace(CONFIG, output="words", train=still)
+    texts, device = [tuple("ab"), tuple("acd")], torch.device("cpu")
+    train_diffusion(tmp_path, texts, texts[:1], WORDS, config, 0, device)
+    network, _ = load_diffusion(tmp_path, device)
+    frequencies = network.prior.exp()
+    assert float(frequencies[WORDS.ids["a"]]) == pytest.approx(3 / 24)  # two of 24, and one
+    assert float(frequencies[WORDS.ids["PAD"]]) == pytest.approx(16 / 24)

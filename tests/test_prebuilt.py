@@ -55,3 +55,14 @@ def test_shipped_files_are_whole_and_small() -> None:
         assert not list(folder.rglob("*.pkl")) + list(folder.rglob("*.pt"))
     size = sum(path.stat().st_size for path in PREBUILT.rglob("*") if path.is_file())
     assert size < (40 + 80) * 2**20  # of presets demo and small
+
+
+def test_a_setting_that_came_later_changes_no_older_key() -> None:
+    """Shipped networks were stored before these settings were there."""
+    from eval.recipes.base import LATER, settings
+    from models.config import DiffusionConfig
+
+    plain = settings(DiffusionConfig())
+    assert not set(LATER) & set(plain)
+    changed = settings(DiffusionConfig(output="words", embedding_std=0.5))
+    assert changed == {**plain, "output": "words", "embedding_std": 0.5}

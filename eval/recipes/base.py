@@ -27,6 +27,9 @@ VALID = 512
 VOCABULARY, LENGTHS = "vocabulary.json", "lengths.json"
 #: training settings that change how fast a network is trained and not which one
 SPEED_ONLY = ("checkpoint", "compile")
+#: settings that came later: as they were before, they enter no key, so that older networks keep
+#: theirs
+LATER = {"output": "linear", "embedding_std": 1.0}
 
 Folders = Mapping[str, Path]
 
@@ -36,7 +39,8 @@ def settings(config: Any, **more: Any) -> dict[str, Any]:
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items() if k not in SPEED_ONLY}
+            kept = {k: v for k, v in value.items() if k not in SPEED_ONLY}
+            return {k: plain(v) for k, v in kept.items() if LATER.get(k, ...) != v}
         return value
 
     return {**plain(dataclasses.asdict(config)), **more}
