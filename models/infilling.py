@@ -182,15 +182,22 @@ class Infilling(Generator):
             noise = Noise([self._stream(seed, *names, "context") for names in streams], shape)
         levels = diffusion.schedule.alpha_bar.tolist()
         clean = table[torch.tensor([row.ids for row in rows], device=device)]
+        fixed = fixed.to(device)
+
+        def denoise(x: Tensor, t: int) -> Tensor:
+            # the first step sees noised contexts in any case
+            return diffusion.x0(x, t, fixed if t < len(levels) - 1 else None)
+
+        told = diffusion.denoiser.config.output == "words" and self.config.context == "clean"
         with torch.no_grad():
             return sample(
-                diffusion.x0,
+                denoise if told else diffusion.x0,
                 diffusion.schedule,
                 Noise([sample_rng(seed, self.name, *names) for names in streams], shape),
                 diffusion.sampling,
                 device,
                 project=self._clamping(fixed) if diffusion.sampling.clamp else None,
-                pin=Pins(clean, fixed.to(device), levels, noise),
+                pin=Pins(clean, fixed, levels, noise),
                 on_step=lambda t: progress(len(levels) - t, len(levels)),
             )
 

@@ -254,3 +254,38 @@ def test_words_output_trains_from_log_frequencies_and_comes_back(tmp_path: Path)
     frequencies = network.prior.exp()
     assert float(frequencies[WORDS.ids["a"]]) == pytest.approx(3 / 24)  # two of 24, and one
     assert float(frequencies[WORDS.ids["PAD"]]) == pytest.approx(16 / 24)
+
+
+def test_words_output_keeps_clean_positions_and_reads_them_as_words() -> None:
+    """A clean position comes back as it is; to the others it is a word, not a noised latent."""
+    network = tiny(output="words")
+    clean = torch.zeros(2, 12, dtype=torch.bool)
+    clean[:, :5] = True
+    with torch.no_grad():
+        x = torch.where(
+            clean[..., None], network.embedding(torch.full((2, 12), 5)), torch.randn(2, 12, 8)
+        )
+        index = torch.full((2,), 1900)
+        plain, bare = network.x0(x, index), network.x0(x, index, clean=clean)
+        assert torch.equal(bare[clean], x[clean])
+        assert not torch.equal(bare[~clean], plain[~clean])
+        none = network.x0(x, index, clean=torch.zeros_like(clean))
+    torch.testing.assert_close(none, plain)
+
+
+def test_guidance_differentiates_through_the_words_output() -> None:
+    """The gradient of the estimate by finite differences, the network's own input included."""
+    network = tiny(output="words")
+    network.requires_grad_(False)
+    torch.manual_seed(1)
+    x, direction = torch.randn(1, 12, 8), torch.randn(1, 12, 8)
+    index, weights = torch.tensor([900]), torch.randn(1, 12, 8)
+
+    def value(at: torch.Tensor) -> torch.Tensor:
+        return (network.x0(at, index) * weights).sum()
+
+    (gradient,) = torch.autograd.grad(value(x.requires_grad_()), x)
+    step = 1e-2
+    with torch.no_grad():
+        slope = (value(x + step * direction) - value(x - step * direction)) / (2 * step)
+    assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=0.02)

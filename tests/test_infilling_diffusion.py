@@ -51,13 +51,21 @@ TARGETS = [
 COUNTS = {1: 2, 2: 5, 4: 3}
 
 
-def diffusion(steps: int = 20, embedding: int = 8, clamp: bool = True) -> Diffusion:
+def diffusion(
+    steps: int = 20, embedding: int = 8, clamp: bool = True, output: str = "linear"
+) -> Diffusion:
     """An untrained network of 14 positions, the same each time. Its embeddings have norm 1, so
     that a word's own embedding is rounded to it, and its last layer is large, so that what it says
     depends on what it reads."""
     torch.manual_seed(0)
     config = DiffusionConfig(
-        length=14, positions=14, embedding=embedding, time=16, steps=200, network=NETWORK
+        length=14,
+        positions=14,
+        embedding=embedding,
+        time=16,
+        steps=200,
+        network=NETWORK,
+        output=output,  # type: ignore[arg-type]
     )
     denoiser = Denoiser(config, len(VOCABULARY)).eval().requires_grad_(False)
     denoiser.embedding.weight.copy_(torch.nn.functional.normalize(denoiser.embedding.weight))
@@ -497,3 +505,37 @@ def test_noise_of_a_sample_is_that_of_its_stream_alone() -> None:
     for i, one in enumerate(drawn):
         assert all(not torch.equal(one, other) for other in drawn[i + 1 :])
         assert torch.equal(one, Noise([streams[i]()], (3, 2))())
+
+
+def test_the_words_output_is_told_which_positions_are_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clean contexts, from the second step on; never where contexts are noised. Pinned positions
+    come back bit for bit, and a sample does not depend on those beside it."""
+    for context in ("clean", "noised"):
+        made = infilling(diffusion(output="words"), context=context)
+        row = made._row(TARGETS[0], made._room(TARGETS[0]), 0, 0)
+        network, told = made.diffusion.network, []
+        inner = network.x0
+
+        def spy(x: Tensor, index: Tensor, time: Tensor, clean: Tensor | None) -> Tensor:
+            told.append(clean)  # noqa: B023
+            return inner(x, index, time, clean)  # noqa: B023
+
+        monkeypatch.setattr(network, "x0", spy)
+        final = made.latents([row] * 3, [("a", i) for i in range(3)], 0)
+        pinned = [i for i in range(len(row.ids)) if not row.start <= i < row.stop]
+        table = made.diffusion.denoiser.embedding.weight
+        assert torch.equal(final[:, pinned], table[torch.tensor(row.ids)[pinned]].expand(3, -1, -1))
+        assert told[0] is None and len(told) == 20
+        for clean in told[1:]:
+            if context == "noised":
+                assert clean is None
+            else:
+                assert clean is not None and clean.sum(1).tolist() == [len(pinned)] * 3
+                assert clean[:, pinned].all()
+        monkeypatch.undo()
+
+    made = infilling(diffusion(output="words"), layout="framed", middle="variable")
+    together = tokens(list(made.generate(TARGETS, 3, 0, batch=64)))
+    assert tokens(list(made.generate(TARGETS[::-1], 3, 0, batch=2))) == together
