@@ -19,6 +19,11 @@ def matrix_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
+def product_dtype(kind: str, otherwise: torch.dtype) -> torch.dtype:
+    """That of autocast on devices of ``kind``, where it is on."""
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else otherwise
+
+
 def pad_rows(x: Tensor) -> Tensor:
     """x (B, ...) with rows of zeros up to ``LEAST_ROWS``: a product of so many rows gives each row
     the same result whatever B is. Slice the result back to B rows."""

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.precision import product_dtype
+
 #: rows of a CPU's turn: their logits over some thousands of words stay in its cache
 CPU_ROWS = 64
 
@@ -27,8 +29,7 @@ class _RoundingNLL(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, table: Tensor, bias: Tensor, ids: Tensor) -> Tensor:
         kind = x.device.type
-        on = torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if on else torch.float32
+        dtype = product_dtype(kind, torch.float32)
         ctx.rows = CPU_ROWS if kind == "cpu" else len(x)
         with torch.autocast(kind, enabled=False):
             xs, words = x.to(dtype), table.to(dtype)

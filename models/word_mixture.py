@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from models.precision import product_dtype
 from models.rounding import CPU_ROWS, row_parts
 
 
@@ -33,8 +34,7 @@ class _Mixture(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, shrink: Tensor, table: Tensor, prior: Tensor) -> Tensor:
         kind = query.device.type
-        on = torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if on else table.dtype
+        dtype = product_dtype(kind, table.dtype)
         ctx.rows = CPU_ROWS if kind == "cpu" else max(1, len(query))
         ctx.dtype = query.dtype
         with torch.autocast(kind, enabled=False):
