@@ -96,6 +96,10 @@ class RunConfig:
     data: str | None = None
     #: sentences of a story that a network sees at once; 0: whole stories
     window: int = 0
+    #: with a window: any sentences of a story in order, whether or not others lie between them. For
+    #: infilling ten threes of a story of five instead of three, the contexts of aNLG (its first and
+    #: last sentence) among them; stories that hold both contexts of an item of aNLG are left out
+    gaps: bool = False
     #: control targets a task
     targets: int = 200
     #: samples a target
@@ -163,6 +167,8 @@ class RunConfig:
             raise UserError(f"infilling needs a corpus of stories: {', '.join(STORIES)}")
         if self.window < 0 or self.window in (1, 2):
             raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
+        if self.diffusion.clean_contexts and self.window != 3:
+            raise UserError(f"diffusion.clean_contexts needs window=3, not {self.window}")
 
     @property
     def tasks(self) -> list[str]:

@@ -94,10 +94,14 @@ class DiffusionConfig:
     schedule: Literal["sqrt", "linear", "cosine"] = "sqrt"
     #: what the network predicts (paper, section 4.2)
     predict: Literal["x0", "eps", "mu"] = "x0"
-    #: the last layer: linear, as in the paper, or words, which averages the word embeddings under
-    #: p(word | latent, context) (see ``models.denoiser.Denoiser``): a narrow network cannot hold
-    #: some thousands of embeddings in its own weights
+    #: linear: the Transformer reads and writes latents, as in the paper; words: it reads and writes
+    #: words, and Bayes' rule joins what it says of them with their latents (see
+    #: ``models.word_denoiser``): learns a context far faster
     output: Literal["linear", "words"] = "linear"
+    #: share of the training texts whose contexts stay clean while their middle sentence is noised,
+    #: as in infilling (partial noising, Gong et al. 2023); needs window=3. 0: as in the paper, all
+    #: positions are noised alike
+    clean_contexts: float = 0.0
     #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
     positions: int = 512
     #: dimension of the sinusoidal time embedding; its MLP is four times as wide
@@ -114,6 +118,8 @@ class DiffusionConfig:
             raise UserError(f"{self.positions} positions are too few for length {self.length}")
         if self.output == "words" and self.predict != "x0":
             raise UserError(f"output=words predicts x0, not {self.predict}")
+        if not 0 <= self.clean_contexts <= 1:
+            raise UserError(f"clean_contexts={self.clean_contexts}: a share from 0 to 1")
 
 
 @dataclass(frozen=True)

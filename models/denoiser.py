@@ -15,7 +15,6 @@ from models.config import DiffusionConfig, EncoderConfig
 from models.precision import pad_rows
 from models.process import posterior_coefficients, x0_from_eps, x0_from_mu
 from models.schedule import Schedule, make_schedule
-from models.word_mixture import mixture
 
 if TYPE_CHECKING:
     from transformers import BertConfig
@@ -57,14 +56,6 @@ class Denoiser(nn.Module):
     The encoder is ``transformers.BertEncoder`` under torch's default initialisation, which the
     reference code has because it builds the encoder outside a pretrained model. No attention
     mask: PAD is an ordinary token.
-
-    With ``output="words"`` (not in the paper) the estimate of x_0 is the mean of the word
-    embeddings under p(w | x_t, context), which is proportional to
-    N(x_t; sqrt(alpha_bar) e_w, v) exp(u . e_w + b_w) with v = 1 - alpha_bar (1 - std_0^2), the
-    noise of x_0 included. The network gives u, what the context says of a position, and reads the
-    estimate that u = 0 gives, divided by ``embedding_std``, instead of x_t: exact for words that
-    come independently of each other. b starts as the words' log-frequencies. The objective is the
-    same, and so is the way in which its gradients reach the embeddings.
     """
 
     def __init__(self, config: DiffusionConfig, vocabulary: int) -> None:
@@ -82,8 +73,6 @@ class Denoiser(nn.Module):
         self.head_bias = nn.Parameter(torch.empty(vocabulary))
         bound = 1 / math.sqrt(config.embedding)  # nn.Linear's default for its bias
         nn.init.uniform_(self.head_bias, -bound, bound)
-        if config.output == "words":
-            self.prior = nn.Parameter(torch.zeros(vocabulary))
         self.time = nn.Sequential(
             nn.Linear(config.time, 4 * config.time), nn.SiLU(), nn.Linear(4 * config.time, width)
         )
@@ -113,22 +102,21 @@ class Denoiser(nn.Module):
         x_t: Tensor,
         index: Tensor,
         model_time: Tensor | None = None,
-        clean: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """The x_0 estimate for x_t (B, L, D) whose noise is that of training steps ``index`` (B,).
 
         eps- and mu-predictions are converted here and nowhere else. ``model_time``: what the
-        network is told, where it differs from the training step's own time. ``clean`` (B, L):
-        positions that hold a word's own embedding, without noise, such as the contexts of an
-        infilling; only ``output="words"``, which reads each latent by its noise, makes use of it.
+        network is told, where it differs from the training step's own time. ``known`` (B, L): ids
+        of words whose own embedding, without noise, is at a position, such as the contexts of an
+        infilling, and -1 elsewhere; only :class:`models.word_denoiser.WordDenoiser`, which reads
+        each latent by its noise, makes use of it.
         """
         schedule = self.schedule
         if model_time is None:
             model_time = torch.as_tensor(
                 schedule.model_time, dtype=torch.float32, device=x_t.device
             )[index]
-        if self.config.output == "words":
-            return self._words(x_t, index, model_time, clean)
         out = self(x_t, model_time)
         if self.config.predict == "x0":
             return out
@@ -136,30 +124,6 @@ class Denoiser(nn.Module):
             return x0_from_eps(x_t, out, self._gather(schedule.alpha_bar, index))
         on_x0, on_xt = self.posterior(index)
         return x0_from_mu(x_t, out, on_x0, on_xt)
-
-    def _words(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor, clean: Tensor | None
-    ) -> Tensor:
-        # no gradient in training, where it would double the cost; guidance needs it
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
-            alone = self._mean_word(torch.zeros_like(x_t), x_t, index, clean)
-        context = self(alone / self.config.embedding_std, model_time)
-        return self._mean_word(context, x_t, index, clean)
-
-    def _mean_word(
-        self, context: Tensor, x_t: Tensor, index: Tensor, clean: Tensor | None
-    ) -> Tensor:
-        """The estimate with ``context`` for u; x_t itself at ``clean`` positions."""
-        alpha_bar = self._gather(self.schedule.alpha_bar, index)  # (B, 1, 1)
-        variance = 1 - alpha_bar * (1 - initial_std(self.schedule) ** 2)
-        query = context.float() + alpha_bar.sqrt() / variance * x_t.float()
-        shrink = (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))[..., 0]
-        table = self.embedding.weight
-        if clean is None:
-            return mixture(query, shrink, table, self.prior)
-        free = (~clean).flatten().nonzero()[:, 0]
-        found = mixture(query.flatten(0, 1)[free], shrink.flatten()[free], table, self.prior)
-        return x_t.float().flatten(0, 1).index_copy(0, free, found).view_as(x_t)
 
     def _gather(self, values: object, index: Tensor) -> Tensor:
         table = torch.as_tensor(values, dtype=torch.float32, device=index.device)

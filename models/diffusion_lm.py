@@ -59,12 +59,12 @@ class Diffusion:
         self.network = copy.deepcopy(denoiser).to(matrix_dtype(device))
         self.shape = (denoiser.config.length, denoiser.config.embedding)
 
-    def x0(self, x: Tensor, t: int, clean: Tensor | None = None) -> Tensor:
-        """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``clean`` as in
+    def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
+        """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
         :meth:`models.denoiser.Denoiser.x0`."""
         rows = torch.full((len(x),), int(self.schedule.train_index[t]), device=self.device)
         times = torch.full((len(x),), float(self.schedule.model_time[t]), device=self.device)
-        return self.network.x0(x, rows, times, clean)
+        return self.network.x0(x, rows, times, known)
 
     def run(
         self,

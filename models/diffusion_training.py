@@ -19,6 +19,7 @@ from models.process import q_sample
 from models.rounding import rounding_nll
 from models.train import fit
 from models.weights import load_module, save_module
+from models.word_denoiser import WordDenoiser, make_denoiser
 from tasks.base import Words
 from tasks.batching import BatchPlan
 from tasks.errors import UserError
@@ -26,6 +27,8 @@ from tasks.progress import Progress, silent
 from tasks.vocabulary import END, PAD, START, Vocabulary
 
 VALIDATION_TEXTS = 256
+#: (start, stop) of words of a text
+Middle = tuple[int, int]
 
 
 def encode(texts: Iterable[Words], vocabulary: Vocabulary, length: int, padding: str) -> Tensor:
@@ -45,8 +48,21 @@ def encode(texts: Iterable[Words], vocabulary: Vocabulary, length: int, padding:
     return torch.tensor(filled, dtype=torch.long)
 
 
+def around(middles: Sequence[Middle], length: int) -> Tensor:
+    """(N, L): whether a position of the sequence that :func:`encode` pads is outside its text's
+    middle; all are where the middle is cut off."""
+    places = torch.arange(length) - 1  # START comes first
+    bounds = torch.tensor(middles)
+    return (places < bounds[:, :1]) | (places >= bounds[:, 1:])
+
+
 def losses(
-    denoiser: Denoiser, ids: Tensor, t: Tensor, noise: Tensor, start: Tensor
+    denoiser: Denoiser,
+    ids: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    start: Tensor,
+    clean: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The three terms of L_simple^e2e for each sequence, (B,) each.
 
@@ -54,29 +70,53 @@ def losses(
     the noise of x_t given x_0, and of x_0 given the words. Terms: ``mse`` of the network's
     prediction (at t=0, of the clean embedding), ``tT`` that pulls x_T to the prior, and
     ``rounding``, the cross-entropy of the words given the noised x_0, with weight 1 at every t.
-    Gradients reach the embeddings through both sides of the mse.
+    Gradients reach the embeddings through both sides of the mse. A fourth term of
+    :class:`WordDenoiser`: ``anchor``, the cross-entropy of the words given x_t and the context.
+
+    ``clean`` (B, L): positions that hold their word's own embedding instead of a latent; all terms
+    are means over the others, of which each sequence needs one.
     """
     schedule = denoiser.schedule
     mean = denoiser.embedding(ids).float()  # (B, L, D)
     x0 = mean + initial_std(schedule) * start
     alpha_bar = torch.as_tensor(schedule.alpha_bar, dtype=torch.float32)[t.cpu()].to(ids.device)
     x_t = q_sample(x0, alpha_bar[:, None, None], noise)
-    if denoiser.config.predict == "x0":
+    if clean is not None:
+        x_t = torch.where(clean[..., None], mean, x_t)
+    more = {}
+    if isinstance(denoiser, WordDenoiser):
+        known = None if clean is None else ids.masked_fill(~clean, -1)
+        x0_hat, nll = denoiser.x0_and_nll(x_t, t, ids, known)
+        out, goal = x0_hat, x0
+        more["anchor"] = _mean(nll, clean)
+    elif denoiser.config.predict == "x0":
         x0_hat = out = denoiser.x0(x_t, t)
         goal = x0
     else:
         out = denoiser(x_t, _times(denoiser, t))
         goal = noise if denoiser.config.predict == "eps" else _posterior_mean(denoiser, x0, x_t, t)
         x0_hat = denoiser.x0(x_t, t) if bool((t == 0).any()) else out
-    mse = (goal - out).square().mean((1, 2))
-    at_zero = (mean - x0_hat).square().mean((1, 2))
+    mse = _mean((goal - out).square(), clean)
+    at_zero = _mean((mean - x0_hat).square(), clean)
     last = float(schedule.alpha_bar[-1])
-    rounding = rounding_nll(x0, denoiser.embedding.weight, denoiser.head_bias, ids)
+    noised = slice(None) if clean is None else (~clean).nonzero(as_tuple=True)
+    rounding = rounding_nll(x0[noised], denoiser.embedding.weight, denoiser.head_bias, ids[noised])
+    if clean is not None:
+        rounding = x0.new_zeros(ids.shape).index_put(noised, rounding)
     return {
         "mse": torch.where(t == 0, at_zero, mse),
-        "tT": last * x0.square().mean((1, 2)),
-        "rounding": rounding.mean(1),
+        "tT": last * _mean(x0.square(), clean),
+        "rounding": _mean(rounding, clean),
+        **more,
     }
+
+
+def _mean(values: Tensor, clean: Tensor | None) -> Tensor:
+    """Of (B, L) or (B, L, D), the mean of each sequence over the positions that are not clean."""
+    if clean is None:
+        return values.flatten(1).mean(1)
+    values = values if values.dim() == 2 else values.mean(2)
+    return values.masked_fill(clean, 0).sum(1) / (~clean).sum(1)
 
 
 def _times(denoiser: Denoiser, t: Tensor) -> Tensor:
@@ -92,21 +132,35 @@ class DiffusionObjective:
     """What :func:`models.train.fit` descends: the mean of the summed terms over a batch."""
 
     def __init__(
-        self, denoiser: Denoiser, train: Tensor, valid: Tensor, batch: int, seed: int
+        self,
+        denoiser: Denoiser,
+        train: Tensor,
+        valid: Tensor,
+        batch: int,
+        seed: int,
+        contexts: tuple[Tensor, Tensor] | None = None,
     ) -> None:
+        """``contexts`` (N, L) of the training and of the validation sequences: the positions around
+        a middle, which ``config.clean_contexts`` needs."""
         self.module = denoiser
         self.train_ids = train
         self.valid_ids = valid[:VALIDATION_TEXTS]
+        self.contexts = contexts
         self.plan = BatchPlan(len(train), batch, seed)
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         device = self.module.embedding.weight.device
-        ids = self.train_ids[torch.from_numpy(self.plan(step))].to(device)
+        rows = torch.from_numpy(self.plan(step))
+        ids = self.train_ids[rows].to(device)
         shape = (*ids.shape, self.module.config.embedding)
         t = torch.randint(0, self.module.config.steps, (len(ids),)).to(device)
         noise, start = torch.randn(shape).to(device), torch.randn(shape).to(device)
-        ours = map(parallel.share, (ids, t, noise, start))
-        parts = {k: parallel.mean(v) for k, v in losses(self.module, *ours).items()}
+        ours = [ids, t, noise, start]
+        if self.contexts is not None:
+            chosen = torch.rand(len(rows)) < self.module.config.clean_contexts
+            ours.append((self.contexts[0][rows] & chosen[:, None]).to(device))
+        shared = map(parallel.share, ours)
+        parts = {k: parallel.mean(v) for k, v in losses(self.module, *shared).items()}
         return torch.stack(list(parts.values())).sum(), parts
 
     def validate(self) -> Mapping[str, float]:
@@ -117,9 +171,13 @@ class DiffusionObjective:
         t = torch.randint(0, self.module.config.steps, (len(ids),), generator=rng)
         shape = (*ids.shape, self.module.config.embedding)
         noise, start = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
+        given = [ids, t, noise, start]
+        if self.contexts is not None:
+            chosen = torch.rand(len(ids), generator=rng) < self.module.config.clean_contexts
+            given.append(self.contexts[1][: len(ids)] & chosen[:, None])
         sums: dict[str, float] = {}
         for i in range(0, len(ids), 64):
-            part = [v[i : i + 64].to(device) for v in (ids, t, noise, start)]
+            part = [v[i : i + 64].to(device) for v in given]
             for name, value in losses(self.module, *part).items():
                 sums[name] = sums.get(name, 0.0) + float(value.sum()) / len(ids)
         return {"loss": sum(sums.values()), **sums}
@@ -134,17 +192,30 @@ def train_diffusion(
     seed: int,
     device: torch.device,
     progress: Progress = silent,
+    middles: tuple[Sequence[Middle], Sequence[Middle]] | None = None,
 ) -> None:
-    """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``."""
+    """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``.
+
+    ``middles``: of each text of ``train`` and of ``valid``, its words (start, stop) that
+    ``config.clean_contexts`` noises alone. Raises ``UserError`` if that is asked for without.
+    """
     torch.manual_seed(stream_seed(seed, "diffusion", "init"))
-    denoiser = Denoiser(config, len(vocabulary)).to(device)
+    denoiser = make_denoiser(config, len(vocabulary)).to(device)
     ids = encode(train, vocabulary, config.length, config.padding)
     held = encode(valid, vocabulary, config.length, config.padding)
-    if config.output == "words":
+    if isinstance(denoiser, WordDenoiser):
         counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
         with torch.no_grad():
             denoiser.prior.copy_(((counts + 1) / counts.sum()).log())
-    objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed)
+    contexts = None
+    if config.clean_contexts:
+        if middles is None or config.padding == "block":
+            raise UserError("diffusion.clean_contexts needs window=3 and padding=pad")
+        lines = ids, held
+        contexts = tuple(around(m, config.length) for m in middles)
+        ids, held = (line[~c.all(1)] for line, c in zip(lines, contexts))
+        contexts = tuple(c[~c.all(1)] for c in contexts)
+    objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed, contexts)
     fit(objective, config.train, folder, seed, device, progress)
     vocabulary.save(folder / "vocabulary.json")
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
@@ -167,7 +238,7 @@ def load_diffusion(folder: Path, device: torch.device) -> tuple[Denoiser, Vocabu
     """
     vocabulary = Vocabulary.load(folder / "vocabulary.json")
     config = read_config(folder / "config.json", DiffusionConfig)
-    denoiser = Denoiser(config, len(vocabulary))
+    denoiser = make_denoiser(config, len(vocabulary))
     load_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
     return denoiser.to(device).eval().requires_grad_(False), vocabulary
 

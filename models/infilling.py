@@ -181,12 +181,12 @@ class Infilling(Generator):
         if self.config.context == "noised":
             noise = Noise([self._stream(seed, *names, "context") for names in streams], shape)
         levels = diffusion.schedule.alpha_bar.tolist()
-        clean = table[torch.tensor([row.ids for row in rows], device=device)]
-        fixed = fixed.to(device)
+        ids = torch.tensor([row.ids for row in rows], device=device)
+        clean, fixed = table[ids], fixed.to(device)
+        known = ids.masked_fill(~fixed, -1)
 
         def denoise(x: Tensor, t: int) -> Tensor:
-            # the first step sees noised contexts in any case
-            return diffusion.x0(x, t, fixed if t < len(levels) - 1 else None)
+            return diffusion.x0(x, t, known)
 
         told = diffusion.denoiser.config.output == "words" and self.config.context == "clean"
         with torch.no_grad():

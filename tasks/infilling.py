@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,9 @@ class Infilling(Task):
         return [target for target in found if target is not None]
 
 
-def windows(texts: Iterable[Text], k: int) -> list[Words]:
-    """Every run of ``k`` consecutive sentences, as one text each; the whole text for ``k`` = 0 and
+def windows(texts: Iterable[Text], k: int, gaps: bool = False) -> list[Words]:
+    """Every run of ``k`` consecutive sentences, as one text each, or with ``gaps`` every ``k``
+    sentences in order, whether or not others lie between them; the whole text for ``k`` = 0 and
     for one with fewer sentences. Raises ``UserError`` for a negative ``k``."""
     if k < 0:
         raise UserError(f"a window of {k} sentences: at least 1, or 0 for whole stories")
@@ -122,17 +124,22 @@ def windows(texts: Iterable[Text], k: int) -> list[Words]:
             found.append(text.words)
             continue
         runs = (parts[i : i + k] for i in range(len(parts) - k + 1))
-        found += [tuple(word for part in run for word in part) for run in runs]
+        chosen = combinations(parts, k) if gaps else runs
+        found += [tuple(word for part in run for word in part) for run in chosen]
     return found
 
 
-def triples(texts: Iterable[Text]) -> list[Triple]:
+def triples(texts: Iterable[Text], gaps: bool = False) -> list[Triple]:
     """(left, middle, right) of every three consecutive sentences: three of a story of five
-    (reference notes 2.10), none of a text with fewer than three."""
-    found = []
+    (reference notes 2.10), none of a text with fewer than three. With ``gaps``, of every three
+    sentences in order: ten of a story of five, whose first and last three are aNLG's contexts."""
+    found: list[Triple] = []
     for text in texts:
         parts = text.split()
-        found += [(parts[i - 1], parts[i], parts[i + 1]) for i in range(1, len(parts) - 1)]
+        if gaps:
+            found += combinations(parts, 3)
+        else:
+            found += [(parts[i - 1], parts[i], parts[i + 1]) for i in range(1, len(parts) - 1)]
     return found
 
 

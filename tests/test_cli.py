@@ -65,6 +65,8 @@ def test_infilling_brings_its_own_corpus_and_methods() -> None:
         parse(["task=infilling,length"])
     with pytest.raises(UserError, match="window=2: 3 sentences or more"):
         parse(["task=infilling", "window=2"])
+    with pytest.raises(UserError, match="clean_contexts needs window=3, not 0"):
+        parse(["task=infilling", "window=0", "diffusion.clean_contexts=0.5"])
 
 
 def test_all_tasks_are_those_of_tables_2_and_4() -> None:

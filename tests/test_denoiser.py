@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from models.config import DiffusionConfig, EncoderConfig, TrainConfig
 from models.denoiser import Denoiser, initial_std, time_embedding
-from models.diffusion_training import encode, load_diffusion, losses, train_diffusion
+from models.diffusion_training import around, encode, load_diffusion, losses, train_diffusion
+from models.word_denoiser import WordDenoiser, make_denoiser
 from tasks.errors import UserError
 from tasks.vocabulary import Vocabulary
 
@@ -21,7 +22,14 @@ WORDS = Vocabulary(["START", "END", "UNK", "PAD", *"abcdefgh"])
 
 def tiny(**changes: object) -> Denoiser:
     torch.manual_seed(0)
-    return Denoiser(dataclasses.replace(CONFIG, **changes), len(WORDS)).eval()  # type: ignore[arg-type]
+    config = dataclasses.replace(CONFIG, **changes)  # type: ignore[arg-type]
+    return make_denoiser(config, len(WORDS)).eval()
+
+
+def wordy(**changes: object) -> WordDenoiser:
+    network = tiny(output="words", **changes)
+    assert isinstance(network, WordDenoiser)
+    return network
 
 
 @pytest.mark.parametrize(
@@ -190,32 +198,40 @@ def test_saved_weights_round_trip_in_bf16(trained: Path) -> None:
     assert not any(p.requires_grad for p in network.parameters())
 
 
-def independent_words(network: Denoiser, x: torch.Tensor, t: int) -> torch.Tensor:
-    """E[e_w | x_t] for words drawn from exp(prior), the noise of x_0 and that of x_t together."""
+def words_near(network: WordDenoiser, x: torch.Tensor, t: int, said: torch.Tensor) -> torch.Tensor:
+    """log p(w | x_t, context), (B, L, V), where the network says ``said`` (B, L, W): words with
+    the noise of x_0 and that of x_t together, by torch's own Gaussian."""
     table, alpha_bar = network.embedding.weight, float(network.schedule.alpha_bar[t])
     variance = 1 - alpha_bar + alpha_bar * initial_std(network.schedule) ** 2
     density = torch.distributions.Normal(alpha_bar**0.5 * table, variance**0.5)
-    likelihood = density.log_prob(x[..., None, :]).sum(-1)  # (B, L, V)
-    return (likelihood + network.prior).softmax(-1) @ table
+    likelihood = density.log_prob(x[..., None, :]).sum(-1)
+    return (likelihood + said @ network.words.weight.T + network.prior).log_softmax(-1)
+
+
+def said_of(network: WordDenoiser, x: torch.Tensor, t: int) -> torch.Tensor:
+    """What the network says after reading each latent by itself."""
+    nothing = torch.zeros(*x.shape[:2], network.config.network.width)
+    read = words_near(network, x, t, nothing).exp() @ network.words.weight
+    said: torch.Tensor = network(read, torch.full((len(x),), t * 0.5))
+    return said
 
 
 @pytest.mark.parametrize("t", [0, 700, 1999])
-def test_words_output_is_bayes_rule_for_independent_words(t: int) -> None:
-    network = tiny(output="words")
+def test_words_output_is_bayes_rule(t: int) -> None:
+    network = wordy()
     with torch.no_grad():
         network.prior.copy_(torch.randn(len(WORDS)))
-        network.down[2].weight.zero_()
-        network.down[2].bias.zero_()
         x = torch.randn(3, 12, 8)
         found = network.x0(x, torch.full((3,), t))
-        torch.testing.assert_close(found, independent_words(network, x, t), rtol=1e-4, atol=1e-5)
+        expected = words_near(network, x, t, said_of(network, x, t)).exp()
+        torch.testing.assert_close(found, expected @ network.embedding.weight, rtol=1e-4, atol=1e-5)
 
 
 def test_words_output_learns_what_the_context_says() -> None:
     """Words that alternate: the estimate at a noisy position comes to lean on its neighbours, and
     its error falls below the best that a position alone allows."""
     torch.manual_seed(0)
-    network = tiny(output="words", learned_embedding=False)
+    network = wordy(learned_embedding=False)
     texts = [tuple("abababab"), tuple("babababa")]
     ids = encode(texts, WORDS, 10, "pad").repeat(32, 1)
     counts = torch.bincount(ids.flatten(), minlength=len(WORDS))
@@ -223,19 +239,105 @@ def test_words_output_learns_what_the_context_says() -> None:
         network.prior.copy_(((counts + 1) / counts.sum()).log())
     t = torch.full((64,), 1000)
     optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-2)
-    for _ in range(150):
-        terms = losses(network, ids, t, torch.randn(64, 10, 8), torch.randn(64, 10, 8))
-        optimiser.zero_grad()
-        terms["mse"].mean().backward()
-        optimiser.step()
     with torch.no_grad():
         clean = network.embedding(ids)
         alpha_bar = float(network.schedule.alpha_bar[1000])
         noise = (1 - alpha_bar + alpha_bar * initial_std(network.schedule) ** 2) ** 0.5
         x = alpha_bar**0.5 * clean + noise * torch.randn(64, 10, 8)
+        nothing = torch.zeros(64, 10, TINY.width)
+        alone = words_near(network, x, 1000, nothing).exp() @ network.embedding.weight
+    for _ in range(150):
+        terms = losses(network, ids, t, torch.randn(64, 10, 8), torch.randn(64, 10, 8))
+        optimiser.zero_grad()
+        (terms["mse"] + terms["anchor"]).mean().backward()
+        optimiser.step()
+    with torch.no_grad():
         ours = (network.x0(x, t) - clean).square().mean()
-        alone = (independent_words(network, x, 1000) - clean).square().mean()
-    assert float(ours) < 0.5 * float(alone)
+    assert float(ours) < 0.5 * float((alone - clean).square().mean())
+
+
+@pytest.mark.parametrize("t", [20, 900])
+def test_the_anchor_is_the_cross_entropy_of_the_words_given_latents(t: int) -> None:
+    network = wordy()
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(4, len(WORDS), (3, 12), generator=rng)
+    noise, start = (torch.randn(3, 12, 8, generator=rng) for _ in range(2))
+    got = losses(network, ids, torch.full((3,), t), noise, start)
+    a = float(network.schedule.alpha_bar[t])
+    x_t = a**0.5 * (network.embedding(ids) + initial_std(network.schedule) * start)
+    x_t = x_t + (1 - a) ** 0.5 * noise
+    logs = words_near(network, x_t, t, said_of(network, x_t, t))
+    expected = -logs.gather(2, ids[..., None])[..., 0].mean(1)
+    torch.testing.assert_close(got["anchor"], expected, rtol=1e-4, atol=1e-4)
+    # it teaches the network and its table of words, and the embeddings through the latents alone
+    network.zero_grad()
+    again = network.x0_and_nll(x_t.detach(), torch.full((3,), t), ids)[1].mean(1)
+    torch.testing.assert_close(again, expected, rtol=1e-4, atol=1e-4)
+    again.sum().backward()
+    assert network.embedding.weight.grad is None
+    for parameter in (network.down[2].weight, network.words.weight, network.prior):
+        assert parameter.grad is not None and float(parameter.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("output", ["linear", "words"])
+def test_clean_positions_are_words_and_enter_no_term(output: str) -> None:
+    network = tiny(output=output)
+    rng = torch.Generator().manual_seed(0)
+    ids = torch.randint(4, len(WORDS), (3, 12), generator=rng)
+    noise, start = (torch.randn(3, 12, 8, generator=rng) for _ in range(2))
+    clean = torch.ones(3, 12, dtype=torch.bool)
+    for row, (first, last) in enumerate([(2, 5), (0, 12), (7, 8)]):
+        clean[row, first:last] = False
+    t = torch.full((3,), 700)
+    with torch.no_grad():
+        got = losses(network, ids, t, noise, start, clean)
+        words = network.embedding(ids)
+        x0 = words + initial_std(network.schedule) * start
+        a = float(network.schedule.alpha_bar[700])
+        x_t = torch.where(clean[..., None], words, a**0.5 * x0 + (1 - a) ** 0.5 * noise)
+        known = ids.masked_fill(~clean, -1)
+        error = (x0 - network.x0(x_t, t, known=known)).square()
+        entropy = F.cross_entropy(network.logits(x0).transpose(1, 2), ids, reduction="none")
+        for row in range(3):
+            free = ~clean[row]
+            assert float(got["mse"][row]) == pytest.approx(float(error[row, free].mean()), rel=1e-5)
+            assert float(got["rounding"][row]) == pytest.approx(
+                float(entropy[row, free].mean()), rel=1e-5
+            )
+        # what noise the clean positions would have had makes no difference
+        other = torch.where(clean[..., None], torch.randn(3, 12, 8, generator=rng), noise)
+        again = losses(network, ids, t, other, start, clean)
+        all_noised = losses(network, ids, t, noise, start)
+    for name, value in got.items():
+        torch.testing.assert_close(value, again[name])
+        torch.testing.assert_close(value[1], all_noised[name][1])
+
+
+def test_where_contexts_are() -> None:
+    """START comes first, END and PAD belong to the context, a middle may be cut off."""
+    found = around([(2, 4), (0, 1), (4, 6), (5, 7)], 6)
+    free = [[i for i in range(6) if not row[i]] for row in found.tolist()]
+    assert free == [[3, 4], [1], [5], []]
+
+
+def test_middles_alone_are_noised_in_training(tmp_path: Path) -> None:
+    """Words that repeat the first one: known from the clean context under any noise."""
+    train = TrainConfig(steps=400, batch=16, lr=5e-3, every=400, bf16=False)
+    config = dataclasses.replace(CONFIG, output="words", clean_contexts=1.0, steps=50, train=train)
+    texts = [(w, w, w) for w in "abcdefgh"] * 4 + [("a",) * 20]
+    middles = [(1, 2)] * 32 + [(15, 16)]  # the last is cut off and left out
+    device = torch.device("cpu")
+    both = middles, middles
+    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device, middles=both)
+    last = json.loads((tmp_path / "curve.jsonl").read_text().splitlines()[-1])
+    assert last["valid_anchor"] < 0.2  # log 8 = 2.08 where the noise is all
+    with pytest.raises(UserError, match="needs window=3"):
+        train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device)
+
+
+def test_options_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UserError, match="clean_contexts=1.5: a share from 0 to 1"):
+        dataclasses.replace(CONFIG, clean_contexts=1.5)
 
 
 def test_words_output_predicts_x0_alone() -> None:
@@ -251,25 +353,27 @@ def test_words_output_trains_from_log_frequencies_and_comes_back(tmp_path: Path)
     texts, device = [tuple("ab"), tuple("acd")], torch.device("cpu")
     train_diffusion(tmp_path, texts, texts[:1], WORDS, config, 0, device)
     network, _ = load_diffusion(tmp_path, device)
+    assert isinstance(network, WordDenoiser)
     frequencies = network.prior.exp()
     assert float(frequencies[WORDS.ids["a"]]) == pytest.approx(3 / 24)  # two of 24, and one
     assert float(frequencies[WORDS.ids["PAD"]]) == pytest.approx(16 / 24)
 
 
-def test_words_output_keeps_clean_positions_and_reads_them_as_words() -> None:
-    """A clean position comes back as it is; to the others it is a word, not a noised latent."""
-    network = tiny(output="words")
-    clean = torch.zeros(2, 12, dtype=torch.bool)
-    clean[:, :5] = True
+def test_words_output_reads_known_positions_as_words_and_keeps_their_latents() -> None:
+    network = wordy()
+    known = torch.full((2, 12), -1)
+    known[:, :5] = 5
+    fixed = known >= 0
+    index = torch.full((2,), 1900)
     with torch.no_grad():
-        x = torch.where(
-            clean[..., None], network.embedding(torch.full((2, 12), 5)), torch.randn(2, 12, 8)
-        )
-        index = torch.full((2,), 1900)
-        plain, bare = network.x0(x, index), network.x0(x, index, clean=clean)
-        assert torch.equal(bare[clean], x[clean])
-        assert not torch.equal(bare[~clean], plain[~clean])
-        none = network.x0(x, index, clean=torch.zeros_like(clean))
+        x = torch.randn(2, 12, 8)
+        plain, told = network.x0(x, index), network.x0(x, index, known=known)
+        assert torch.equal(told[fixed], x[fixed])
+        assert not torch.equal(told[~fixed], plain[~fixed])
+        # whatever latents they have: the word is known
+        other = torch.where(fixed[..., None], torch.randn(2, 12, 8), x)
+        assert torch.equal(network.x0(other, index, known=known)[~fixed], told[~fixed])
+        none = network.x0(x, index, known=torch.full((2, 12), -1))
     torch.testing.assert_close(none, plain)
 
 

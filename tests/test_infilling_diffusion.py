@@ -22,12 +22,12 @@ from models.config import (
     SamplingConfig,
     TrainConfig,
 )
-from models.denoiser import Denoiser
 from models.diffusion_lm import Diffusion, DiffusionLM
 from models.diffusion_training import train_diffusion
 from models.infilling import Infilling, answer
 from models.pinning import arrange, draw_slots, read_lengths
 from models.sampler import Noise
+from models.word_denoiser import make_denoiser
 from tasks import load_task
 from tasks.base import Target
 from tasks.controls import Infill, Length
@@ -67,7 +67,7 @@ def diffusion(
         network=NETWORK,
         output=output,  # type: ignore[arg-type]
     )
-    denoiser = Denoiser(config, len(VOCABULARY)).eval().requires_grad_(False)
+    denoiser = make_denoiser(config, len(VOCABULARY)).eval().requires_grad_(False)
     denoiser.embedding.weight.copy_(torch.nn.functional.normalize(denoiser.embedding.weight))
     denoiser.head_bias.zero_()
     denoiser.down[2].weight.mul_(20)
@@ -507,33 +507,32 @@ def test_noise_of_a_sample_is_that_of_its_stream_alone() -> None:
         assert torch.equal(one, Noise([streams[i]()], (3, 2))())
 
 
-def test_the_words_output_is_told_which_positions_are_clean(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Clean contexts, from the second step on; never where contexts are noised. Pinned positions
-    come back bit for bit, and a sample does not depend on those beside it."""
+def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clean contexts are words at every step; noised ones are latents. Pinned positions come back
+    bit for bit, and a sample does not depend on those beside it."""
     for context in ("clean", "noised"):
         made = infilling(diffusion(output="words"), context=context)
         row = made._row(TARGETS[0], made._room(TARGETS[0]), 0, 0)
         network, told = made.diffusion.network, []
         inner = network.x0
 
-        def spy(x: Tensor, index: Tensor, time: Tensor, clean: Tensor | None) -> Tensor:
-            told.append(clean)  # noqa: B023
-            return inner(x, index, time, clean)  # noqa: B023
+        def spy(x: Tensor, index: Tensor, time: Tensor, known: Tensor | None) -> Tensor:
+            told.append(known)  # noqa: B023
+            return inner(x, index, time, known)  # noqa: B023
 
         monkeypatch.setattr(network, "x0", spy)
         final = made.latents([row] * 3, [("a", i) for i in range(3)], 0)
-        pinned = [i for i in range(len(row.ids)) if not row.start <= i < row.stop]
+        middle = range(row.start, row.stop)
+        pinned = [i for i in range(len(row.ids)) if i not in middle]
         table = made.diffusion.denoiser.embedding.weight
         assert torch.equal(final[:, pinned], table[torch.tensor(row.ids)[pinned]].expand(3, -1, -1))
-        assert told[0] is None and len(told) == 20
-        for clean in told[1:]:
+        line = [-1 if i in middle else word for i, word in enumerate(row.ids)]
+        assert len(told) == 20
+        for known in told:
             if context == "noised":
-                assert clean is None
+                assert known is None
             else:
-                assert clean is not None and clean.sum(1).tolist() == [len(pinned)] * 3
-                assert clean[:, pinned].all()
+                assert known is not None and known.tolist() == [line] * 3
         monkeypatch.undo()
 
     made = infilling(diffusion(output="words"), layout="framed", middle="variable")

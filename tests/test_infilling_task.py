@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from eval.config import parse
+from eval.recipes.base import CorpusPlan
 from tasks import load_task
 from tasks.base import Annotation, Corpus, Target, Text, Words
 from tasks.controls import Infill
@@ -82,6 +84,12 @@ def test_windows_by_hand() -> None:
     assert windows(STORIES, 9) == windows(STORIES, 0)
     assert windows(STORIES[2:], 1) == [("t", "."), ("u", "v", ".")]
     assert windows(iter(STORIES), 3) == windows(STORIES, 3)
+    assert windows(STORIES, 3, gaps=True)[:3] == [
+        words("a b . c . d e f ."),
+        words("a b . c . g ."),
+        words("a b . c . h i ."),
+    ]
+    assert windows(STORIES[1:], 3, gaps=True) == windows(STORIES[1:], 3)
     with pytest.raises(UserError, match="at least 1, or 0"):
         windows(STORIES, -1)
 
@@ -95,6 +103,18 @@ def test_triples_by_hand() -> None:
         (words("d e f ."), words("g ."), words("h i .")),
         (words("p ."), words("q r ."), words("s .")),
     ]
+    five = [words(text) for text in FIVE]
+    apart = triples(STORIES, gaps=True)
+    assert apart == [
+        *(
+            (five[i], five[j], five[k])
+            for i in range(5)
+            for j in range(i + 1, 5)
+            for k in range(j + 1, 5)
+        ),
+        found[3],
+    ]
+    assert len(apart) == 11 and set(found) < set(apart)
     assert reordered(found[1]) == words("c . g . d e f .")
     assert middle_lengths(STORIES) == {2: 2, 3: 1, 4: 1}
     assert list(middle_lengths(STORIES)) == [2, 3, 4]
@@ -249,3 +269,12 @@ def test_the_real_lists_leak_nothing() -> None:
     first = [len(t.references) for t in found[:200]]
     assert 3.9 < sum(first) / 200 < 4.3  # as the whole list: 4.07
     assert max(len(words) for words in windows(corpus.train, 3)) == 65
+    # threes with gaps hold a story's first and last sentence, which 85 items have for contexts
+    seen = CorpusPlan(parse([f"data={DATA}", "corpus=rocstories", "gaps=true"]))
+    contexts = {(t.control.left, t.control.right) for t in found if isinstance(t.control, Infill)}
+    threes = seen.seen_triples(corpus.train)
+    assert not [left for left, _, right in threes if (left, right) in contexts]
+    assert len(corpus.train) - 85 <= len(seen.unasked(corpus.train)) < len(corpus.train)
+    assert CorpusPlan(parse([f"data={DATA}", "corpus=rocstories"])).unasked(corpus.train) == list(
+        corpus.train
+    )

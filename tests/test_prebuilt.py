@@ -64,5 +64,5 @@ def test_a_setting_that_came_later_changes_no_older_key() -> None:
 
     plain = settings(DiffusionConfig())
     assert not set(LATER) & set(plain)
-    changed = settings(DiffusionConfig(output="words", embedding_std=0.5))
-    assert changed == {**plain, "output": "words", "embedding_std": 0.5}
+    more = {"output": "words", "embedding_std": 0.5, "clean_contexts": 0.5}
+    assert settings(DiffusionConfig(**more)) == {**plain, **more}

@@ -14,9 +14,11 @@ from eval.store import Recipe, recipe
 from tasks import STORIES, load_task
 from tasks.base import Task, Text, Words
 from tasks.corpora import load_corpus
+from tasks.corpora.anlg import load_items, overlap
 from tasks.errors import UserError
-from tasks.infilling import windows
+from tasks.infilling import RELEASED_FOR, Triple, triples, windows
 from tasks.progress import Progress
+from tasks.targets import NoReleasedList
 from tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -29,7 +31,11 @@ VOCABULARY, LENGTHS = "vocabulary.json", "lengths.json"
 SPEED_ONLY = ("checkpoint", "compile")
 #: settings that came later: as they were before, they enter no key, so that older networks keep
 #: theirs
-LATER = {"output": "linear", "embedding_std": 1.0}
+LATER = {
+    "output": "linear",
+    "embedding_std": 1.0,
+    "clean_contexts": 0.0,
+}
 
 Folders = Mapping[str, Path]
 
@@ -93,13 +99,31 @@ class CorpusPlan:
     def seen(self, texts: Iterable[Text]) -> list[Words]:
         """What a network is trained on: the texts, or windows of the stories."""
         if self.config.corpus in STORIES:
-            return windows(list(texts), self.config.window)
+            return windows(self.unasked(texts), self.config.window, self.config.gaps)
         return [text.words for text in texts]
 
+    def seen_triples(self, texts: Iterable[Text]) -> list[Triple]:
+        """The contexts and middles that a network of infilling is trained on."""
+        return triples(self.unasked(texts), self.config.gaps)
+
+    def unasked(self, texts: Iterable[Text]) -> list[Text]:
+        """With ``gaps``, without the stories that hold both contexts of one of aNLG's items, where
+        these are at hand: their first and last sentence would be seen together."""
+        stories = list(texts)
+        if self.config.gaps and self.config.corpus in RELEASED_FOR:
+            try:
+                asked = {row for row, _ in overlap(stories, load_items(self.data))}
+            except NoReleasedList:
+                return stories
+            return [story for row, story in enumerate(stories) if row not in asked]
+        return stories
+
     @property
-    def _window(self) -> dict[str, int]:
+    def _window(self) -> dict[str, Any]:
         """What keys say of :meth:`seen`."""
-        return {"window": self.config.window} if self.config.corpus in STORIES else {}
+        if self.config.corpus not in STORIES:
+            return {}
+        return {"window": self.config.window} | ({"gaps": True} if self.config.gaps else {})
 
     def _once(self, name: str, make: Any) -> Recipe:
         if name not in self._recipes:

@@ -13,7 +13,7 @@ from eval.recipes.base import LENGTHS, VALID, Folders, settings, vocabulary_of
 from eval.recipes.oracles import OraclePlan
 from eval.store import Recipe, recipe
 from tasks.base import Text, Words
-from tasks.infilling import middle_lengths, reordered, triples
+from tasks.infilling import middle_lengths, reordered
 from tasks.progress import Progress
 from tasks.vocabulary import Vocabulary
 
@@ -49,7 +49,7 @@ class LanguagePlan(OraclePlan):
         """Reads left context, right context, middle (AR-infilling)."""
 
         def middles_last(texts: Iterable[Text]) -> list[Words]:
-            return [reordered(triple) for triple in triples(list(texts))]
+            return [reordered(triple) for triple in self.seen_triples(texts)]
 
         title = "train the language model of reordered stories"
         return self._plain_lm("reordered_lm", title, self.config.lm, 0, middles_last)

@@ -46,15 +46,24 @@ class Plan(LanguagePlan):
             from models.diffusion_training import train_diffusion
 
             corpus = read_corpus(deps["corpus"])
+            train, valid = self.seen(corpus.train), self.seen(corpus.valid)
+            middles = None
+            if config.clean_contexts:
+                found = self.seen_triples(corpus.train), self.seen_triples(corpus.valid)
+                train, valid = ([a + b + c for a, b, c in triples] for triples in found)
+                middles = tuple(
+                    [(len(a), len(a) + len(b)) for a, b, _ in triples] for triples in found
+                )
             train_diffusion(
                 folder,
-                self.seen(corpus.train),
-                self.seen(corpus.valid),
+                train,
+                valid,
                 vocabulary_of(deps),
                 config,
                 seed,
                 self.device,
                 progress,
+                middles,
             )
 
         return recipe(
