@@ -222,6 +222,9 @@ class InfillingConfig:
     sampling: SamplingConfig = field(
         default_factory=lambda: SamplingConfig(sampler="ancestral", steps=2000)
     )
+    #: temperature of p(word | context) where the network has one (``output=words``), as language
+    #: models are sampled with; the latents' own evidence stays as it is
+    word_temperature: float = 1.0
     #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"
@@ -231,6 +234,8 @@ class InfillingConfig:
     def __post_init__(self) -> None:
         if self.slots < 1:
             raise UserError(f"infilling needs at least 1 slot, not {self.slots}")
+        if not self.word_temperature > 0:
+            raise UserError(f"word_temperature must be positive, not {self.word_temperature}")
         if self.unk == "repair" and not self.repair_model:
             raise UserError("unk=repair needs repair_model, such as bert-base-cased")
 

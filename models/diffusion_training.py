@@ -211,10 +211,9 @@ def train_diffusion(
     if config.clean_contexts:
         if middles is None or config.padding == "block":
             raise UserError("diffusion.clean_contexts needs window=3 and padding=pad")
-        lines = ids, held
-        contexts = tuple(around(m, config.length) for m in middles)
-        ids, held = (line[~c.all(1)] for line, c in zip(lines, contexts))
-        contexts = tuple(c[~c.all(1)] for c in contexts)
+        ours, others = (around(m, config.length) for m in middles)
+        ids, held = ids[~ours.all(1)], held[~others.all(1)]
+        contexts = ours[~ours.all(1)], others[~others.all(1)]
     objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed, contexts)
     fit(objective, config.train, folder, seed, device, progress)
     vocabulary.save(folder / "vocabulary.json")

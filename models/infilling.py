@@ -24,6 +24,7 @@ from models.diffusion_training import load_diffusion
 from models.pinning import Pins, Row, arrange, draw_slots, read_lengths
 from models.sampler import Noise, sample
 from models.unk import UNKNOWN, MaskedRepair, repairer
+from models.word_denoiser import WordDenoiser
 from tasks.base import Target, Task, Words
 from tasks.controls import Control, Infill
 from tasks.errors import UserError
@@ -93,6 +94,10 @@ class Infilling(Generator):
         self.diffusion, self.vocabulary, self.config = diffusion, vocabulary, config
         self.lengths = lengths if config.middle == "variable" else None
         self.repair = repair
+        if isinstance(diffusion.network, WordDenoiser):
+            diffusion.network.temperature = config.word_temperature
+        elif config.word_temperature != 1:
+            raise UserError("word_temperature needs a network with diffusion.output=words")
         framed = {START, END, PAD} if config.layout == "framed" else set()
         self.forbidden = sorted(framed | ({UNK} if config.unk == "avoid" else set()))
         kept = [i for i in range(len(vocabulary)) if i not in self.forbidden]

@@ -35,10 +35,12 @@ class WordDenoiser(Denoiser):
     def __init__(self, config: DiffusionConfig, vocabulary: int) -> None:
         super().__init__(config, vocabulary)
         width = config.network.width
-        self.up = nn.Identity()
+        self.up = nn.Sequential()  # reads the words as they are
         self.down = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width))
         self.words = nn.Embedding(vocabulary, width)
         self.prior = nn.Parameter(torch.zeros(vocabulary))
+        #: divides h . f_w + b_w in decoding
+        self.temperature = 1.0
         with torch.no_grad():
             # words, positions and times start at one scale
             self.words.weight *= width**-0.5
@@ -98,10 +100,10 @@ class WordDenoiser(Denoiser):
         query, shrink = self._evidence(x_t, index)
         free = self._free(x_t, known)
         found = mixture(
-            torch.cat([query, said], -1).flatten(0, 1)[free],
+            torch.cat([query, said / self.temperature], -1).flatten(0, 1)[free],
             shrink.flatten()[free],
             torch.cat([self.embedding.weight, self.words.weight], 1),
-            self.prior,
+            self.prior / self.temperature,
             self.embedding.weight,
         )
         return x_t.float().flatten(0, 1).index_copy(0, free, found).view_as(x_t)

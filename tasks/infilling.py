@@ -143,6 +143,18 @@ def triples(texts: Iterable[Text], gaps: bool = False) -> list[Triple]:
     return found
 
 
+def joined(triple: Triple) -> Words:
+    """The three sentences in their order."""
+    left, middle, right = triple
+    return left + middle + right
+
+
+def middle_of(triple: Triple) -> tuple[int, int]:
+    """(start, stop) of the middle's words in :func:`joined`."""
+    left, middle, _ = triple
+    return len(left), len(left) + len(middle)
+
+
 def reordered(triple: Triple) -> Words:
     """Left context, right context, middle: what AR-infilling reads (reference notes 2.10)."""
     left, middle, right = triple

@@ -227,6 +227,20 @@ def test_words_output_is_bayes_rule(t: int) -> None:
         torch.testing.assert_close(found, expected @ network.embedding.weight, rtol=1e-4, atol=1e-5)
 
 
+def test_a_temperature_sharpens_what_is_said_and_not_what_latents_show() -> None:
+    network = wordy()
+    with torch.no_grad():
+        network.prior.copy_(torch.randn(len(WORDS)))
+        x = torch.randn(3, 12, 8)
+        said = said_of(network, x, 900)
+        table, bias = network.words.weight, network.prior
+        flat = words_near(network, x, 900, torch.zeros_like(said)) - bias  # evidence alone
+        expected = (flat + 2 * (said @ table.T + bias)).softmax(-1) @ network.embedding.weight
+        network.temperature = 0.5
+        found = network.x0(x, torch.full((3,), 900))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_words_output_learns_what_the_context_says() -> None:
     """Words that alternate: the estimate at a noisy position comes to lean on its neighbours, and
     its error falls below the best that a position alone allows."""

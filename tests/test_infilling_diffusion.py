@@ -538,3 +538,16 @@ def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) 
     made = infilling(diffusion(output="words"), layout="framed", middle="variable")
     together = tokens(list(made.generate(TARGETS, 3, 0, batch=64)))
     assert tokens(list(made.generate(TARGETS[::-1], 3, 0, batch=2))) == together
+
+
+def test_a_temperature_needs_a_network_that_says_words() -> None:
+    with pytest.raises(UserError, match="needs a network with diffusion.output=words"):
+        infilling(word_temperature=0.5)
+    with pytest.raises(UserError, match="word_temperature must be positive, not 0"):
+        InfillingConfig(word_temperature=0)
+    row = infilling(diffusion(output="words"))._row(TARGETS[0], 8, 0, 0)
+    found = [
+        infilling(diffusion(output="words"), word_temperature=value).latents([row], [("a", 0)], 0)
+        for value in (1.0, 1.0, 0.2)
+    ]
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])

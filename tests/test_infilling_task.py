@@ -15,7 +15,15 @@ from tasks.base import Annotation, Corpus, Target, Text, Words
 from tasks.controls import Infill
 from tasks.corpora import load_corpus
 from tasks.errors import UserError
-from tasks.infilling import Infilling, middle_lengths, reordered, triples, windows
+from tasks.infilling import (
+    Infilling,
+    joined,
+    middle_lengths,
+    middle_of,
+    reordered,
+    triples,
+    windows,
+)
 from tasks.targets import NoReleasedList, TooFewTargets
 
 HERE = Path(__file__).resolve().parents[1]
@@ -116,6 +124,7 @@ def test_triples_by_hand() -> None:
     ]
     assert len(apart) == 11 and set(found) < set(apart)
     assert reordered(found[1]) == words("c . g . d e f .")
+    assert joined(found[1]) == words("c . d e f . g .") and middle_of(found[1]) == (2, 6)
     assert middle_lengths(STORIES) == {2: 2, 3: 1, 4: 1}
     assert list(middle_lengths(STORIES)) == [2, 3, 4]
     assert list(Infilling().examples(STORIES[1:], 0)) == [
@@ -270,11 +279,11 @@ def test_the_real_lists_leak_nothing() -> None:
     assert 3.9 < sum(first) / 200 < 4.3  # as the whole list: 4.07
     assert max(len(words) for words in windows(corpus.train, 3)) == 65
     # threes with gaps hold a story's first and last sentence, which 85 items have for contexts
-    seen = CorpusPlan(parse([f"data={DATA}", "corpus=rocstories", "gaps=true"]))
+    seen = CorpusPlan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories", "gaps=true"]))
     contexts = {(t.control.left, t.control.right) for t in found if isinstance(t.control, Infill)}
     threes = seen.seen_triples(corpus.train)
     assert not [left for left, _, right in threes if (left, right) in contexts]
     assert len(corpus.train) - 85 <= len(seen.unasked(corpus.train)) < len(corpus.train)
-    assert CorpusPlan(parse([f"data={DATA}", "corpus=rocstories"])).unasked(corpus.train) == list(
+    assert CorpusPlan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories"])).unasked(
         corpus.train
-    )
+    ) == list(corpus.train)

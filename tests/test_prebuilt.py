@@ -60,9 +60,11 @@ def test_shipped_files_are_whole_and_small() -> None:
 def test_a_setting_that_came_later_changes_no_older_key() -> None:
     """Shipped networks were stored before these settings were there."""
     from eval.recipes.base import LATER, settings
-    from models.config import DiffusionConfig
+    from models.config import DiffusionConfig, InfillingConfig
 
     plain = settings(DiffusionConfig())
     assert not set(LATER) & set(plain)
     more = {"output": "words", "embedding_std": 0.5, "clean_contexts": 0.5}
     assert settings(DiffusionConfig(**more)) == {**plain, **more}
+    infilling = settings(InfillingConfig(word_temperature=0.5))
+    assert infilling == {**settings(InfillingConfig()), "word_temperature": 0.5}

@@ -35,6 +35,7 @@ LATER = {
     "output": "linear",
     "embedding_std": 1.0,
     "clean_contexts": 0.0,
+    "word_temperature": 1.0,
 }
 
 Folders = Mapping[str, Path]

@@ -13,6 +13,7 @@ from eval.store import Recipe, recipe
 from models.config import CLASSIFIER_FIELDS
 from models.lm_config import long_enough
 from tasks.errors import UserError
+from tasks.infilling import joined, middle_of
 from tasks.progress import Progress
 
 
@@ -49,11 +50,9 @@ class Plan(LanguagePlan):
             train, valid = self.seen(corpus.train), self.seen(corpus.valid)
             middles = None
             if config.clean_contexts:
-                found = self.seen_triples(corpus.train), self.seen_triples(corpus.valid)
-                train, valid = ([a + b + c for a, b, c in triples] for triples in found)
-                middles = tuple(
-                    [(len(a), len(a) + len(b)) for a, b, _ in triples] for triples in found
-                )
+                ours, others = self.seen_triples(corpus.train), self.seen_triples(corpus.valid)
+                train, valid = (list(map(joined, triples)) for triples in (ours, others))
+                middles = list(map(middle_of, ours)), list(map(middle_of, others))
             train_diffusion(
                 folder,
                 train,
