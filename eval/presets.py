@@ -86,7 +86,7 @@ def _small_stories(config: RunConfig) -> RunConfig:
     served each method best on held-out stories (``eval.tune``, ``results/small-anlg/tune``): at the
     published temperature of 1, language models this small draw answers far from their likeliest,
     and so does Diffusion-LM."""
-    train = replace(config.diffusion.train, steps=16_000, batch=32, lr=5e-4)
+    train = replace(config.diffusion.train, steps=18_000, batch=32, lr=5e-4)
     config = infilling(config, steps=50)
     own = config.diffusion_lm.infilling
     assert own is not None
@@ -97,9 +97,10 @@ def _small_stories(config: RunConfig) -> RunConfig:
         diffusion=replace(
             config.diffusion,
             embedding=64,
-            embedding_std=0.5,
+            embedding_std=0.35,
+            learned_embedding=False,
             output="words",
-            clean_contexts=0.9,
+            clean_contexts=0.5,
             network=replace(config.diffusion.network, layers=4),
             train=train,
         ),

@@ -86,9 +86,11 @@ def losses(
     more = {}
     if isinstance(denoiser, WordDenoiser):
         known = None if clean is None else ids.masked_fill(~clean, -1)
-        x0_hat, nll = denoiser.x0_and_nll(x_t, t, ids, known)
-        out, goal = x0_hat, x0
+        nll, said = denoiser.nll(x_t, t, ids, known)
         more["anchor"] = _mean(nll, clean)
+        learned = denoiser.config.learned_embedding
+        x0_hat = out = denoiser.estimate(said, x_t, t, known) if learned else None
+        goal = x0
     elif denoiser.config.predict == "x0":
         x0_hat = out = denoiser.x0(x_t, t)
         goal = x0
@@ -96,18 +98,19 @@ def losses(
         out = denoiser(x_t, _times(denoiser, t))
         goal = noise if denoiser.config.predict == "eps" else _posterior_mean(denoiser, x0, x_t, t)
         x0_hat = denoiser.x0(x_t, t) if bool((t == 0).any()) else out
-    mse = _mean((goal - out).square(), clean)
-    at_zero = _mean((mean - x0_hat).square(), clean)
+    if out is not None and x0_hat is not None:
+        mse = _mean((goal - out).square(), clean)
+        at_zero = _mean((mean - x0_hat).square(), clean)
+        more["mse"] = torch.where(t == 0, at_zero, mse)
     last = float(schedule.alpha_bar[-1])
     noised = slice(None) if clean is None else (~clean).nonzero(as_tuple=True)
     rounding = rounding_nll(x0[noised], denoiser.embedding.weight, denoiser.head_bias, ids[noised])
     if clean is not None:
         rounding = x0.new_zeros(ids.shape).index_put(noised, rounding)
     return {
-        "mse": torch.where(t == 0, at_zero, mse),
+        **more,
         "tT": last * _mean(x0.square(), clean),
         "rounding": _mean(rounding, clean),
-        **more,
     }
 
 

@@ -54,12 +54,13 @@ class WordDenoiser(Denoiser):
         known: Tensor | None = None,
     ) -> Tensor:
         """As :meth:`Denoiser.x0`; a known position's estimate is its latent itself."""
-        return self._estimate(self._said(x_t, index, model_time, known), x_t, index, known)
+        return self.estimate(self._said(x_t, index, model_time, known), x_t, index, known)
 
-    def x0_and_nll(
+    def nll(
         self, x_t: Tensor, index: Tensor, ids: Tensor, known: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """:meth:`x0`, and -log p(w | x_t, context) of the words ``ids`` (B, L), 0 where known."""
+        """-log p(w | x_t, context) of the words ``ids`` (B, L), 0 where known, and h, for
+        :meth:`estimate`."""
         said = self._said(x_t, index, None, known)
         free = self._free(x_t, known)
         query, shrink = self._evidence(x_t, index)
@@ -68,7 +69,7 @@ class WordDenoiser(Denoiser):
         words = torch.cat([table, table.square().sum(1, keepdim=True), self.words.weight], 1)
         nll = rounding_nll(rows, words, self.prior, ids.flatten()[free])
         spread = torch.zeros(ids.numel(), device=x_t.device).index_copy(0, free, nll)
-        return self._estimate(said, x_t, index, known), spread.view_as(ids)
+        return spread.view_as(ids), said
 
     def _said(
         self, x_t: Tensor, index: Tensor, model_time: Tensor | None, known: Tensor | None
@@ -96,7 +97,8 @@ class WordDenoiser(Denoiser):
         said: Tensor = self(read, model_time)
         return said
 
-    def _estimate(self, said: Tensor, x_t: Tensor, index: Tensor, known: Tensor | None) -> Tensor:
+    def estimate(self, said: Tensor, x_t: Tensor, index: Tensor, known: Tensor | None) -> Tensor:
+        """The x_0 estimate where the network says ``said`` (B, L, W)."""
         query, shrink = self._evidence(x_t, index)
         free = self._free(x_t, known)
         found = mixture(
