@@ -186,8 +186,10 @@ def demo(corpus: str | None = None) -> RunConfig:
 def _demo_stories(config: RunConfig) -> RunConfig:
     network = replace(config.diffusion.network, layers=3, width=192, feedforward=768, dropout=0.0)
     train = replace(config.diffusion.train, steps=4_000, lr=1e-3, warmup=300)
+    own = DiffusionConfig()  # with the paper's last layer
     return replace(
         infilling(config),
+        gaps=False,
         lm=replace(
             config.lm,
             layers=3,
@@ -196,7 +198,16 @@ def _demo_stories(config: RunConfig) -> RunConfig:
             train=replace(config.lm.train, steps=1_500, lr=2e-3),
         ),
         diffusion=replace(
-            config.diffusion, length=48, positions=48, embedding=16, network=network, train=train
+            config.diffusion,
+            length=48,
+            positions=48,
+            embedding=16,
+            embedding_std=own.embedding_std,
+            learned_embedding=own.learned_embedding,
+            output=own.output,
+            clean_contexts=own.clean_contexts,
+            network=network,
+            train=train,
         ),
         samples=10,
         cold=replace(config.cold, iterations=200, chains=4),
