@@ -114,9 +114,7 @@ class Denoiser(nn.Module):
         """
         schedule = self.schedule
         if model_time is None:
-            model_time = torch.as_tensor(
-                schedule.model_time, dtype=torch.float32, device=x_t.device
-            )[index]
+            model_time = self.times(index)
         out = self(x_t, model_time)
         if self.config.predict == "x0":
             return out
@@ -124,6 +122,11 @@ class Denoiser(nn.Module):
             return x0_from_eps(x_t, out, self._gather(schedule.alpha_bar, index))
         on_x0, on_xt = self.posterior(index)
         return x0_from_mu(x_t, out, on_x0, on_xt)
+
+    def times(self, index: Tensor) -> Tensor:
+        """What training tells the network of the noise of training steps ``index`` (B,)."""
+        table = torch.as_tensor(self.schedule.model_time, dtype=torch.float32, device=index.device)
+        return table[index]
 
     def _gather(self, values: object, index: Tensor) -> Tensor:
         table = torch.as_tensor(values, dtype=torch.float32, device=index.device)

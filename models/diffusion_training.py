@@ -71,7 +71,8 @@ def losses(
     prediction (at t=0, of the clean embedding), ``tT`` that pulls x_T to the prior, and
     ``rounding``, the cross-entropy of the words given the noised x_0, with weight 1 at every t.
     Gradients reach the embeddings through both sides of the mse. A fourth term of
-    :class:`WordDenoiser`: ``anchor``, the cross-entropy of the words given x_t and the context.
+    :class:`WordDenoiser`: ``anchor``, the cross-entropy of the words given x_t and the context;
+    with frozen embeddings, which have nothing to learn from the ``mse``, it stands for that.
 
     ``clean`` (B, L): positions that hold their word's own embedding instead of a latent; all terms
     are means over the others, of which each sequence needs one.
@@ -95,7 +96,7 @@ def losses(
         x0_hat = out = denoiser.x0(x_t, t)
         goal = x0
     else:
-        out = denoiser(x_t, _times(denoiser, t))
+        out = denoiser(x_t, denoiser.times(t))
         goal = noise if denoiser.config.predict == "eps" else _posterior_mean(denoiser, x0, x_t, t)
         x0_hat = denoiser.x0(x_t, t) if bool((t == 0).any()) else out
     if out is not None and x0_hat is not None:
@@ -120,10 +121,6 @@ def _mean(values: Tensor, clean: Tensor | None) -> Tensor:
         return values.flatten(1).mean(1)
     values = values if values.dim() == 2 else values.mean(2)
     return values.masked_fill(clean, 0).sum(1) / (~clean).sum(1)
-
-
-def _times(denoiser: Denoiser, t: Tensor) -> Tensor:
-    return torch.as_tensor(denoiser.schedule.model_time, dtype=torch.float32)[t.cpu()].to(t.device)
 
 
 def _posterior_mean(denoiser: Denoiser, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:

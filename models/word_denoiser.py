@@ -66,7 +66,7 @@ class WordDenoiser(Denoiser):
         query, shrink = self._evidence(x_t, index)
         table = self.embedding.weight.detach()
         rows = torch.cat([query, -shrink[..., None], said], -1).flatten(0, 1)[free]
-        words = torch.cat([table, table.square().sum(1, keepdim=True), self.words.weight], 1)
+        words = torch.cat([table, self._norms()[:, None], self.words.weight], 1)
         nll = rounding_nll(rows, words, self.prior, ids.flatten()[free])
         spread = torch.zeros(ids.numel(), device=x_t.device).index_copy(0, free, nll)
         return spread.view_as(ids), said
@@ -76,8 +76,7 @@ class WordDenoiser(Denoiser):
     ) -> Tensor:
         """h, (B, L, W), fp32."""
         if model_time is None:
-            times = self.schedule.model_time
-            model_time = torch.as_tensor(times, dtype=torch.float32, device=x_t.device)[index]
+            model_time = self.times(index)
         query, shrink = self._evidence(x_t, index)
         free = self._free(x_t, known)
         # no gradient in training, where it would cost as much as the Transformer; guidance needs it
@@ -86,6 +85,7 @@ class WordDenoiser(Denoiser):
                 query.flatten(0, 1)[free],
                 shrink.flatten()[free],
                 self.embedding.weight,
+                self._norms(),
                 self.prior,
                 self.words.weight,
             )
@@ -105,6 +105,7 @@ class WordDenoiser(Denoiser):
             torch.cat([query, said / self.temperature], -1).flatten(0, 1)[free],
             shrink.flatten()[free],
             torch.cat([self.embedding.weight, self.words.weight], 1),
+            self._norms(),
             self.prior / self.temperature,
             self.embedding.weight,
         )
@@ -116,6 +117,10 @@ class WordDenoiser(Denoiser):
         variance = 1 - alpha_bar * (1 - initial_std(self.schedule) ** 2)
         query = alpha_bar.sqrt() / variance * x_t.float()
         return query, (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))[..., 0]
+
+    def _norms(self) -> Tensor:
+        """|e|^2 of every word, (V,), a constant."""
+        return self.embedding.weight.detach().float().square().sum(1)
 
     @staticmethod
     def _free(x_t: Tensor, known: Tensor | None) -> Tensor:

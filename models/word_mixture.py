@@ -12,15 +12,16 @@ from models.precision import product_dtype
 from models.rounding import CPU_ROWS, row_parts
 
 
-def mixture(query: Tensor, shrink: Tensor, table: Tensor, prior: Tensor, values: Tensor) -> Tensor:
-    """sum_w p(w) v_w with p = softmax_w(query . k_w + prior_w - shrink |e_w|^2).
+def mixture(
+    query: Tensor, shrink: Tensor, table: Tensor, norms: Tensor, prior: Tensor, values: Tensor
+) -> Tensor:
+    """sum_w p(w) v_w with p = softmax_w(query . k_w + prior_w - shrink n_w).
 
-    ``query`` (..., K), ``shrink`` (...), ``table`` (V, K) and ``values`` (V, M) of constants,
-    ``prior`` (V,) -> (..., M), fp32. e_w: the first columns of k_w, as many as ``values`` or, where
-    there are more of those, all. No gradient reaches the tables or ``shrink``. Products are in the
-    dtype of autocast, where it is on, and otherwise in that of ``table``. Some rows at a time; the
-    backward pass takes their logits again instead of keeping them. A row's result does not depend
-    on the rows beside it.
+    ``query`` (..., K), ``shrink`` (...), ``table`` (V, K), ``norms`` (V,) and ``values`` (V, M) of
+    constants, ``prior`` (V,) -> (..., M), fp32. No gradient reaches constants or ``shrink``.
+    Products are in the dtype of autocast, where it is on, and otherwise in that of ``table``. Some
+    rows at a time; the backward pass takes their logits again instead of keeping them. A row's
+    result does not depend on the rows beside it.
     """
     rows, shrinks = query.flatten(0, -2), shrink.flatten()
     count = len(rows)
@@ -28,14 +29,21 @@ def mixture(query: Tensor, shrink: Tensor, table: Tensor, prior: Tensor, values:
         # products of fewer rows may take another kernel, with another order of summation
         lacking = -count % CPU_ROWS
         rows, shrinks = pad(rows, (0, 0, 0, lacking)), pad(shrinks, (0, lacking))
-    found: Tensor = _Mixture.apply(rows, shrinks, table.detach(), prior, values.detach())
+    constants = table.detach(), norms.detach(), values.detach()
+    found: Tensor = _Mixture.apply(rows, shrinks, prior, *constants)
     return found[:count].view(*query.shape[:-1], -1)
 
 
 class _Mixture(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, shrink: Tensor, table: Tensor, prior: Tensor, values: Tensor
+        ctx: Any,
+        query: Tensor,
+        shrink: Tensor,
+        prior: Tensor,
+        table: Tensor,
+        norms: Tensor,
+        values: Tensor,
     ) -> Tensor:
         kind = query.device.type
         dtype = product_dtype(kind, table.dtype)
@@ -44,7 +52,6 @@ class _Mixture(torch.autograd.Function):
         with torch.autocast(kind, enabled=False):
             rows, keys, said = query.to(dtype), table.to(dtype), values.to(dtype)
             bias = prior.float()
-            norms = table[:, : values.shape[1]].float().square().sum(1)
             out = torch.empty(len(query), values.shape[1], device=query.device)
             for part in row_parts(len(rows), ctx.rows):
                 p = _probabilities(rows[part], keys, bias, shrink[part], norms)
@@ -65,7 +72,7 @@ class _Mixture(torch.autograd.Function):
             p *= (gradient[part].to(said.dtype) @ said.T).float().sub_(centre[part])
             by_prior += p.sum(0)
             by_query[part] = (p.to(keys.dtype) @ keys).float()
-        return by_query.to(ctx.dtype), None, None, by_prior, None
+        return by_query.to(ctx.dtype), None, by_prior, None, None, None
 
 
 def _probabilities(

@@ -8,16 +8,17 @@ import models.word_mixture
 from models.word_mixture import mixture
 
 
-def drawn(values: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Queries (3, 7, 4), shrinks (3, 7), a table (11, 4), a prior and values."""
+def drawn(values: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Queries (3, 7, 4), shrinks (3, 7), a table (11, 4), norms, a prior and values."""
     torch.manual_seed(0)
     query, shrink = torch.randn(3, 7, 4).requires_grad_(), torch.rand(3, 7)
     table, prior = torch.randn(11, 4), torch.randn(11).requires_grad_()
-    return query, shrink, table, prior, torch.randn(11, values)
+    return query, shrink, table, torch.rand(11), prior, torch.randn(11, values)
 
 
-def plain(query: Tensor, shrink: Tensor, table: Tensor, prior: Tensor, values: Tensor) -> Tensor:
-    norms = table[:, : values.shape[1]].square().sum(1)
+def plain(
+    query: Tensor, shrink: Tensor, table: Tensor, norms: Tensor, prior: Tensor, values: Tensor
+) -> Tensor:
     logits = query @ table.T + prior - shrink[..., None] * norms
     return logits.float().softmax(-1) @ values
 
@@ -32,9 +33,9 @@ def test_values_and_gradients_are_torchs(
     weights = torch.rand(3, 7, values, generator=torch.Generator().manual_seed(1))
     found = []
     for function in (mixture, plain):
-        query, shrink, table, prior, said = drawn(values)
+        query, shrink, table, norms, prior, said = drawn(values)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16 and function is mixture):
-            value = function(query, shrink, table, prior, said)
+            value = function(query, shrink, table, norms, prior, said)
         (value * weights).sum().backward()
         found.append([value.detach(), query.grad, prior.grad])
     near = {"rtol": 0.05, "atol": 0.05} if bf16 else {"rtol": 1e-5, "atol": 1e-6}
@@ -43,10 +44,10 @@ def test_values_and_gradients_are_torchs(
 
 
 def test_no_gradient_reaches_the_tables() -> None:
-    query, shrink, table, prior, values = drawn()
+    query, shrink, table, norms, prior, values = drawn()
     table.requires_grad_()
     values.requires_grad_()
-    mixture(query, shrink, table, prior, values).sum().backward()
+    mixture(query, shrink, table, norms, prior, values).sum().backward()
     assert table.grad is None and values.grad is None
 
 
@@ -55,7 +56,8 @@ def test_a_row_does_not_depend_on_the_others(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     query, shrink = torch.randn(5, 31, 16), torch.rand(5, 31)
     table, prior = torch.randn(3000, 16).to(dtype), torch.randn(3000)
-    together = mixture(query, shrink, table, prior, table)
+    norms = table.float().square().sum(1)
+    together = mixture(query, shrink, table, norms, prior, table)
     for i in (0, 3):
-        alone = mixture(query[i : i + 1], shrink[i : i + 1], table, prior, table)
+        alone = mixture(query[i : i + 1], shrink[i : i + 1], table, norms, prior, table)
         assert torch.equal(alone[0], together[i])

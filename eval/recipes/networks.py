@@ -47,12 +47,12 @@ class Plan(LanguagePlan):
             from models.diffusion_training import train_diffusion
 
             corpus = read_corpus(deps["corpus"])
-            train, valid = self.seen(corpus.train), self.seen(corpus.valid)
-            middles = None
             if config.clean_contexts:
                 ours, others = self.seen_triples(corpus.train), self.seen_triples(corpus.valid)
                 train, valid = (list(map(joined, triples)) for triples in (ours, others))
                 middles = list(map(middle_of, ours)), list(map(middle_of, others))
+            else:
+                train, valid, middles = self.seen(corpus.train), self.seen(corpus.valid), None
             train_diffusion(
                 folder,
                 train,
