@@ -26,17 +26,16 @@ from torch.nn import functional as F
 
 from models.base import stream_seed
 from models.config import DiffusionConfig
-from models.denoiser import bert_config, time_embedding
+from models.denoiser import Denoiser, bert_config, time_embedding
 from models.diffusion_training import encode, read_config
 from models.likelihood import TERMS, bound_terms, choose_steps, prior_term, step_weights
 from models.process import q_sample
 from models.schedule import Schedule, make_schedule
 from models.train import fit
 from models.weights import load_module, save_module
-from models.word_denoiser import make_denoiser
 from tasks.base import Words
 from tasks.batching import BatchPlan
-from tasks.errors import unknown
+from tasks.errors import UserError, unknown
 from tasks.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
 
@@ -136,7 +135,9 @@ def make(kind: str, config: DiffusionConfig, vocabulary: int) -> tuple[nn.Module
     if kind not in KINDS:
         raise unknown("likelihood model", kind, KINDS)
     if kind == "bound":
-        return make_denoiser(config, vocabulary), bound_terms
+        if config.output != "linear":
+            raise UserError(f"the bound is trained with output=linear, not {config.output}")
+        return Denoiser(config, vocabulary), bound_terms
     return SimplexDenoiser(config, vocabulary), simplex_terms
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,5 @@ def test_simplex_training_rounds_every_eighth_text() -> None:
 def test_unknown_likelihood_model() -> None:
     with pytest.raises(UserError, match="simplex"):
         make("simplexx", SMALL, 5)
+    with pytest.raises(UserError, match="trained with output=linear, not words"):
+        make("bound", dataclasses.replace(SMALL, output="words"), 5)
