@@ -16,7 +16,7 @@ from models.causal_lm import load_lm
 from models.codec import Codec
 from models.decoding import sample
 from models.infilling import answer, infill
-from models.unk import UNKNOWN, MaskedRepair, repairer
+from models.unk import MaskedRepair, repairer
 from tasks.base import Target, Task
 from tasks.controls import Control, Infill
 from tasks.errors import UserError
@@ -43,7 +43,7 @@ class ARInfilling(Autoregressive):
     ) -> None:
         super().__init__(model, codec, task, settings)
         self.repair = repair
-        unk = codec.encode([UNKNOWN]) if settings.unk == "avoid" else []
+        unk = codec.unknown if settings.unk == "avoid" else []
         self.forbidden = sorted({*codec.forbidden, *unk})
 
     @classmethod

@@ -16,7 +16,7 @@ import torch
 from baselines.soft import SoftReader, nll
 from models.causal_lm import pad_rows
 from models.codec import Codec
-from models.unk import HUB_TIMEOUT, UNKNOWN
+from models.unk import HUB_TIMEOUT
 from tasks.base import Words
 from tasks.controls import Infill
 from tasks.errors import UserError
@@ -36,7 +36,7 @@ def refuses_others(task: str) -> str | None:
 
 def excluded(codec: Codec, unk: str) -> list[int]:
     """Ids that never come out of decoding: those that are no text, and UNK where it is avoided."""
-    return [*codec.forbidden, *(codec.encode([UNKNOWN]) if unk == "avoid" else [])]
+    return [*codec.forbidden, *(codec.unknown if unk == "avoid" else [])]
 
 
 def continuation(codec: Codec, before: Words, words: Words) -> list[int]:

@@ -41,7 +41,7 @@ from models.causal_lm import load_lm
 from models.codec import Codec
 from models.decoding import stack
 from models.infilling import infill
-from models.unk import UNKNOWN, MaskedRepair, repairer
+from models.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.errors import UserError
 from tasks.progress import Progress, silent
@@ -78,14 +78,17 @@ class Cold(Generator):
     def __init__(
         self,
         model: GPT2LMHeadModel,
-        backward: GPT2LMHeadModel,
+        backward: GPT2LMHeadModel | None,
         codec: Codec,
-        backward_codec: Codec,
+        backward_codec: Codec | None,
         settings: ColdSettings,
         ranking: Ranking | None = None,
         repair: MaskedRepair | None = None,
     ) -> None:
-        self.forward, self.backward = Reader(SoftReader(model)), Reader(SoftReader(backward))
+        """``backward`` may be None where ``settings.left_right`` is 1: nothing asks it then."""
+        self.forward = self.backward = Reader(SoftReader(model))
+        if backward is not None:
+            self.backward = Reader(SoftReader(backward))
         self.codec, self.backward_codec, self.settings = codec, backward_codec, settings
         self.ranking = LMRanking(model, codec) if ranking is None else ranking
         self.repair, self.device = repair, model.device
@@ -93,8 +96,7 @@ class Cold(Generator):
         self.words = [i for i in range(codec.text_size) if i not in barred]
         self.index = {word: i for i, word in enumerate(self.words)}
         known = [mark for mark in MARKS if mark in codec.vocabulary.ids]
-        marks = {continuation(codec, MARKS[:1], (mark,))[-1] for mark in known}
-        self.marks = sorted(self.index[mark] for mark in marks)
+        self.marks = sorted(self.index[mark] for mark in {codec.inner(mark) for mark in known})
 
     @classmethod
     def refuses(cls, task: str) -> str | None:
@@ -105,14 +107,19 @@ class Cold(Generator):
         return ("lm", "backward_lm")
 
     @classmethod
+    def needs(cls, task: str, settings: ColdSettings) -> tuple[str, ...]:
+        return cls.artefacts(task)[: 1 if settings.left_right == 1 else None]
+
+    @classmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: ColdSettings, device: torch.device
     ) -> Self:
         """Raises ``UserError`` for models of different vocabularies and for a repair model that
         cannot be had."""
-        both = [folders[role] for role in cls.artefacts(task.name)]
-        (model, codec, _), (backward, other, _) = (load_lm(folder, device) for folder in both)
-        check_vocabularies(both, [codec, other])
+        used = [folders[role] for role in cls.needs(task.name, settings)]
+        models, codecs, _ = zip(*(load_lm(folder, device) for folder in used))
+        check_vocabularies(used, codecs)
+        (model, backward), (codec, other) = [*models, None][:2], [*codecs, None][:2]
         repair = repairer(settings.unk, settings.repair_model, device)
         return cls(model, backward, codec, other, settings, repair=repair)
 
@@ -153,10 +160,8 @@ class Cold(Generator):
         control, settings = infill(target), self.settings
         left = [*self.codec.head(()), *self.codec.encode(control.left)]
         right = continuation(self.codec, control.left, control.right)
-        backward = [
-            *self.backward_codec.head(()),
-            *self.backward_codec.encode(control.right[::-1]),
-        ]
+        other = self.backward_codec
+        backward = [*other.head(()), *other.encode(control.right[::-1])] if other else left
         needed = settings.length + max(len(left) + len(right), len(backward))
         room = min(reader.soft.positions for reader in (self.forward, self.backward))
         if needed > room:
@@ -177,7 +182,7 @@ class Cold(Generator):
     def _keywords(self, left: Words, right: Words) -> list[int]:
         """Keywords' tokens as indices of the words that may be chosen; UNK is no keyword."""
         ids = continuation(self.codec, MARKS[:1], keywords(left, right))
-        unknown = set(self.codec.encode([UNKNOWN]))
+        unknown = set(self.codec.unknown)
         return [self.index[i] for i in dict.fromkeys(ids) if i in self.index and i not in unknown]
 
     def _decode(

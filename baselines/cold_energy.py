@@ -74,9 +74,9 @@ def weights(settings: ColdSettings) -> dict[str, float]:
 
 
 def product(x: Tensor, matrix: Tensor) -> Tensor:
-    """(R, n, a) @ (a, b) as one matrix product. Left to itself, torch takes one for each row where
-    ``x`` is not contiguous, at several times the cost."""
-    flat = x.reshape(-1, x.shape[-1]) @ matrix
+    """(R, n, a) @ (a, b) in the dtype of ``matrix`` as one matrix product, fp32. Left to itself,
+    torch takes one for each row where ``x`` is not contiguous, at several times the cost."""
+    flat = (x.reshape(-1, x.shape[-1]).to(matrix.dtype) @ matrix).float()
     return flat.view(*x.shape[:-1], -1)
 
 
@@ -143,7 +143,7 @@ class Energy:
             scaled = (y / settings.temperature - y).detach() + y
         else:
             scaled = y / settings.temperature
-            read = [product(scaled.softmax(-1), table) for table in self.tables]
+            read = [product(scaled.softmax(-1), table).to(table.dtype) for table in self.tables]
             targets = self._targets(*read)
         left, right = (
             y.new_zeros(len(y)) if target is None else -(target * log_q).sum(-1).mean(-1)
@@ -193,7 +193,8 @@ class Energy:
             return scaled.new_zeros(len(scaled))
         right, n = self.group.right, scaled.shape[1]
         soft = product(scaled.softmax(-1), self.tables[0])
-        embeds = torch.cat([soft, self.forward.soft.embed_ids(right[:, :-1].clamp(min=0))], 1)
+        context = self.forward.soft.embed_ids(right[:, :-1].clamp(min=0))
+        embeds = torch.cat([soft.to(context.dtype), context], 1)
         hidden, _ = self.forward.read(embeds, self.left)
         logits = product(hidden[:, n:], self.forward.soft.model.lm_head.weight.T)
         each = F.cross_entropy(

@@ -35,7 +35,8 @@ class ColdSettings:
     #: the iteration from which each entry of ``noise`` holds, none before the first; with fewer
     #: than 2000 iterations they shrink in proportion
     noise_from: tuple[int, ...] = (0, 50, 500, 1000, 1500)
-    #: share of the left-to-right model in fluency; the rest is the right-to-left model's
+    #: share of the left-to-right model in fluency; the rest is the right-to-left model's, which 1
+    #: does without
     left_right: float = 0.6
     #: share of the constraints in the energy; the rest is fluency's
     constraint: float = 0.5

@@ -17,7 +17,6 @@ from torch import Tensor
 from baselines.autoregressive import Job, run, uniforms
 from baselines.candidates import (
     MARKS,
-    continuation,
     excluded,
     first_sentence,
     refuses_others,
@@ -76,7 +75,7 @@ class LeftOnly(Generator):
     ) -> None:
         self.model, self.codec, self.settings, self.repair = model, codec, settings, repair
         known = [mark for mark in MARKS if mark in codec.vocabulary.ids]
-        self.marks = sorted({continuation(codec, MARKS[:1], (mark,))[-1] for mark in known})
+        self.marks = sorted({codec.inner(mark) for mark in known})
         self.excluded = excluded(codec, settings.unk)
 
     @classmethod

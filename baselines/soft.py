@@ -29,8 +29,8 @@ class SoftReader:
     """A language model whose inputs are embeddings and whose weights are frozen.
 
     The model is put in eval mode (no dropout) and its parameters stop requiring gradients, so that
-    differentiating its outputs costs no weight gradients. Results have the dtype of the weights
-    (fp32 as loaded).
+    differentiating its outputs costs no weight gradients. Logits are fp32; embeddings have the
+    dtype of the weights.
     """
 
     def __init__(self, model: GPT2LMHeadModel) -> None:
@@ -39,6 +39,11 @@ class SoftReader:
     @property
     def device(self) -> torch.device:
         return self.model.device
+
+    @property
+    def table(self) -> Tensor:
+        """The embedding of every id, (V, D)."""
+        return self.model.get_input_embeddings().weight
 
     @property
     def vocabulary(self) -> int:
@@ -52,11 +57,13 @@ class SoftReader:
 
     def embed_ids(self, ids: Tensor) -> Tensor:
         """``ids`` (R, n) -> their embeddings (R, n, D), positions not added."""
-        return F.embedding(ids, self.model.transformer.wte.weight)
+        return F.embedding(ids, self.table)
 
     def embed_soft(self, probabilities: Tensor) -> Tensor:
         """Distributions over the ids (R, n, V) -> expected embeddings (R, n, D)."""
-        return probabilities @ self.model.transformer.wte.weight
+        # as one product, as below: torch may copy the table for each row
+        flat = probabilities.flatten(0, 1).to(self.table.dtype) @ self.table
+        return flat.view(*probabilities.shape[:2], -1)
 
     def logits(self, embeds: Tensor, past: Past = (), last: int = 0) -> Tensor:
         """``embeds`` (R, n, D), behind the cached ``past`` if there is one -> logits (R, n, V),
@@ -76,7 +83,8 @@ class SoftReader:
         out = body(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
         layers: Any = cache.layers
         hidden = out.last_hidden_state[:, -last:]
-        return self.model.lm_head(hidden), [(layer.keys, layer.values) for layer in layers]
+        logits = self.model.lm_head(hidden.flatten(0, 1)).float().view(*hidden.shape[:2], -1)
+        return logits, [(layer.keys, layer.values) for layer in layers]
 
 
 def nll(logits: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -212,7 +212,8 @@ class Run:
 
     def _job(self, task: str, method: str) -> Job:
         cls = METHODS.load(method)
-        recipes = {role: self.plan.role(role, task) for role in cls.artefacts(task)}
+        needed = cls.needs(task, self.own(method, cls))
+        recipes = {role: self.plan.role(role, task) for role in needed}
         identity = {
             "method": method,
             "version": getattr(cls, "version", 1),

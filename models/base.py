@@ -88,6 +88,11 @@ class Generator(ABC):
         """
 
     @classmethod
+    def needs(cls, task: str, settings: Any) -> tuple[str, ...]:
+        """Those of :meth:`artefacts` that these decoding options leave in use."""
+        return cls.artefacts(task)
+
+    @classmethod
     @abstractmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device

@@ -19,8 +19,10 @@ from torch.nn import functional as F
 
 from models import parallel
 from models.base import stream_seed
-from models.codec import Codec, TokenizerCodec, load_codec, missing_pretrained
+from models.codec import Codec, TokenizerCodec, load_codec
 from models.lm_config import LMConfig
+from models.precision import matrix_dtype
+from models.pretrained import llama, load_causal
 from models.train import fit
 from models.weights import load_module, save_module
 from tasks.base import Words
@@ -184,16 +186,35 @@ def train_lm(
     model.to(device)  # type: ignore[arg-type]
     objective = LMObjective(model, codec, train, valid, config, seed)
     fit(objective, config.train, folder, seed, device, progress)
+    _save(folder, model, codec, config)
+
+
+def adopt_lm(folder: Path, codec: Codec, config: LMConfig, progress: Progress = silent) -> None:
+    """Writes ``config.pretrained`` as it is to ``folder``, as :func:`train_lm` does a trained one.
+
+    Raises ``UserError`` if it cannot be had or reads other ids than ``codec`` writes.
+    """
+    model = load_causal(config.pretrained)
+    if len(codec) > model.config.vocab_size:
+        raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
+    _save(folder, model, codec, config)
+
+
+def _save(folder: Path, model: GPT2LMHeadModel, codec: Codec, config: LMConfig) -> None:
     codec.save(folder / "codec.json")
     network = model.config
-    shape = {
-        "vocabulary": network.vocab_size,
-        "positions": network.n_positions,
-        "layers": network.n_layer,
-        "width": network.n_embd,
-        "heads": network.n_head,
-        "dropout": network.resid_pdrop,
-    }
+    shape: dict[str, Any]
+    if network.model_type == "llama":
+        shape = {"llama": network.to_diff_dict()}
+    else:
+        shape = {
+            "vocabulary": network.vocab_size,
+            "positions": network.n_positions,
+            "layers": network.n_layer,
+            "width": network.n_embd,
+            "heads": network.n_head,
+            "dropout": network.resid_pdrop,
+        }
     text = json.dumps({"lm": dataclasses.asdict(config), "network": shape}, indent=1)
     (folder / "config.json").write_text(text, encoding="utf-8")
     # the output layer is the transposed embedding: the body alone holds every parameter
@@ -201,7 +222,8 @@ def train_lm(
 
 
 def load_lm(folder: Path, device: torch.device) -> tuple[GPT2LMHeadModel, Codec, LMConfig]:
-    """The trained network in eval mode (fp32, frozen), its codec and its config.
+    """The trained network in eval mode (fp32, a Llama in bf16 where that is faster; frozen), its
+    codec and its config.
 
     Raises ``UserError`` if a file is missing, cut short, or belongs to another model.
     """
@@ -210,11 +232,13 @@ def load_lm(folder: Path, device: torch.device) -> tuple[GPT2LMHeadModel, Codec,
     codec = load_codec(folder / "codec.json")
     config, shape = _read_config(folder / "config.json")
     try:
-        model = GPT2LMHeadModel(gpt2(**shape))
+        model = llama(shape["llama"]) if "llama" in shape else GPT2LMHeadModel(gpt2(**shape))
     except (TypeError, ValueError) as error:
         raise UserError(f"cannot read {folder / 'config.json'}: {error}") from None
     load_module(folder / "weights.safetensors", model.transformer, _meta(codec, shape))
     model.tie_weights()
+    if "llama" in shape:
+        model.to(matrix_dtype(device))  # type: ignore[arg-type]
     model.to(device)  # type: ignore[arg-type]
     return model.eval().requires_grad_(False), codec, config
 
@@ -246,16 +270,9 @@ def _initial(codec: Codec, config: LMConfig, init: Path | None) -> GPT2LMHeadMod
 
 
 def _pretrained(codec: Codec, config: LMConfig) -> GPT2LMHeadModel:
-    from transformers import GPT2LMHeadModel
-
     if not isinstance(codec, TokenizerCodec):
         raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
-    try:
-        model = GPT2LMHeadModel.from_pretrained(
-            config.pretrained, attn_implementation="eager", dtype=torch.float32
-        )
-    except (OSError, ValueError) as error:
-        raise missing_pretrained(config.pretrained, error) from None
+    model = load_causal(config.pretrained)
     if model.config.n_positions < config.max_length:
         raise UserError(
             f"pretrained model '{config.pretrained}' has {model.config.n_positions} positions, "

@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from models.pretrained import load_tokenizer
 from tasks.base import Words
 from tasks.errors import UserError, unknown
-from tasks.vocabulary import END, PAD, START, Vocabulary
+from tasks.metrics.text import detokenize
+from tasks.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
+
+#: what stands between the documents that GPT-2 and its kin are trained on
+END_OF_TEXT = "<|endoftext|>"
 
 
 class Codec(ABC):
@@ -43,6 +48,15 @@ class Codec(ABC):
     @abstractmethod
     def words(self, ids: Sequence[int]) -> Words:
         """The text of generated ids: everything before the first eos, specials stripped."""
+
+    @property
+    def unknown(self) -> list[int]:
+        """Ids that stand for words outside the corpus vocabulary."""
+        return self.encode([UNKNOWN])
+
+    def inner(self, word: str) -> int:
+        """The last id of ``word`` inside a text."""
+        return self.encode([".", word])[-1]
 
     @abstractmethod
     def limit(self, max_words: int) -> int:
@@ -174,12 +188,7 @@ class TokenizerCodec(Codec):
         cls, name: str, vocabulary: Vocabulary, prompt: Sequence[str] = ()
     ) -> TokenizerCodec:
         """The tokenizer of a hub id or local folder; ``UserError`` if it cannot be had."""
-        from transformers import AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(name)
-        except (OSError, ValueError) as error:
-            raise missing_pretrained(name, error) from None
+        tokenizer = load_tokenizer(name)
         eos = tokenizer.eos_token_id
         bos = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else eos
         if eos is None:
@@ -222,6 +231,105 @@ class TokenizerCodec(Codec):
         }
 
 
+class PlainCodec(Codec):
+    """A pretrained model's subword tokenizer over plain text, for a model that is asked as it is:
+    words are put together as people write them, and none is unknown.
+
+    Every text starts with a space, so that pieces are the same wherever they stand. ``reverse``:
+    for a model that reads from right to left; the words that it is given are in that order, its ids
+    are those of the text, reversed. There are no prompt tokens.
+    """
+
+    def __init__(
+        self, tokenizer: str, bos: int, eos: int, vocabulary: Vocabulary, reverse: bool = False
+    ) -> None:
+        from tokenizers import Tokenizer
+
+        self.base, self.vocabulary, self.prompt, self.reverse = tokenizer, vocabulary, (), reverse
+        self.bos, self.eos, self.pad = bos, eos, eos
+        self._tokenizer = Tokenizer.from_str(tokenizer)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special = sorted(i for i, token in added.items() if token.special)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str, vocabulary: Vocabulary, reverse: bool = False
+    ) -> PlainCodec:
+        """The tokenizer of a hub id, a local folder or a GGUF file, with its end-of-text token on
+        both sides of a text; ``UserError`` if it cannot be had."""
+        tokenizer = load_tokenizer(name)
+        end = tokenizer.get_vocab().get(END_OF_TEXT, tokenizer.eos_token_id)
+        if end is None:
+            raise UserError(f"the tokenizer of pretrained model '{name}' has no end token")
+        return cls(tokenizer.backend_tokenizer.to_str(), end, end, vocabulary, reverse)
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def text_size(self) -> int:
+        return len(self)
+
+    def with_prompt(self, prompt: Sequence[str]) -> PlainCodec:
+        if prompt:
+            raise UserError("a pretrained model that is asked as it is reads no prompt tokens")
+        return self
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        given = list(words)
+        text = detokenize(given[::-1] if self.reverse else given)
+        ids = list(self._tokenizer.encode(" " + text, add_special_tokens=False).ids) if text else []
+        return ids[::-1] if self.reverse else ids
+
+    @property
+    def unknown(self) -> list[int]:
+        return []
+
+    def inner(self, word: str) -> int:
+        return self.encode(["it", word])[-1]
+
+    @property
+    def forbidden(self) -> list[int]:
+        return [i for i in self._special if i != self.eos]
+
+    def tokens(self, ids: Iterable[int]) -> Words:
+        return tuple(str(self._tokenizer.id_to_token(i)) for i in ids)
+
+    def words(self, ids: Sequence[int]) -> Words:
+        text = _before(ids, self.eos)
+        plain = self._tokenizer.decode(text[::-1] if self.reverse else text)
+        found = _spacy()(plain)
+        return found[::-1] if self.reverse else found
+
+    def limit(self, max_words: int) -> int:
+        return 3 * max_words + 1
+
+    @property
+    def digest(self) -> str:
+        """That of the pieces, whichever way they are read."""
+        data = self.to_json() | {"reverse": False}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "plain",
+            "tokenizer": self.base,
+            "bos": self.bos,
+            "eos": self.eos,
+            "words": self.vocabulary.words,
+            "reverse": self.reverse,
+        }
+
+
+@cache
+def _spacy() -> Callable[[str], Words]:
+    from tasks.corpora.rocstories import tokenizer
+
+    return tokenizer()
+
+
 def codec_from_json(data: dict[str, Any]) -> Codec:
     """The inverse of ``to_json``; ``UserError`` for anything else."""
     try:
@@ -232,9 +340,13 @@ def codec_from_json(data: dict[str, Any]) -> Codec:
             return TokenizerCodec(
                 data["tokenizer"], data["bos"], data["eos"], vocabulary, data["prompt"]
             )
+        if data["kind"] == "plain":
+            return PlainCodec(
+                data["tokenizer"], data["bos"], data["eos"], vocabulary, data["reverse"]
+            )
     except (KeyError, TypeError) as error:
         raise UserError(f"malformed codec: {error}") from None
-    raise unknown("codec", str(data["kind"]), ["words", "tokenizer"])
+    raise unknown("codec", str(data["kind"]), ["words", "tokenizer", "plain"])
 
 
 def load_codec(path: Path) -> Codec:
@@ -246,14 +358,6 @@ def load_codec(path: Path) -> Codec:
     if not isinstance(data, dict):
         raise UserError(f"cannot read codec {path}: not a JSON object")
     return codec_from_json(data)
-
-
-def missing_pretrained(name: str, error: Exception) -> UserError:
-    """One line for a pretrained model that is neither a local folder nor on the hub."""
-    return UserError(
-        f"pretrained model '{name}' is not available ({str(error).splitlines()[0]}): name a local "
-        "folder with its weights and tokenizer, or leave it empty to train from scratch"
-    )
 
 
 def _before(ids: Sequence[int], end: int) -> list[int]:

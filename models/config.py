@@ -102,6 +102,10 @@ class DiffusionConfig:
     #: as in infilling (partial noising, Gong et al. 2023); needs window=3. 0: as in the paper, all
     #: positions are noised alike
     clean_contexts: float = 0.0
+    #: a pretrained BERT that the Transformer and its words start from, with output=words: a local
+    #: folder, a hub id, or PACKAGE/FOLDER of an installed package that carries it; the sizes of
+    #: ``network`` must be its own. Empty: a fresh network, as in the paper
+    init_pretrained: str = ""
     #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
     positions: int = 512
     #: dimension of the sinusoidal time embedding; its MLP is four times as wide
@@ -118,6 +122,10 @@ class DiffusionConfig:
             raise UserError(f"{self.positions} positions are too few for length {self.length}")
         if self.output == "words" and self.predict != "x0":
             raise UserError(f"output=words predicts x0, not {self.predict}")
+        if self.init_pretrained and self.output != "words":
+            raise UserError(
+                "diffusion.init_pretrained needs output=words, which reads words as BERT does"
+            )
         if not 0 <= self.clean_contexts <= 1:
             raise UserError(f"clean_contexts={self.clean_contexts}: a share from 0 to 1")
 

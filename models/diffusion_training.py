@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models import parallel
 from models.base import stream_seed
+from models.bert_start import start_from_bert
 from models.config import DiffusionConfig
 from models.denoiser import Denoiser, initial_std
 from models.process import q_sample
@@ -201,6 +202,9 @@ def train_diffusion(
     """
     torch.manual_seed(stream_seed(seed, "diffusion", "init"))
     denoiser = make_denoiser(config, len(vocabulary)).to(device)
+    if config.init_pretrained:
+        assert isinstance(denoiser, WordDenoiser)  # the config says so
+        start_from_bert(denoiser, config.init_pretrained, vocabulary)
     ids = encode(train, vocabulary, config.length, config.padding)
     held = encode(valid, vocabulary, config.length, config.padding)
     if isinstance(denoiser, WordDenoiser):

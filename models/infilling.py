@@ -23,14 +23,14 @@ from models.diffusion_lm import Diffusion
 from models.diffusion_training import load_diffusion
 from models.pinning import Pins, Row, arrange, draw_slots, read_lengths
 from models.sampler import Noise, sample
-from models.unk import UNKNOWN, MaskedRepair, repairer
+from models.unk import MaskedRepair, repairer
 from models.word_denoiser import WordDenoiser
 from tasks.base import Target, Task, Words
 from tasks.controls import Control, Infill
 from tasks.errors import UserError
 from tasks.metrics import mbr
 from tasks.progress import Progress, silent
-from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
+from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, UNKNOWN, Vocabulary
 
 #: tokens that are no words of a middle
 FRAME = (SPECIALS[START], SPECIALS[END], SPECIALS[PAD])

@@ -23,9 +23,14 @@ class LMConfig:
     dropout: float = 0.1
     #: longest sequence in tokens, prompt, START and END included; longer ones lose their end
     max_length: int = 128
-    #: hub id or local folder of a pretrained GPT-2, whose weights and tokenizer are then used; the
-    #: empty string trains from scratch on the corpus vocabulary
+    #: hub id, local folder or GGUF file of a pretrained GPT-2 or Llama, or PACKAGE/PATH of an
+    #: installed package that carries it, whose weights and tokenizer are then used; the empty
+    #: string trains from scratch on the corpus vocabulary
     pretrained: str = ""
+    #: ask ``pretrained`` as it is, in plain text, instead of training it on the corpus, as Left-only,
+    #: DELOREAN and COLD are published. What no pretrained model does, to read from right to left
+    #: or the contexts before the middle, a fresh network of ``layers`` and ``width`` is trained for
+    zero_shot: bool = False
     #: train on the prompt tokens too, as the reference code does, or on the text alone
     loss_on_prompt: bool = True
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5))
@@ -33,8 +38,15 @@ class LMConfig:
     def __post_init__(self) -> None:
         if self.layers < 1 or self.heads < 1 or self.width % self.heads:
             raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+        if self.zero_shot and not self.pretrained:
+            raise UserError("lm.zero_shot needs lm.pretrained, the model to ask")
         if self.max_length < 4:
             raise UserError("a language model needs a max_length of at least 4")
+
+    @property
+    def fresh(self) -> LMConfig:
+        """The same network and training without a pretrained start, where that is zero-shot."""
+        return replace(self, pretrained="", zero_shot=False) if self.zero_shot else self
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ import torch
 
 from tasks.base import Words
 from tasks.errors import UserError
-from tasks.vocabulary import SPECIALS, UNK
+from tasks.vocabulary import SPECIALS, UNKNOWN
 
 #: seconds to find out whether the hub can be reached
 HUB_TIMEOUT = 10.0
-UNKNOWN = SPECIALS[UNK]
 
 
 class MaskedRepair:

@@ -12,6 +12,7 @@ from tasks.errors import UserError
 
 SPECIALS = ("START", "END", "UNK", "PAD")
 START, END, UNK, PAD = range(4)
+UNKNOWN = SPECIALS[UNK]
 
 
 class Vocabulary:

@@ -35,6 +35,8 @@ LATER = {
     "output": "linear",
     "embedding_std": 1.0,
     "clean_contexts": 0.0,
+    "init_pretrained": "",
+    "zero_shot": False,
     "word_temperature": 1.0,
 }
 

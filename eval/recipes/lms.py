@@ -43,7 +43,7 @@ class LanguagePlan(OraclePlan):
             return [words[::-1] for words in self.seen(texts)]
 
         title = "train the right-to-left language model"
-        return self._plain_lm("backward_lm", title, self.config.lm, 2, backwards)
+        return self._plain_lm("backward_lm", title, self.config.lm, 2, backwards, reverse=True)
 
     def _reordered_lm(self) -> Recipe:
         """Reads left context, right context, middle (AR-infilling)."""
@@ -52,7 +52,7 @@ class LanguagePlan(OraclePlan):
             return [reordered(triple) for triple in self.seen_triples(texts)]
 
         title = "train the language model of reordered stories"
-        return self._plain_lm("reordered_lm", title, self.config.lm, 0, middles_last)
+        return self._plain_lm("reordered_lm", title, self.config.lm.fresh, 0, middles_last)
 
     def _lengths(self) -> Recipe:
         """How many words the middle sentences of stories have."""
@@ -72,20 +72,25 @@ class LanguagePlan(OraclePlan):
         config: LMConfig,
         offset: int,
         read: Callable[[Iterable[Text]], list[Words]],
+        reverse: bool = False,
     ) -> Recipe:
-        """``read``: the sequences that it is trained on."""
+        """``read``: the sequences that it is trained on; ``reverse``: they are from right to
+        left."""
         seed = self.config.train_seed + offset
 
         def build(folder: Path, deps: Folders, progress: Progress) -> None:
-            from models.causal_lm import train_lm
+            from models.causal_lm import adopt_lm, train_lm
 
+            codec = make_codec(config, vocabulary_of(deps), reverse)
+            if config.zero_shot and not reverse:
+                adopt_lm(folder, codec, config)
+                return
             corpus = read_corpus(deps["corpus"])
             train, valid = (
                 [((), words) for words in read(texts)]
                 for texts in (corpus.train, corpus.valid[:VALID])
             )
-            codec = make_codec(config, vocabulary_of(deps))
-            train_lm(folder, train, valid, codec, config, seed, self.device, progress)
+            train_lm(folder, train, valid, codec, config.fresh, seed, self.device, progress)
 
         return recipe(
             kind,
@@ -96,9 +101,12 @@ class LanguagePlan(OraclePlan):
         )
 
 
-def make_codec(config: LMConfig, vocabulary: Vocabulary) -> Codec:
-    from models.codec import TokenizerCodec, WordCodec
+def make_codec(config: LMConfig, vocabulary: Vocabulary, reverse: bool = False) -> Codec:
+    """``reverse``: of a model that reads from right to left, where that makes a difference."""
+    from models.codec import PlainCodec, TokenizerCodec, WordCodec
 
+    if config.zero_shot:
+        return PlainCodec.from_pretrained(config.pretrained, vocabulary, reverse)
     if config.pretrained:
         return TokenizerCodec.from_pretrained(config.pretrained, vocabulary)
     return WordCodec(vocabulary)
