@@ -27,9 +27,10 @@ class LMConfig:
     #: installed package that carries it, whose weights and tokenizer are then used; the empty
     #: string trains from scratch on the corpus vocabulary
     pretrained: str = ""
-    #: ask ``pretrained`` as it is, in plain text, instead of training it on the corpus, as Left-only,
-    #: DELOREAN and COLD are published. What no pretrained model does, to read from right to left
-    #: or the contexts before the middle, a fresh network of ``layers`` and ``width`` is trained for
+    #: ask ``pretrained`` as it is, in plain text, instead of training it on the corpus, as
+    #: Left-only, DELOREAN and COLD are published. For what no pretrained model does, to read from
+    #: right to left or the contexts before the middle, fresh networks of ``layers`` and ``width``
+    #: are trained
     zero_shot: bool = False
     #: train on the prompt tokens too, as the reference code does, or on the text alone
     loss_on_prompt: bool = True

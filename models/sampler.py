@@ -24,20 +24,26 @@ CHUNK = 50
 
 
 class Noise:
-    """Standard normal noise for a batch, row i drawn from ``rngs[i]`` alone.
+    """Random numbers for a batch, row i drawn from ``rngs[i]`` alone: standard normal ones, or
+    uniform ones with ``make=torch.rand``.
 
     Rows are drawn ``CHUNK`` steps at a time, whatever the batch.
     """
 
-    def __init__(self, rngs: Sequence[torch.Generator], shape: tuple[int, int]) -> None:
-        self._rngs, self._shape = rngs, shape
+    def __init__(
+        self,
+        rngs: Sequence[torch.Generator],
+        shape: tuple[int, ...],
+        make: Callable[..., Tensor] = torch.randn,
+    ) -> None:
+        self._rngs, self._shape, self._make = rngs, shape, make
         self._drawn: Tensor | None = None
         self._used = 0
 
     def __call__(self) -> Tensor:
-        """The next (B, L, D) noise, on the CPU."""
+        """The next (B, *shape), on the CPU."""
         if self._drawn is None or self._used == CHUNK:
-            rows = [torch.randn((CHUNK, *self._shape), generator=rng) for rng in self._rngs]
+            rows = [self._make((CHUNK, *self._shape), generator=rng) for rng in self._rngs]
             self._drawn, self._used = torch.stack(rows, 1), 0
         self._used += 1
         return self._drawn[self._used - 1]

@@ -31,7 +31,7 @@ def mixture(
         rows, shrinks = pad(rows, (0, 0, 0, lacking)), pad(shrinks, (0, lacking))
     constants = table.detach(), norms.detach(), values.detach()
     found: Tensor = _Mixture.apply(rows, shrinks, prior, *constants)
-    return found[:count].view(*query.shape[:-1], -1)
+    return found[:count].view(*query.shape[:-1], values.shape[1])
 
 
 class _Mixture(torch.autograd.Function):
