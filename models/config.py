@@ -233,10 +233,6 @@ class InfillingConfig:
     #: temperature of p(word | context) where the network has one (``output=words``), as language
     #: models are sampled with; the latents' own evidence stays as it is
     word_temperature: float = 1.0
-    #: mean: each step's estimate of x_0 is its mean; draw: the embedding of a word that is drawn
-    #: for each position (needs output=words). A mean of words in doubt is near none of them, and
-    #: its nearest embedding that of a frequent word
-    estimate: Literal["mean", "draw"] = "mean"
     #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"

@@ -29,7 +29,6 @@ from models.guidance import Guidance, LogProb, add
 from models.precision import matrix_dtype
 from models.sampler import Noise, sample
 from models.schedule import Schedule, decoding_schedule
-from models.word_denoiser import WordDenoiser
 from tasks import parts
 from tasks.base import Target, Task
 from tasks.controls import AllOf, Control, Length
@@ -63,21 +62,9 @@ class Diffusion:
     def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
         """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
         :meth:`models.denoiser.Denoiser.x0`."""
-        return self.network.x0(x, *self._told(x, t), known)
-
-    def draw(
-        self, x: Tensor, t: int, known: Tensor | None, uniforms: Tensor, excluded: Sequence[int]
-    ) -> Tensor:
-        """As :meth:`x0`, with the embedding of a word drawn for each position; arguments as in
-        :meth:`models.word_denoiser.WordDenoiser.draw`, which the network must be."""
-        assert isinstance(self.network, WordDenoiser)
-        return self.network.draw(x, *self._told(x, t), known, uniforms, excluded)
-
-    def _told(self, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
-        """The training step of decoding step ``t``, and what the network is told, row by row."""
         rows = torch.full((len(x),), int(self.schedule.train_index[t]), device=self.device)
         times = torch.full((len(x),), float(self.schedule.model_time[t]), device=self.device)
-        return rows, times
+        return self.network.x0(x, rows, times, known)
 
     def run(
         self,

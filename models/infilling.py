@@ -96,9 +96,8 @@ class Infilling(Generator):
         self.repair = repair
         if isinstance(diffusion.network, WordDenoiser):
             diffusion.network.temperature = config.word_temperature
-        elif config.word_temperature != 1 or config.estimate == "draw":
-            name = "estimate=draw" if config.estimate == "draw" else "word_temperature"
-            raise UserError(f"{name} needs a network with diffusion.output=words")
+        elif config.word_temperature != 1:
+            raise UserError("word_temperature needs a network with diffusion.output=words")
         framed = {START, END, PAD} if config.layout == "framed" else set()
         self.forbidden = sorted(framed | ({UNK} if config.unk == "avoid" else set()))
         kept = [i for i in range(len(vocabulary)) if i not in self.forbidden]
@@ -191,25 +190,18 @@ class Infilling(Generator):
         clean, fixed = table[ids], fixed.to(device)
         known = ids.masked_fill(~fixed, -1)
 
-        drawn = self.config.estimate == "draw"
-        told = diffusion.denoiser.config.output == "words" and self.config.context == "clean"
-        rngs = [self._stream(seed, *names, "words") for names in streams]
-        uniforms = Noise(rngs, shape[:1], torch.rand)
-
         def denoise(x: Tensor, t: int) -> Tensor:
-            given = known if told else None
-            if drawn:
-                return diffusion.draw(x, t, given, uniforms(), self.forbidden)
-            return diffusion.x0(x, t, given)
+            return diffusion.x0(x, t, known)
 
+        told = diffusion.denoiser.config.output == "words" and self.config.context == "clean"
         with torch.no_grad():
             return sample(
-                denoise,
+                denoise if told else diffusion.x0,
                 diffusion.schedule,
                 Noise([sample_rng(seed, self.name, *names) for names in streams], shape),
                 diffusion.sampling,
                 device,
-                project=self._clamping(fixed) if diffusion.sampling.clamp and not drawn else None,
+                project=self._clamping(fixed) if diffusion.sampling.clamp else None,
                 pin=Pins(clean, fixed, levels, noise),
                 on_step=lambda t: progress(len(levels) - t, len(levels)),
             )

@@ -24,26 +24,20 @@ CHUNK = 50
 
 
 class Noise:
-    """Random numbers for a batch, row i drawn from ``rngs[i]`` alone: standard normal ones, or
-    uniform ones with ``make=torch.rand``.
+    """Standard normal noise for a batch, row i drawn from ``rngs[i]`` alone.
 
     Rows are drawn ``CHUNK`` steps at a time, whatever the batch.
     """
 
-    def __init__(
-        self,
-        rngs: Sequence[torch.Generator],
-        shape: tuple[int, ...],
-        make: Callable[..., Tensor] = torch.randn,
-    ) -> None:
-        self._rngs, self._shape, self._make = rngs, shape, make
+    def __init__(self, rngs: Sequence[torch.Generator], shape: tuple[int, int]) -> None:
+        self._rngs, self._shape = rngs, shape
         self._drawn: Tensor | None = None
         self._used = 0
 
     def __call__(self) -> Tensor:
-        """The next (B, *shape), on the CPU."""
+        """The next (B, L, D) noise, on the CPU."""
         if self._drawn is None or self._used == CHUNK:
-            rows = [self._make((CHUNK, *self._shape), generator=rng) for rng in self._rngs]
+            rows = [torch.randn((CHUNK, *self._shape), generator=rng) for rng in self._rngs]
             self._drawn, self._used = torch.stack(rows, 1), 0
         self._used += 1
         return self._drawn[self._used - 1]

@@ -7,16 +7,12 @@ Shapes: B batch, L length, D embedding dimension, W width of the Transformer, V 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from models.config import DiffusionConfig
-from models.decoding import draw
 from models.denoiser import Denoiser, initial_std
-from models.rounding import CPU_ROWS, rounding_nll
+from models.rounding import rounding_nll
 from models.word_mixture import mixture
 
 
@@ -113,31 +109,6 @@ class WordDenoiser(Denoiser):
             self.prior / self.temperature,
             self.embedding.weight,
         )
-        return x_t.float().flatten(0, 1).index_copy(0, free, found).view_as(x_t)
-
-    def draw(
-        self,
-        x_t: Tensor,
-        index: Tensor,
-        model_time: Tensor | None,
-        known: Tensor | None,
-        uniforms: Tensor,
-        excluded: Sequence[int],
-    ) -> Tensor:
-        """As :meth:`x0`, with the embedding of one word, drawn from p(w | x_t, context), in place
-        of their mean; ``uniforms`` (B, L) in [0, 1) decide, words ``excluded`` are never drawn."""
-        said = self._said(x_t, index, model_time, known)
-        query, shrink = self._evidence(x_t, index)
-        free = self._free(x_t, known)
-        rows = torch.cat([query, said / self.temperature], -1).flatten(0, 1)[free]
-        table = torch.cat([self.embedding.weight, self.words.weight], 1)
-        # products of fewer rows may take another kernel, with another order of summation
-        padded = pad(rows, (0, 0, 0, -len(rows) % CPU_ROWS)).to(table.dtype)
-        logits = (padded @ table.T)[: len(rows)].float() + self.prior.float() / self.temperature
-        logits -= shrink.flatten()[free, None] * self._norms()
-        logits[:, list(excluded)] = -torch.inf
-        words = draw(logits, uniforms.flatten().to(logits.device, torch.float64)[free])
-        found = self.embedding.weight.float()[words]
         return x_t.float().flatten(0, 1).index_copy(0, free, found).view_as(x_t)
 
     def _evidence(self, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -241,28 +241,6 @@ def test_a_temperature_sharpens_what_is_said_and_not_what_latents_show() -> None
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_words_are_drawn_as_often_as_they_are_likely() -> None:
-    """Evenly spread uniforms give each word its share, words that are left out none, and a known
-    position keeps its latent."""
-    network, n = wordy(), 4000
-    with torch.no_grad():
-        network.prior.copy_(torch.randn(len(WORDS)))
-        network.temperature = 0.7
-        x = torch.randn(1, 12, 8)
-        said = said_of(network, x, 900)
-        flat = words_near(network, x, 900, torch.zeros_like(said)) - network.prior
-        p = (flat + (said @ network.words.weight.T + network.prior) / 0.7)[0, 3]
-        p[[0, 2]] = -torch.inf
-        u = ((torch.arange(n) + 0.5) / n)[:, None].expand(n, 12)
-        found = network.draw(x.expand(n, -1, -1), torch.full((n,), 900), None, None, u, [0, 2])
-        hits = (found[:, 3, None] == network.embedding.weight).all(-1).float().mean(0)
-        known = torch.full((1, 12), -1)
-        known[0, 3] = 5
-        kept = network.draw(x, torch.tensor([900]), None, known, u[:1], [0, 2])
-    torch.testing.assert_close(hits, p.softmax(-1), rtol=0, atol=2e-3)
-    assert torch.equal(kept[0, 3], x[0, 3]) and not torch.equal(kept[0, 4], x[0, 4])
-
-
 def test_words_output_learns_what_the_context_says() -> None:
     """Words that alternate: the estimate at a noisy position comes to lean on its neighbours, and
     its error falls below the best that a position alone allows."""

@@ -55,17 +55,3 @@ def test_a_temperature_needs_a_network_that_says_words() -> None:
         for value in (1.0, 1.0, 0.2)
     ]
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
-
-
-def test_words_that_are_drawn_come_out() -> None:
-    """No step needs clamping; a sample does not depend on those beside it, and none is a special
-    token or UNK, however often the network says it."""
-    with pytest.raises(UserError, match="estimate=draw needs a network with diffusion.output=w"):
-        infilling(estimate="draw")
-    made = infilling(diffusion(output="words"), estimate="draw", layout="framed", middle="variable")
-    made.diffusion.network.prior[:4] = 50.0
-    together = tokens(list(made.generate(TARGETS, 3, 0, batch=64)))
-    assert tokens(list(made.generate(TARGETS[::-1], 3, 0, batch=2))) == together
-    assert not {"START", "END", "PAD", "UNK"} & {w for one in together.values() for w in one}
-    mean = infilling(diffusion(output="words"), layout="framed", middle="variable")
-    assert tokens(list(mean.generate(TARGETS, 3, 0))) != together

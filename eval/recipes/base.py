@@ -37,7 +37,6 @@ LATER = {
     "clean_contexts": 0.0,
     "init_pretrained": "",
     "zero_shot": False,
-    "estimate": "mean",
     "word_temperature": 1.0,
 }
 
