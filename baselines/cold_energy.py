@@ -32,6 +32,7 @@ from torch.nn import functional as F
 
 from baselines.cold_reader import Reader
 from baselines.cold_settings import ColdSettings
+from baselines.soft import full
 
 #: log-probabilities of keywords are clamped here, as in the released code
 LEAST = -20.0
@@ -74,9 +75,9 @@ def weights(settings: ColdSettings) -> dict[str, float]:
 
 
 def product(x: Tensor, matrix: Tensor) -> Tensor:
-    """(R, n, a) @ (a, b) in the dtype of ``matrix`` as one matrix product, fp32. Left to itself,
+    """(R, n, a) @ (a, b) as one product in the dtype of ``matrix``, at least fp32. Left to itself,
     torch takes one for each row where ``x`` is not contiguous, at several times the cost."""
-    flat = (x.reshape(-1, x.shape[-1]).to(matrix.dtype) @ matrix).float()
+    flat = full(x.reshape(-1, x.shape[-1]).to(matrix.dtype) @ matrix)
     return flat.view(*x.shape[:-1], -1)
 
 

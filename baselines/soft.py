@@ -29,8 +29,8 @@ class SoftReader:
     """A language model whose inputs are embeddings and whose weights are frozen.
 
     The model is put in eval mode (no dropout) and its parameters stop requiring gradients, so that
-    differentiating its outputs costs no weight gradients. Logits are fp32; embeddings have the
-    dtype of the weights.
+    differentiating its outputs costs no weight gradients. Logits are fp32 or finer; embeddings
+    have the dtype of the weights.
     """
 
     def __init__(self, model: GPT2LMHeadModel) -> None:
@@ -83,8 +83,13 @@ class SoftReader:
         out = body(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
         layers: Any = cache.layers
         hidden = out.last_hidden_state[:, -last:]
-        logits = self.model.lm_head(hidden.flatten(0, 1)).float().view(*hidden.shape[:2], -1)
+        logits = full(self.model.lm_head(hidden.flatten(0, 1))).view(*hidden.shape[:2], -1)
         return logits, [(layer.keys, layer.values) for layer in layers]
+
+
+def full(x: Tensor) -> Tensor:
+    """``x`` in fp32, where it is of less precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def nll(logits: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
