@@ -106,7 +106,10 @@ class LeftOnly(Generator):
         batch: int = 64,
         progress: Progress = silent,
     ) -> Iterator[TargetSamples]:
-        """Raises ``UserError`` for a target whose left context fills all that the model reads."""
+        """At most ``candidates`` samples a target. Raises ``UserError`` for a target whose left
+        context fills all that the model reads."""
+        if self.settings.candidates:
+            samples_per_target = min(self.settings.candidates, samples_per_target)
         codec, positions = self.codec, self.model.config.n_positions
         heads = [[*codec.head(()), *codec.encode(infill(target).left)] for target in targets]
         for target, head in zip(targets, heads, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baselines.ar_infilling_settings import ARInfillingSettings
+from tasks.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,10 @@ class LeftOnlySettings(ARInfillingSettings):
 
     #: longest middle in words
     max_words: int = 40
+    #: samples a target, of which the first is the answer; 0: as many as are asked for
+    candidates: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidates < 0:
+            raise UserError(f"candidates must not be negative, not {self.candidates}")

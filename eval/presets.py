@@ -226,8 +226,8 @@ def pretrained(corpus: str | None = None) -> RunConfig:
     model that has seen no story of the corpus, and AR-infilling and Diffusion-LM are trained on it.
     Diffusion-LM starts from a pretrained BERT, since it has a twentieth of the paper's stories.
 
-    The pretrained model is 30 times the size of the preset small's, so DELOREAN has fewer passes
-    and COLD fewer iterations and one chain; no right-to-left model of its pieces is to be had.
+    The pretrained model is 30 times the size of the preset small's, so Left-only draws five samples
+    (the first is its answer), DELOREAN has fewer passes and COLD fewer iterations and one chain; no right-to-left model of its pieces is to be had.
     """
     if (corpus or "rocstories") not in STORIES:
         raise UserError(f"preset=pretrained fills in stories ({', '.join(STORIES)}), not {corpus}")
@@ -242,7 +242,7 @@ def pretrained(corpus: str | None = None) -> RunConfig:
         task="infilling",
         diffusion=replace(config.diffusion, init_pretrained=MINILM, network=network, train=train),
         lm=replace(config.lm, pretrained=SMOLLM, zero_shot=True),
-        left_only=replace(config.left_only, max_words=24),
+        left_only=replace(config.left_only, max_words=24, candidates=5),
         delorean=replace(config.delorean, passes=3),
         cold=replace(config.cold, iterations=100, chains=1, left_right=1.0, max_words=24),
     )

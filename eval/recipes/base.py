@@ -37,6 +37,7 @@ LATER = {
     "clean_contexts": 0.0,
     "init_pretrained": "",
     "zero_shot": False,
+    "candidates": 0,
     "word_temperature": 1.0,
 }
 
