@@ -188,6 +188,7 @@ def _demo_stories(config: RunConfig) -> RunConfig:
     network = replace(config.diffusion.network, layers=3, width=192, feedforward=768, dropout=0.0)
     train = replace(config.diffusion.train, steps=4_000, lr=1e-3, warmup=300)
     own = DiffusionConfig()  # with the paper's last layer
+    published = paper(config.corpus)  # decoding of the baselines
     return replace(
         infilling(config),
         gaps=False,
@@ -211,8 +212,10 @@ def _demo_stories(config: RunConfig) -> RunConfig:
             train=train,
         ),
         samples=10,
-        cold=replace(config.cold, iterations=200, chains=4),
-        delorean=replace(config.delorean, passes=5, backward_steps=20),
+        left_only=published.left_only,
+        ar_infilling=published.ar_infilling,
+        cold=replace(published.cold, iterations=200, chains=4),
+        delorean=replace(published.delorean, passes=5, backward_steps=20),
     )
 
 
@@ -227,7 +230,8 @@ def pretrained(corpus: str | None = None) -> RunConfig:
     Diffusion-LM starts from a pretrained BERT, since it has a twentieth of the paper's stories.
 
     The pretrained model is 30 times the size of the preset small's, so Left-only draws five samples
-    (the first is its answer), DELOREAN has fewer passes and COLD fewer iterations and one chain; no right-to-left model of its pieces is to be had.
+    (the first is its answer), DELOREAN has fewer passes and COLD fewer iterations and one chain;
+    no right-to-left model of its pieces is to be had.
     """
     if (corpus or "rocstories") not in STORIES:
         raise UserError(f"preset=pretrained fills in stories ({', '.join(STORIES)}), not {corpus}")

@@ -14,6 +14,7 @@ import pytest
 from baselines import INFILLERS, METHODS
 from eval.config import RunConfig, key_list, keys, parse
 from eval.presets import PRESETS
+from eval.recipes.base import settings
 from eval.run import _refused, main
 from tasks.errors import UserError
 
@@ -67,6 +68,25 @@ def test_infilling_brings_its_own_corpus_and_methods() -> None:
         parse(["task=infilling", "window=2"])
     with pytest.raises(UserError, match="clean_contexts needs window=3, not 0"):
         parse(["task=infilling", "window=0", "diffusion.clean_contexts=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("demo-stories", ["task=infilling"]),
+        ("small-anlg", ["task=infilling", "preset=small"]),
+        ("pretrained-anlg", ["preset=pretrained"]),
+    ],
+)
+def test_stored_infillings_were_decoded_as_their_presets_say(name: str, given: list[str]) -> None:
+    config = parse(given)
+    for method in INFILLERS:
+        path = ROOT / "results" / name / "infilling" / method
+        stored = json.loads((path / "config.json").read_text(encoding="utf-8"))["identity"]
+        options = METHODS.load(method).resolve(getattr(config, method), "infilling")
+        # JSON has lists where settings have tuples
+        assert json.loads(json.dumps(settings(options))) == stored["settings"], method
+        assert stored["samples"] == config.samples
 
 
 def test_all_tasks_are_those_of_tables_2_and_4() -> None:
