@@ -22,6 +22,7 @@ from models.config import DiffusionLMSettings, InfillingConfig
 from models.diffusion_lm import Diffusion
 from models.diffusion_training import load_diffusion
 from models.pinning import Pins, Row, arrange, draw_slots, read_lengths
+from models.precision import LEAST_TOKENS
 from models.sampler import Noise, sample
 from models.unk import MaskedRepair, repairer
 from models.word_denoiser import WordDenoiser
@@ -34,9 +35,6 @@ from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, UNKNOWN, Vocabulary
 
 #: tokens that are no words of a middle
 FRAME = (SPECIALS[START], SPECIALS[END], SPECIALS[PAD])
-#: a call with fewer tokens than 12 in all its rows takes other fp32 kernels on a CPU, with another
-#: order of summation (measured at widths of 32 to 768); short rows are repeated up to this many
-LEAST_TOKENS = 16
 
 
 def infill(target: Target) -> Infill:

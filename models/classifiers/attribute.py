@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from models.classifiers.base import LatentInput, NoisyObjective, Setup, Tally
 from models.config import ClassifierConfig
 from models.diffusion_training import encode
+from models.precision import by_token
 from models.schedule import Schedule
 from tasks.base import Words
 from tasks.controls import Control, FieldValue
@@ -152,7 +153,7 @@ class AttributeClassifier(LatentInput):
             position_ids=positions,
             use_cache=False,
         ).last_hidden_state[:, text.shape[1] :]
-        logits: Tensor = self.head(hidden.to(self.dtype))
+        logits = by_token(self.head, hidden.to(self.dtype))
         return logits.float().view(batch, several, tokens - 1, -1)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from models.config import ClassifierConfig
 from models.denoiser import Denoiser, bert_config
+from models.precision import by_token
 from models.process import q_sample
 from models.schedule import Schedule, decoding_schedule
 from tasks.base import Text, Words
@@ -54,8 +55,7 @@ class LatentInput(nn.Module):
 
     def project(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., width)."""
-        projected: Tensor = self.up(x.to(self.dtype)).to(self.dtype)
-        return projected
+        return by_token(self.up, x.to(self.dtype)).to(self.dtype)
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
         """(B, 1 + L, width) of latents x (B, L, D) at levels s (B,)."""
