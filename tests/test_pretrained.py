@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fetching import CODEC, CPU, TARGETS
+from fetching import CODEC, CPU, TARGETS, stories
 from transformers import (
     BertConfig,
     BertModel,
@@ -28,14 +28,15 @@ from baselines.left_only import LeftOnly
 from baselines.left_only_settings import LeftOnlySettings
 from eval.config import parse
 from eval.recipes import Plan
+from models.attribute_head import AttributeHeadConfig, train_attribute_head
 from models.bert_start import start_from_bert
-from models.causal_lm import adopt_lm, gpt2, load_lm
-from models.codec import PlainCodec, codec_from_json
-from models.config import DiffusionConfig, EncoderConfig
+from models.causal_lm import adopt_lm, gpt2, load_lm, train_lm
+from models.codec import PlainCodec, TokenizerCodec, codec_from_json
+from models.config import DiffusionConfig, EncoderConfig, TrainConfig
 from models.lm_config import LMConfig
 from models.pretrained import located
 from models.word_denoiser import WordDenoiser
-from tasks.controls import Infill
+from tasks.controls import FieldValue, Infill
 from tasks.errors import UserError
 from tasks.vocabulary import END, SPECIALS, START, UNK, Vocabulary
 
@@ -231,6 +232,20 @@ def test_an_adopted_llama_is_the_pretrained_one(llama_folder: Path, adopted: Pat
         torch.testing.assert_close(found, theirs(input_ids=ids).logits, rtol=0.05, atol=0.1)
 
 
+def test_a_llama_is_trained_as_a_gpt2_is(llama_folder: Path, tmp_path: Path) -> None:
+    """With the corpus's UNK and the prompt's tokens as rows of its own."""
+    config = LMConfig(pretrained=str(llama_folder), max_length=40, train=TrainConfig(steps=3))
+    config = replace(config, train=replace(config.train, batch=4, lr=1e-2, bf16=False, every=3))
+    codec = TokenizerCodec.from_pretrained(str(llama_folder), CODEC.vocabulary, ["NP"])
+    examples = [(("NP",), words) for _, words in stories(8)]
+    train_lm(tmp_path, examples, examples[:2], codec, config, 0, CPU)
+    model, loaded, _ = load_lm(tmp_path, CPU)
+    assert loaded.digest == codec.digest and model.config.vocab_size == len(codec)
+    start = LlamaForCausalLM.from_pretrained(llama_folder).model.embed_tokens.weight
+    found = model.get_input_embeddings().weight[: len(start)].float()
+    assert not torch.allclose(found, start, atol=0.02)
+
+
 def test_methods_ask_a_llama(adopted: Path) -> None:
     """Left-only, DELOREAN and COLD without its right-to-left model; a target's samples do not
     depend on those beside it."""
@@ -261,6 +276,12 @@ def test_a_model_of_another_kind_is_refused(bert: Path, tmp_path: Path, adopted:
         adopt_lm(tmp_path, codec, LMConfig(pretrained="nowhere.gguf", zero_shot=True))
     with pytest.raises(UserError, match=r"zero_shot needs lm\.pretrained"):
         LMConfig(zero_shot=True)
+
+
+def test_pplm_refuses_a_llama(adopted: Path, tmp_path: Path) -> None:
+    pairs = [(FieldValue("food", "tea"), ("tea", "is", "poured", "."))]
+    with pytest.raises(UserError, match=r"steers a GPT-2, and lm\.pretrained is a llama"):
+        train_attribute_head(tmp_path, adopted, pairs, pairs, AttributeHeadConfig(), 0, CPU)
 
 
 def test_a_gguf_file_is_read(tmp_path: Path, llama_folder: Path) -> None:
