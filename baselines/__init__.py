@@ -9,16 +9,16 @@ from baselines.own import MethodRegistry
 METHODS = MethodRegistry(
     "method",
     {
-        "diffusion_lm": "models.diffusion_lm:DiffusionLM",
-        "pplm": "baselines.pplm:PPLM",
-        "fudge": "baselines.fudge:Fudge",
-        "ft_sample": "baselines.finetuned:FTSample",
-        "ft_search": "baselines.finetuned:FTSearch",
-        "ft_poe": "baselines.finetuned:FTPoE",
-        "ar_infilling": "baselines.ar_infilling:ARInfilling",
-        "left_only": "baselines.left_only:LeftOnly",
-        "delorean": "baselines.delorean:Delorean",
-        "cold": "baselines.cold:Cold",
+        "diffusion_lm": "models.diffusion_lm.method:DiffusionLM",
+        "pplm": "baselines.pplm.method:PPLM",
+        "fudge": "baselines.fudge.method:Fudge",
+        "ft_sample": "baselines.finetuned.method:FTSample",
+        "ft_search": "baselines.finetuned.method:FTSearch",
+        "ft_poe": "baselines.finetuned.method:FTPoE",
+        "ar_infilling": "baselines.ar_infilling.method:ARInfilling",
+        "left_only": "baselines.left_only.method:LeftOnly",
+        "delorean": "baselines.delorean.method:Delorean",
+        "cold": "baselines.cold.method:Cold",
     },
 )
 #: the methods of the paper's Table 5; those of the control tasks are the others and Diffusion-LM

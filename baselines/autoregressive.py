@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models.base import Generator, Sample, TargetSamples, sample_rng
-from models.codec import Codec
-from models.decoding import next_group
+from models.nets.codec import Codec
+from models.nets.decoding import next_group
 from tasks import parts
 from tasks.base import Target, Task
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
 from tasks.composition import Composition
 from tasks.controls import AllOf, Control
-from tasks.errors import UserError
-from tasks.progress import Progress, silent
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from baselines.soft import SoftReader, nll
-from models.causal_lm import pad_rows
-from models.codec import Codec
-from models.unk import HUB_TIMEOUT
+from models.nets.causal import pad_rows
+from models.nets.codec import Codec
+from models.nets.unk import HUB_TIMEOUT
 from tasks.base import Words
+from tasks.common.errors import UserError
 from tasks.controls import Infill
-from tasks.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import UserError, unknown
-from tasks.registry import Registry
+from tasks.common.errors import UserError, unknown
+from tasks.common.registry import Registry
 
 MARK = ".py:"
 

@@ -3,8 +3,8 @@
 A soft token is a distribution over the vocabulary; the network reads its expected embedding,
 softmax(logits / temperature) @ embedding matrix, so that gradients reach the logits (Qin et al.
 2020; Qin et al. 2022). Rows of one call have contexts of one length, hence no padding along the
-sequence; with the number of rows from :func:`models.decoding.padded_rows`, a row's result does not
-depend on the rows beside it.
+sequence; with the number of rows from :func:`models.nets.decoding.padded_rows`, a row's result does
+not depend on the rows beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.decoding import next_group
+from models.nets.decoding import next_group
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel

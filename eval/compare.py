@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.paired import LM, difference
-from eval.results import ResultSet, known_task, method_name, method_order, task_name
+from eval.reading.paired import LM, difference
+from eval.reading.results import ResultSet, known_task, method_name, method_order, task_name
+from eval.reading.stats import Difference
+from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
 from eval.run import guarded
-from eval.stats import Difference
-from eval.tables.grid import Column, Entry, Grid, Style, entry
 from tasks import load_task
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 USAGE = """\
 usage: python -m eval.compare A B [key=value ...]
@@ -36,9 +36,9 @@ class CompareOptions:
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.options import options
-    from eval.tables.build import write_tables
-    from eval.tables.terminal import show
+    from eval.reading.tables.build import write_tables
+    from eval.reading.tables.terminal import show
+    from eval.running.options import options
 
     named = [part for part in given if not part.startswith("-") and "=" not in part]
     chosen = options(CompareOptions, [part for part in given if part not in named], USAGE)

@@ -30,13 +30,13 @@ class PlotsOptions:
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.options import options
+    from eval.running.options import options
 
     chosen = options(PlotsOptions, given, USAGE)
     if chosen is None:
         return
-    from eval.figures.build import write_figures
-    from eval.results import ResultSet
+    from eval.reading.figures.build import write_figures
+    from eval.reading.results import ResultSet
 
     folder = Path(chosen.out or f"{chosen.run}/figures")
     for plot, reason in write_figures(ResultSet(Path(chosen.run)), folder):

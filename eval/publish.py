@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.run import guarded
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 USAGE = """\
 usage: python -m eval.publish key=value ...
@@ -28,7 +28,7 @@ LEFT_OUT = ("corpus", "vocabulary", "parses", "tags")
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.config import asks_help
+    from eval.running.config import asks_help
 
     if asks_help(given, USAGE):
         return
@@ -39,10 +39,10 @@ def main(given: Sequence[str]) -> None:
 
 def publish(given: Sequence[str]) -> list[Path]:
     """Copies the artefacts; raises ``UserError`` naming the first one that is not built yet."""
-    from eval.config import parse
-    from eval.display import Display
-    from eval.runner import Run
-    from eval.store import Store
+    from eval.running.config import parse
+    from eval.running.display import Display
+    from eval.running.runner import Run
+    from eval.running.store import Store
 
     config = parse(given)
     target = Path(config.prebuilt.split(",")[0])

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eval.lease import AGAIN
-from tasks import stop
-from tasks.errors import UserError
+from tasks.common import stop
+from tasks.common.errors import UserError
+from tasks.common.lease import AGAIN
 
 if TYPE_CHECKING:
     from rich.console import Console as AnyConsole
 
-    from eval.config import RunConfig
-    from eval.runner import Run
+    from eval.running.config import RunConfig
+    from eval.running.runner import Run
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 
@@ -57,7 +57,7 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
 
 
 def _main(given: Sequence[str]) -> None:
-    from eval.config import asks_help, parse
+    from eval.running.config import asks_help, parse
 
     if "--list" in given:
         print(listing())
@@ -70,7 +70,7 @@ def _main(given: Sequence[str]) -> None:
 def listing() -> str:
     """Tasks, methods, corpora and presets, one line each."""
     from baselines import METHODS
-    from eval.presets import PRESETS
+    from eval.running.presets import PRESETS
     from tasks import COMPOSITIONS, TASKS
     from tasks.corpora import CORPORA
 
@@ -93,8 +93,8 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
 
     import torch
 
-    from eval.display import Display
-    from eval.runner import Run
+    from eval.running.display import Display
+    from eval.running.runner import Run
 
     # what libraries say of their own internals is no news to whoever runs this
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(_struct)?\.")
@@ -139,10 +139,10 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
     and of the samples that other programs made."""
     from rich.console import Console
 
-    from eval.cells import external
-    from eval.samples import pick, show
-    from eval.table import build, legend
-    from eval.table_text import rich_tables, store
+    from eval.reading.samples import pick, show
+    from eval.reading.table import build, legend
+    from eval.reading.table_text import rich_tables, store
+    from eval.running.cells import external
 
     config = one.config
     rows = {

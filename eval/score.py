@@ -20,17 +20,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baselines import METHODS
-from eval.cells import SAMPLES, SCORES, Cell, write_lines
-from eval.external import read_external
-from eval.options import explains
 from eval.run import guarded
-from eval.runner import Run
-from eval.scoring import FLOOR, HUMAN
-from eval.store import file_digest
+from eval.running.cells import SAMPLES, SCORES, Cell, write_lines
+from eval.running.external import read_external
+from eval.running.options import explains
+from eval.running.runner import Run
+from eval.running.scoring import FLOOR, HUMAN
 from eval.targets import planned, split
 from tasks.base import Words
+from tasks.common.errors import UserError
+from tasks.common.files import file_digest
 from tasks.corpora import tokenizer
-from tasks.errors import UserError
 
 _NAME = re.compile(r"[\w.-]+")
 

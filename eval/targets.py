@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.options import explains
 from eval.run import guarded
-from tasks.errors import UserError
+from eval.running.options import explains
+from tasks.common.errors import UserError
 
 if TYPE_CHECKING:
-    from eval.config import RunConfig
-    from eval.runner import Run
+    from eval.running.config import RunConfig
+    from eval.running.runner import Run
 
 
 def split(given: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -42,9 +42,9 @@ def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
     goes to stderr."""
     from rich.console import Console
 
-    from eval.config import parse
-    from eval.display import Display
-    from eval.runner import Run
+    from eval.running.config import parse
+    from eval.running.display import Display
+    from eval.running.runner import Run
 
     config = parse(rest)
     task = one_task(config)
@@ -75,7 +75,7 @@ def main(given: Sequence[str]) -> None:
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     if "file" in own:
-        from eval.store import write_text
+        from tasks.common.files import write_text
 
         write_text(Path(own["file"]), text)
     else:

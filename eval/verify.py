@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.config import key_list, override, pairs
 from eval.run import guarded
-from eval.store import DIGESTS, SPEC, Spec, read_digests, verify
-from tasks.errors import UserError
+from eval.running.config import key_list, override, pairs
+from eval.running.store import DIGESTS, SPEC, Spec, read_digests, verify
+from tasks.common.errors import UserError
 
 DAMAGED = 1
 BUILDING = ".building-"
@@ -51,7 +51,7 @@ def damage(folder: Path) -> Iterator[str]:
 
 def unfinished(folder: Path) -> Iterator[str]:
     """What is wrong with the checkpoint of an artefact under construction."""
-    from models.weights import read_tensors
+    from models.nets.artefact import read_tensors
 
     path = folder / "checkpoint.safetensors"
     if path.exists():

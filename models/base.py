@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from tasks.base import Target, Task, Words
-from tasks.progress import Progress, silent
+from tasks.common.progress import Progress, silent
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from eval.cells import SAMPLES
-from eval.config import parse
 from eval.run import guarded
-from eval.store import write_text
+from eval.running.cells import SAMPLES
+from eval.running.config import parse
 from slurm.config import Sweep, asks_help, parse_sweep
-from tasks.errors import UserError
+from tasks.common.errors import UserError
+from tasks.common.files import write_text
 
 USAGE = """\
 usage: python -m slurm.bench key=value ...

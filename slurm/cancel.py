@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from eval.options import explains
 from eval.run import guarded
+from eval.running.options import explains
 from slurm.cluster import cancel, queue
 from slurm.status import find_state
 

@@ -16,7 +16,7 @@ from slurm.config import SweepConfig
 from slurm.plan import Job
 from slurm.state import State, StoredPlan, Submitted
 from slurm.supervise import Task
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 #: seconds that a command of SLURM's may take: they hang where the controller is down
 PATIENCE = 60

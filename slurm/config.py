@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from eval.config import RunConfig, key_list, keys, override, pairs, parse
-from tasks.errors import UserError, unknown
+from eval.running.config import RunConfig, key_list, keys, override, pairs, parse
+from tasks.common.errors import UserError, unknown
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Sweep:
 
 
 def parse_sweep(arguments: Sequence[str]) -> Sweep:
-    """Raises ``UserError`` for what :func:`eval.config.parse` refuses, and for a profile that
-    cannot be read or has unknown keys."""
+    """Raises ``UserError`` for what :func:`eval.running.config.parse` refuses, and for a profile
+    that cannot be read or has unknown keys."""
     own = keys(SweepConfig)
     given = pairs(arguments, RunConfig)
     for name in given:

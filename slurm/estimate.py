@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eval.cells import CONFIG, TIMING
-from eval.jsonl import read
-from eval.runner import Job as CellJob
-from eval.store import SPEC, Recipe
+from eval.running.cells import CONFIG, TIMING
+from eval.running.runner import Job as CellJob
+from eval.running.store import SPEC, Recipe
+from tasks.common.jsonl import read
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-#: what ``eval.bench`` calls the training of each kind of artefact
+#: what ``eval.studies.bench`` calls the training of each kind of artefact
 BENCH = {
     "diffusion": "train diffusion",
     "classifier": "train classifier",
@@ -43,7 +43,7 @@ UNKNOWN = Estimate(None, "unknown")
 
 class Estimator:
     """Looks in artefact stores (training curves), result sets (times of samples) and the speed
-    figures of ``eval.bench`` for the same preset, in this order."""
+    figures of ``eval.studies.bench`` for the same preset, in this order."""
 
     def __init__(self, stores: Sequence[Path], sets: Sequence[Path], preset: str) -> None:
         self.stores, self.sets, self.preset = stores, sets, preset

@@ -12,7 +12,7 @@ from types import FrameType
 from slurm.plan import Job
 from slurm.state import State, StoredPlan
 from slurm.supervise import AGAIN, MISTAKE, POLL, Worker
-from tasks.stop import Stopped
+from tasks.common.stop import Stopped
 
 Say = Callable[[str], None]
 

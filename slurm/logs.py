@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.options import explains
 from eval.run import guarded
+from eval.running.options import explains
 from slurm.local import log_path
 from slurm.state import State
 from slurm.status import find_state
-from tasks.errors import unknown
+from tasks.common.errors import unknown
 
 
 def logs(state: State) -> dict[str, list[Path]]:

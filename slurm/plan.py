@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.cells import SCORES, TARGETS, Shard
-from eval.config import RunConfig, pairs, parse
-from eval.display import Display
-from eval.runner import Job as CellJob
-from eval.runner import Run
-from eval.store import Recipe, Store
+from eval.running.cells import SCORES, TARGETS, Shard
+from eval.running.config import RunConfig, pairs, parse
+from eval.running.display import Display
+from eval.running.runner import Job as CellJob
+from eval.running.runner import Run
+from eval.running.store import Recipe, Store
 from slurm.config import Sweep
 from slurm.estimate import UNKNOWN, Estimate, Estimator
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.cells import Shard
-from eval.jsonl import append, read
-from eval.store import write_text
+from eval.running.cells import Shard
 from slurm.config import Sweep, SweepConfig
 from slurm.estimate import Estimate
 from slurm.plan import Job
-from tasks.errors import UserError
+from tasks.common.errors import UserError
+from tasks.common.files import write_text
+from tasks.common.jsonl import append, read
 
 PLAN, JOBS, LOGS = "plan-{}.json", "jobs.jsonl", "logs"
 

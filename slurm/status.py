@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.display import duration
-from eval.options import explains
 from eval.run import guarded
+from eval.running.display import duration
+from eval.running.options import explains
 from slurm.cluster import Queued, queue
 from slurm.state import State
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table

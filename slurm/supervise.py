@@ -24,7 +24,7 @@ from slurm.version import ROOT
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
-#: exit code of a worker that stopped as asked (eval.lease.AGAIN, whose import costs time here)
+#: exit code of a worker that stopped as asked (tasks.common.lease.AGAIN, slow to import)
 AGAIN = 75
 #: exit code of a mistake that no repetition mends (eval.run.USAGE_ERROR)
 MISTAKE = 2

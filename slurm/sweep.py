@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eval.display import duration
-from eval.lease import hold
 from eval.run import guarded
+from eval.running.display import duration
 from slurm.config import asks_help, parse_sweep
 from slurm.state import State
 from slurm.version import code_digest
-from tasks.stop import Stopped
+from tasks.common.lease import hold
+from tasks.common.stop import Stopped
 
 if TYPE_CHECKING:
     from slurm.config import Sweep

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.progress import Progress, silent
+from tasks.common.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from eval.recipes import Folders
-    from eval.runner import Run
-    from eval.store import Recipe
+    from eval.running.recipes import Folders
+    from eval.running.runner import Run
+    from eval.running.store import Recipe
 
 
 def build_together(run: Run, recipe: Recipe) -> None:
@@ -20,7 +20,7 @@ def build_together(run: Run, recipe: Recipe) -> None:
     The first one holds the artefact's lease and does all reading and writing around the training;
     it tells the others when to come in, and when there is nothing (more) to train.
     """
-    from models import parallel
+    from models.nets import parallel
 
     parallel.start(cpu=run.plan.device.type == "cpu")
     if parallel.rank() == 0:

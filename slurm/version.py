@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("tasks", "models", "baselines", "eval", "slurm")

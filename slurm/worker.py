@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.lease import AGAIN, hold
 from eval.run import USAGE_ERROR
-from tasks import stop
-from tasks.errors import UserError
+from tasks.common import stop
+from tasks.common.errors import UserError
+from tasks.common.lease import AGAIN, hold
 
 if TYPE_CHECKING:
-    from eval.runner import Job as CellJob
-    from eval.runner import Run
+    from eval.running.runner import Job as CellJob
+    from eval.running.runner import Run
     from slurm.plan import Job
     from slurm.state import State
 
@@ -59,7 +59,7 @@ def perform(state: State, number: int, name: str) -> None:
 
     A job that finds its work done ends at once: it may run twice, or after another did the same.
     """
-    from models import parallel
+    from models.nets import parallel
     from slurm.plan import open_run
     from slurm.sweep import again
     from slurm.together import build_together

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import UserError
-from tasks.registry import Registry
+from tasks.common.errors import UserError
+from tasks.common.registry import Registry
 
 if TYPE_CHECKING:
     from tasks.base import Task

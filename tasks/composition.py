@@ -11,8 +11,8 @@ import numpy as np
 
 from tasks import parts_of_speech, semantic_content
 from tasks.base import Annotation, Corpus, Score, Tag, Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, to_json
-from tasks.errors import UserError
 from tasks.targets import NoReleasedList, released_rows, take
 
 #: the authors' pairs of tags and a field's value, of the same 200 sentences

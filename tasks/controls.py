@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tasks.errors import UserError, unknown
+from tasks.common.errors import UserError, unknown
 
 
 class Control:

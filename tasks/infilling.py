@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, Infill
 from tasks.corpora.stories import INSTEAD
-from tasks.errors import UserError
 from tasks.targets import NoReleasedList, take
 
 #: left context, middle, right context

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Tag, Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, TagSequence
-from tasks.errors import UserError
 from tasks.oracles.upos import NEWLINE_TAG
 from tasks.targets import MAX_WORDS, framed, released_rows, take
 

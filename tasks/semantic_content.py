@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, FieldValue
-from tasks.errors import UserError
 from tasks.targets import released_rows, take
 
 RELEASED = "target_attribute.jsonl"

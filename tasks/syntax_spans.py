@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, Span
-from tasks.errors import UserError
 from tasks.oracles.trees import spans
 from tasks.targets import MAX_WORDS, released_rows, take
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Score, Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree
-from tasks.errors import UserError
 from tasks.oracles.trees import brackets, nodes, skeleton
 from tasks.targets import MAX_WORDS, NoReleasedList, take
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import Corpus, Target
-from tasks.errors import UserError, unknown
+from tasks.common.errors import UserError, unknown
 
 #: words that fit into 64 positions beside START and END (reference notes 2.1)
 MAX_WORDS = 62

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.causal_lm import train_lm
-from models.codec import WordCodec
-from models.config import TrainConfig
-from models.lm_config import LMConfig
+from models.nets.causal import train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import LMConfig, TrainConfig
 from tasks.base import Target, Words
 from tasks.controls import Infill
 from tasks.vocabulary import SPECIALS, Vocabulary

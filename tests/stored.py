@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.cells import write_lines
-from eval.store import write_text
+from eval.running.cells import write_lines
+from tasks.common.files import write_text
 from tasks.controls import Control, Length, to_json
 
 ROOT = Path(__file__).resolve().parent.parent

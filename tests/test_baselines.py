@@ -16,15 +16,16 @@ import pytest
 import torch
 
 from baselines import METHODS
-from baselines.finetuned import FTSample, FTSearch
-from baselines.fudge import Fudge, lambdas
-from baselines.settings import FTSampleSettings, FTSearchSettings, FudgeSettings
+from baselines.finetuned.method import FTSample, FTSearch
+from baselines.finetuned.settings import FTSampleSettings, FTSearchSettings
+from baselines.fudge.method import Fudge, lambdas
+from baselines.fudge.settings import FudgeSettings
 from models.base import Generator, TargetSamples
-from models.causal_lm import train_lm
-from models.codec import WordCodec
-from models.config import TrainConfig
-from models.decoding import sample
-from models.discriminator import (
+from models.nets.causal import train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import DiscriminatorConfig, LMConfig, TrainConfig
+from models.nets.decoding import sample
+from models.nets.discriminator import (
     Discriminator,
     Mismatches,
     PrefixScorer,
@@ -33,11 +34,10 @@ from models.discriminator import (
     load_discriminator,
     train_discriminator,
 )
-from models.lm_config import DiscriminatorConfig, LMConfig
 from tasks import CONTROL_TASKS
 from tasks.base import Annotation, Corpus, Target, Task, Text
+from tasks.common.errors import UserError
 from tasks.controls import Control, Length
-from tasks.errors import UserError
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 CPU = torch.device("cpu")
@@ -318,7 +318,7 @@ def test_reweighting_samples_from_the_product() -> None:
 
     from transformers import GPT2LMHeadModel
 
-    from models.causal_lm import gpt2
+    from models.nets.causal import gpt2
 
     torch.manual_seed(0)
     model = GPT2LMHeadModel(gpt2(9, 16, 1, 16, 2, 0.0)).eval()

@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.ar_infilling import ARInfilling
-from baselines.ar_infilling_settings import ARInfillingSettings
+from baselines.ar_infilling.method import ARInfilling
+from baselines.ar_infilling.settings import ARInfillingSettings
 from models.base import TargetSamples
-from models.causal_lm import gpt2, load_lm, train_lm
-from models.codec import TokenizerCodec, WordCodec
-from models.config import TrainConfig
-from models.decoding import CachedNetwork
-from models.lm_config import LMConfig
+from models.nets.causal import gpt2, load_lm, train_lm
+from models.nets.codec import TokenizerCodec, WordCodec
+from models.nets.config import LMConfig, TrainConfig
+from models.nets.decoding import CachedNetwork
 from tasks import COMPOSITIONS, TASKS, load_task
 from tasks.base import Target
+from tasks.common.errors import UserError
 from tasks.controls import Infill, Length
-from tasks.errors import UserError
 from tasks.metrics import mbr
 from tasks.vocabulary import END, SPECIALS, START, UNK, Vocabulary
 
@@ -151,7 +150,7 @@ def test_unk_is_avoided_kept_or_repaired(folder: Path, monkeypatch: pytest.Monke
 
     assert words(infilling(folder, unk="keep"))["UNK"] > 25
     assert words(infilling(folder))["UNK"] == 0
-    monkeypatch.setattr("models.unk.MaskedRepair.load", lambda name, device: Told())
+    monkeypatch.setattr("models.nets.unk.MaskedRepair.load", lambda name, device: Told())
     repaired = infilling(folder, unk="repair", repair_model="some/folder")
     found = words(repaired)
     assert found["UNK"] == 0 and found["dog-it"] > 25

@@ -20,10 +20,10 @@ from baselines.candidates import (
     repeats,
     until_period,
 )
-from models.causal_lm import gpt2
+from models.nets.causal import gpt2
 from tasks.base import Words
+from tasks.common.errors import UserError
 from tasks.controls import Infill
-from tasks.errors import UserError
 
 
 def test_how_candidates_are_cut() -> None:

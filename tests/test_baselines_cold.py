@@ -10,20 +10,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines import cold
-from baselines.cold import Cold
-from baselines.cold_energy import Energy
-from baselines.cold_keywords import keywords
-from baselines.cold_rounding import round_off
-from baselines.cold_settings import ColdSettings
+from baselines.cold import method as cold
+from baselines.cold.energy import Energy
+from baselines.cold.keywords import keywords
+from baselines.cold.method import Cold
+from baselines.cold.rounding import round_off
+from baselines.cold.settings import ColdSettings
 from models.base import TargetSamples
-from models.causal_lm import train_lm
-from models.codec import WordCodec
-from models.config import TrainConfig
-from models.lm_config import LMConfig
+from models.nets.causal import train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import LMConfig, TrainConfig
 from tasks.base import Target, Words
+from tasks.common.errors import UserError
 from tasks.controls import Infill, Length
-from tasks.errors import UserError
 from tasks.infilling import Infilling
 from tasks.vocabulary import SPECIALS, Vocabulary
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPT2LMHeadModel
 
-from baselines.cold_energy import Energy, Group, Terms, weights
-from baselines.cold_langevin import adam, langevin
-from baselines.cold_reader import BUCKET, Reader, after, before
-from baselines.cold_rounding import initial, round_off
-from baselines.cold_settings import ColdSettings
+from baselines.cold.energy import Energy, Group, Terms, weights
+from baselines.cold.langevin import adam, langevin
+from baselines.cold.reader import BUCKET, Reader, after, before
+from baselines.cold.rounding import initial, round_off
+from baselines.cold.settings import ColdSettings
 from baselines.soft import SoftReader
-from models.causal_lm import gpt2
+from models.nets.causal import gpt2
 
 #: ids of a small vocabulary: bos, eos, UNK and PAD are no words that may be chosen
 SIZE, WORDS = 16, list(range(4, 16))

@@ -11,20 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.finetuned import FTPoE, FTSample, FTSearch
-from baselines.fudge import Fudge
-from baselines.settings import FTPoESettings, FudgeSettings
+from baselines.finetuned.method import FTPoE, FTSample, FTSearch
+from baselines.finetuned.settings import FTPoESettings
+from baselines.fudge.method import Fudge
+from baselines.fudge.settings import FudgeSettings
 from models.base import Generator
-from models.causal_lm import load_lm, train_lm
-from models.codec import WordCodec
-from models.config import TrainConfig
-from models.decoding import Experts, sample
-from models.discriminator import Mismatches, PrefixScorer, Steering, train_discriminator
-from models.lm_config import DiscriminatorConfig, LMConfig, long_enough
+from models.nets.causal import load_lm, train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import DiscriminatorConfig, LMConfig, TrainConfig, long_enough
+from models.nets.decoding import Experts, sample
+from models.nets.discriminator import Mismatches, PrefixScorer, Steering, train_discriminator
 from tasks import load_task
 from tasks.base import Target, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import AllOf, FieldValue, Length, TagSequence
-from tasks.errors import UserError
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 CPU = torch.device("cpu")

@@ -13,18 +13,18 @@ from fetching import CODEC, CPU, FOLLOWS, TARGETS, make_lm
 from torch import Tensor
 from transformers import GPT2LMHeadModel
 
-from baselines.delorean import Delorean
-from baselines.delorean_passes import Between, Relaxation, norm
-from baselines.delorean_settings import DeloreanSettings
-from baselines.left_only import LeftOnly
-from baselines.left_only_settings import LeftOnlySettings
+from baselines.delorean.method import Delorean
+from baselines.delorean.passes import Between, Relaxation, norm
+from baselines.delorean.settings import DeloreanSettings
+from baselines.left_only.method import LeftOnly
+from baselines.left_only.settings import LeftOnlySettings
 from baselines.soft import SoftReader
 from models.base import Sample
-from models.causal_lm import gpt2
+from models.nets.causal import gpt2
 from tasks import load_task
 from tasks.base import Target, Words
+from tasks.common.errors import UserError
 from tasks.controls import Infill, Length
-from tasks.errors import UserError
 from tasks.vocabulary import UNK
 
 TASK = load_task("length")  # which one is not read

@@ -11,15 +11,15 @@ import torch
 from fetching import CODEC, CPU, TARGETS, make_lm
 
 from baselines.candidates import first_sentence
-from baselines.left_only import LeftOnly
-from baselines.left_only_settings import LeftOnlySettings
+from baselines.left_only.method import LeftOnly
+from baselines.left_only.settings import LeftOnlySettings
 from models.base import sample_rng
-from models.causal_lm import load_lm
-from models.decoding import sample
+from models.nets.causal import load_lm
+from models.nets.decoding import sample
 from tasks import load_task
 from tasks.base import Target, Words
+from tasks.common.errors import UserError
 from tasks.controls import Infill, Length
-from tasks.errors import UserError
 from tasks.vocabulary import UNK
 
 LONGEST = 9

@@ -9,9 +9,9 @@ import pytest
 from test_runner import arguments
 
 from baselines import METHODS
-from eval.config import RunConfig, parse
 from eval.run import main
-from tasks.errors import UserError
+from eval.running.config import RunConfig, parse
+from tasks.common.errors import UserError
 
 ECHO = '''
 from dataclasses import dataclass

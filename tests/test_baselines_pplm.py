@@ -14,22 +14,21 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
-from baselines.pplm import PPLM, Context, Steering
-from baselines.settings import PPLMSettings
-from models.attribute_head import (
+from baselines.pplm.head import (
     AttributeHead,
     features,
     load_attribute_head,
     train_attribute_head,
 )
-from models.causal_lm import gpt2, load_lm, train_lm
-from models.codec import WordCodec
-from models.config import TrainConfig
-from models.lm_config import AttributeHeadConfig, LMConfig
+from baselines.pplm.method import PPLM, Context, Steering
+from baselines.pplm.settings import PPLMSettings
+from models.nets.causal import gpt2, load_lm, train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import AttributeHeadConfig, LMConfig, TrainConfig
 from tasks import load_task
 from tasks.base import Target, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, FieldValue, Length
-from tasks.errors import UserError
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 CPU = torch.device("cpu")

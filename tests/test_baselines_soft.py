@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from transformers import GPT2LMHeadModel
 
 from baselines.soft import SoftReader, groups, nll, repeat
-from models.causal_lm import gpt2
-from models.decoding import CPU_ROWS
+from models.nets.causal import gpt2
+from models.nets.decoding import CPU_ROWS
 
 
 def reader(double: bool = False) -> SoftReader:

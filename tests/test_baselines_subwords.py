@@ -10,12 +10,12 @@ from fetching import CODEC, TARGETS
 from transformers import GPT2LMHeadModel
 
 from baselines.candidates import continuation
-from baselines.delorean import Delorean
-from baselines.delorean_settings import DeloreanSettings
-from baselines.left_only import LeftOnly
-from baselines.left_only_settings import LeftOnlySettings
-from models.causal_lm import gpt2
-from models.codec import TokenizerCodec
+from baselines.delorean.method import Delorean
+from baselines.delorean.settings import DeloreanSettings
+from baselines.left_only.method import LeftOnly
+from baselines.left_only.settings import LeftOnlySettings
+from models.nets.causal import gpt2
+from models.nets.codec import TokenizerCodec
 from tasks.controls import Infill
 
 

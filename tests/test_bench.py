@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from eval.bench import main
+from eval.studies.bench import main
 
 SMALL = "layers=1 {0}width=16 {0}heads=2"
 TOY = (

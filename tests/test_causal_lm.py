@@ -15,15 +15,14 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from baselines import METHODS
-from models.causal_lm import LMObjective, by_length, gpt2, load_lm, token_nll, train_lm
-from models.codec import Codec, TokenizerCodec, WordCodec, load_codec
-from models.config import TrainConfig
-from models.discriminator import train_discriminator
-from models.lm_config import DiscriminatorConfig, LMConfig
-from models.teacher import Teacher
+from models.nets.causal import LMObjective, by_length, gpt2, load_lm, token_nll, train_lm
+from models.nets.codec import Codec, TokenizerCodec, WordCodec, load_codec
+from models.nets.config import DiscriminatorConfig, LMConfig, TrainConfig
+from models.nets.discriminator import train_discriminator
+from models.nets.teacher import Teacher
 from tasks.base import Target, Text
+from tasks.common.errors import UserError
 from tasks.controls import Length
-from tasks.errors import UserError
 from tasks.length import LengthTask
 from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 

@@ -11,8 +11,8 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from models.causal_lm import gpt2
-from models.decoding import CPU_ROWS, beam_search, draw, next_group, sample, truncate
+from models.nets.causal import gpt2
+from models.nets.decoding import CPU_ROWS, beam_search, draw, next_group, sample, truncate
 
 EOS = 1
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.classifiers.chart import (
+from models.diffusion.classifiers.chart import (
     SpanClassifier,
     SpanGuide,
     SpanObjective,
@@ -15,10 +15,11 @@ from models.classifiers.chart import (
     nearest,
     sparse_chart,
 )
-from models.config import ClassifierConfig, EncoderConfig
-from models.schedule import make_schedule
+from models.diffusion.config import ClassifierConfig
+from models.diffusion.schedule import make_schedule
+from models.nets.config import EncoderConfig
+from tasks.common.errors import UserError
 from tasks.controls import Length, ParseTree, Span
-from tasks.errors import UserError
 
 TINY = EncoderConfig(layers=1, width=16, heads=2, feedforward=32, dropout=0.0)
 CONFIG = ClassifierConfig(steps=20, span_hidden=8, network=TINY)

@@ -5,16 +5,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.classifiers.attribute import (
+from models.diffusion.classifiers.attribute import (
     AttributeClassifier,
     AttributeGuide,
     AttributeObjective,
     AttributeTokens,
 )
-from models.config import ClassifierConfig, EncoderConfig
-from models.schedule import make_schedule
+from models.diffusion.config import ClassifierConfig
+from models.diffusion.schedule import make_schedule
+from models.nets.config import EncoderConfig
+from tasks.common.errors import UserError
 from tasks.controls import FieldValue, Length
-from tasks.errors import UserError
 from tasks.vocabulary import END, PAD, UNK, Vocabulary
 
 TINY = EncoderConfig(

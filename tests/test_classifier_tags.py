@@ -5,11 +5,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.classifiers.tags import TagClassifier, TagGuide, TagObjective, tag_vocabulary
-from models.config import ClassifierConfig, EncoderConfig
-from models.schedule import make_schedule
+from models.diffusion.classifiers.tags import TagClassifier, TagGuide, TagObjective, tag_vocabulary
+from models.diffusion.config import ClassifierConfig
+from models.diffusion.schedule import make_schedule
+from models.nets.config import EncoderConfig
+from tasks.common.errors import UserError
 from tasks.controls import Length, TagSequence
-from tasks.errors import UserError
 from tasks.vocabulary import END, PAD, START
 
 TINY = EncoderConfig(layers=1, width=16, heads=2, feedforward=32, dropout=0.0)

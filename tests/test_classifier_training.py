@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.classifiers.attribute import AttributeGuide, AttributeTokens
-from models.classifiers.training import GUIDES, load_classifier, train_classifier
-from models.config import ClassifierConfig, DiffusionConfig, EncoderConfig, TrainConfig
-from models.diffusion_training import load_diffusion, train_diffusion
+from models.diffusion.classifiers.attribute import AttributeGuide, AttributeTokens
+from models.diffusion.classifiers.training import GUIDES, load_classifier, train_classifier
+from models.diffusion.config import ClassifierConfig
+from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion_lm.training import load_diffusion, train_diffusion
+from models.nets.config import EncoderConfig, TrainConfig
 from tasks.base import Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Control, FieldValue, ParseTree, Span, TagSequence
-from tasks.errors import UserError
 from tasks.vocabulary import Vocabulary
 
 CPU = torch.device("cpu")

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from baselines import INFILLERS, METHODS
-from eval.config import RunConfig, key_list, keys, parse
-from eval.presets import PRESETS
-from eval.recipes.base import settings
 from eval.run import _refused, main
-from tasks.errors import UserError
+from eval.running.config import RunConfig, key_list, keys, parse
+from eval.running.presets import PRESETS
+from eval.running.recipes.base import settings
+from tasks.common.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 

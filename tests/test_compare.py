@@ -9,11 +9,11 @@ import pytest
 from stored import TEXTS, make_set
 
 from eval.compare import compare, main, pairs
-from eval.results import ResultSet
-from eval.sweep import SweepOptions, configured, store
-from eval.tables.grid import csv_text
+from eval.reading.results import ResultSet
+from eval.reading.tables.grid import csv_text
+from eval.studies.sweep import SweepOptions, configured, store
+from tasks.common.errors import UserError
 from tasks.controls import Length
-from tasks.errors import UserError
 
 MANY = {f"t{i}": Length(3) for i in range(15)}
 

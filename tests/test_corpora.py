@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tasks.base import Corpus
+from tasks.common.errors import UserError
 from tasks.corpora import CORPORA, load_corpus
 from tasks.corpora.e2e import parse_meaning
 from tasks.corpora.grammar import NAMES, _lines
-from tasks.errors import UserError
 from tasks.vocabulary import Vocabulary
 
 HERE = Path(__file__).resolve().parents[1]

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.base import Corpus, Text
+from tasks.common.errors import UserError
 from tasks.corpora import load_corpus
 from tasks.corpora.grammar import FIELDS, draw
 from tasks.corpora.pcfg import UPOS, DeadEnd, Grammar
-from tasks.errors import UserError
 from tasks.oracles.trees import leaves, preterminals, spans
 from tasks.vocabulary import Vocabulary
 

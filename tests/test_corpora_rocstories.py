@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tasks.base import Corpus
+from tasks.common.errors import UserError
 from tasks.corpora import anlg, load_corpus, rocstories, tokenizer
 from tasks.corpora.sentences import split
-from tasks.errors import UserError
 from tasks.targets import NoReleasedList
 
 HERE = Path(__file__).resolve().parents[1]

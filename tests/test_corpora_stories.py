@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.base import Corpus, Text, Words
+from tasks.common.errors import UserError
 from tasks.corpora import load_corpus, tokenizer
 from tasks.corpora import stories as embedded
 from tasks.corpora import stories_rules as rules
-from tasks.errors import UserError
 from tasks.targets import MAX_WORDS
 
 

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.config import DiffusionConfig, EncoderConfig, TrainConfig
-from models.denoiser import Denoiser, initial_std, time_embedding
-from models.diffusion_training import around, encode, load_diffusion, losses, train_diffusion
-from models.word_denoiser import WordDenoiser, make_denoiser
-from tasks.errors import UserError
+from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion_lm.denoiser import Denoiser, initial_std
+from models.diffusion_lm.training import around, encode, load_diffusion, losses, train_diffusion
+from models.diffusion_lm.word_denoiser import WordDenoiser, make_denoiser
+from models.nets.config import EncoderConfig, TrainConfig
+from models.nets.encoder import time_embedding
+from tasks.common.errors import UserError
 from tasks.vocabulary import Vocabulary
 
 TINY = EncoderConfig(layers=1, width=16, heads=2, feedforward=32, dropout=0.0)

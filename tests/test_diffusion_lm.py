@@ -7,26 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 
-import models.diffusion_lm
+import models.diffusion_lm.method
 from models.base import TargetSamples
-from models.classifiers.training import GUIDES, train_classifier
-from models.config import (
-    ClassifierConfig,
-    DiffusionConfig,
-    DiffusionLMSettings,
-    EncoderConfig,
-    GuidanceConfig,
-    SamplingConfig,
-    TrainConfig,
-    UnconditionalSettings,
-)
-from models.diffusion_lm import DiffusionLM, LengthGuide, Unconditional
-from models.diffusion_training import train_diffusion
-from models.process import Step
+from models.diffusion.classifiers.training import GUIDES, train_classifier
+from models.diffusion.config import ClassifierConfig, GuidanceConfig, SamplingConfig
+from models.diffusion.gaussian import Step
+from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, UnconditionalSettings
+from models.diffusion_lm.method import DiffusionLM, LengthGuide, Unconditional
+from models.diffusion_lm.training import train_diffusion
+from models.nets.config import EncoderConfig, TrainConfig
 from tasks import CONTROL_TASKS, TASKS, load_task
 from tasks.base import Target, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, FieldValue, Length, ParseTree, Span, TagSequence
-from tasks.errors import UserError
 from tasks.oracles.trees import leaves, preterminals
 from tasks.vocabulary import Vocabulary
 
@@ -105,7 +98,7 @@ def test_samples_ignore_batch_order_and_cuts(
     dtype: torch.dtype,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(models.diffusion_lm, "matrix_dtype", lambda device: dtype)
+    monkeypatch.setattr(models.diffusion_lm.method, "matrix_dtype", lambda device: dtype)
     made = generator(folders, task)
     whole = words(list(made.generate(targets, 4, seed=3, batch=64)))
     assert len(whole) == 4 * len(targets)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from eval.external import read_external
+from eval.running.external import read_external
 from tasks.base import Target
+from tasks.common.errors import UserError
 from tasks.controls import Length
 from tasks.corpora import tokenizer
-from tasks.errors import UserError
 
 TARGETS = [Target("valid-1-5", Length(5)), Target("valid-2-3", Length(3))]
 

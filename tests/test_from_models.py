@@ -12,35 +12,30 @@ import pytest
 import torch
 from stored import make_set
 
-import eval.ablation
-import eval.recipes.base
-from eval.ablation import AblationOptions, Variant, measure, plan, store
-from eval.ablation import main as ablation_main
-from eval.display import Display
-from eval.likelihood import LikelihoodOptions, find, likelihood_model, per_token
-from eval.likelihood import measure as measure_likelihood
-from eval.options import section
-from eval.presets import PRESETS
-from eval.results import ResultSet
-from eval.store import Store
-from eval.trajectory import TrajectoryOptions, load_generator, trajectory
-from eval.trajectory import main as trajectory_main
-from models.causal_lm import train_lm
-from models.codec import WordCodec
-from models.config import (
-    DiffusionConfig,
-    DiffusionLMSettings,
-    EncoderConfig,
-    SamplingConfig,
-    TrainConfig,
-)
-from models.diffusion_lm import DiffusionLM
-from models.diffusion_training import train_diffusion
-from models.lm_config import LMConfig
+import eval.running.recipes.base
+import eval.studies.ablation
+from eval.reading.results import ResultSet
+from eval.running.display import Display
+from eval.running.options import section
+from eval.running.presets import PRESETS
+from eval.running.store import Store
+from eval.studies.ablation import AblationOptions, Variant, measure, plan, store
+from eval.studies.ablation import main as ablation_main
+from eval.studies.likelihood import LikelihoodOptions, find, likelihood_model, per_token
+from eval.studies.likelihood import measure as measure_likelihood
+from eval.studies.trajectory import TrajectoryOptions, load_generator, trajectory
+from eval.studies.trajectory import main as trajectory_main
+from models.diffusion.config import SamplingConfig
+from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings
+from models.diffusion_lm.method import DiffusionLM
+from models.diffusion_lm.training import train_diffusion
+from models.nets.causal import train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import EncoderConfig, LMConfig, TrainConfig
 from tasks import load_task
 from tasks.base import Target
+from tasks.common.errors import UserError
 from tasks.controls import Length
-from tasks.errors import UserError
 from tasks.vocabulary import Vocabulary
 
 CPU = torch.device("cpu")
@@ -189,7 +184,7 @@ def test_settings_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match=r"did you mean 'diffusion.network.layers'"):
         likelihood_model(results, LikelihoodOptions(), "bound", None, wrong)
     # reading it takes seconds
-    monkeypatch.setattr(eval.recipes.base, "corpus_digest", lambda *_: "0")
+    monkeypatch.setattr(eval.running.recipes.base, "corpus_digest", lambda *_: "0")
     keys = {
         likelihood_model(results, LikelihoodOptions(), "bound", None, changed).key
         for changed in ({}, network, {"diffusion.train.compile": "true"})
@@ -206,7 +201,7 @@ def test_ablation_samples_a_network_once(tmp_path: Path, monkeypatch: pytest.Mon
         sampled.append(variant.config)
         return {"ppl": float(len(sampled)), "low": 0.0, "high": 9.0}
 
-    monkeypatch.setattr(eval.ablation, "measure", fake)
+    monkeypatch.setattr(eval.studies.ablation, "measure", fake)
     ablation_main([f"run={results.folder}", "dims=4,8", "steps=5"])
     stored = json.loads((results.folder / "ablation.json").read_text())["variants"]
     found = {(v["variant"], v["dim"]): v["ppl"] for v in stored}
@@ -223,7 +218,7 @@ def test_ablation_measures_and_stores(
         Store, "resolve", lambda self, wanted, on_stage: folders[roles[wanted.title]]
     )
     # reading it takes seconds
-    monkeypatch.setattr(eval.recipes.base, "corpus_digest", lambda *_: "0")
+    monkeypatch.setattr(eval.running.recipes.base, "corpus_digest", lambda *_: "0")
     base = dataclasses.replace(PRESETS["demo"](None), store=str(tmp_path))
     sampling = dataclasses.replace(base.unconditional.sampling, steps=10)
     base = dataclasses.replace(

@@ -3,18 +3,13 @@
 import pytest
 import torch
 
-from models.config import (
-    RELEASED,
-    DiffusionLMSettings,
-    GuidanceConfig,
-    SamplingConfig,
-    guidance_for,
-)
-from models.guidance import Guidance, add
-from models.process import Step
-from models.sampler import Noise, sample
-from models.schedule import make_schedule
-from tasks.errors import UserError
+from models.diffusion.config import GuidanceConfig, SamplingConfig
+from models.diffusion.gaussian import Step
+from models.diffusion.guidance import Guidance, add
+from models.diffusion.loop import Noise, sample
+from models.diffusion.schedule import make_schedule
+from models.diffusion_lm.config import RELEASED, DiffusionLMSettings, guidance_for
+from tasks.common.errors import UserError
 
 
 def quadratic(goal: float):  # type: ignore[no-untyped-def]

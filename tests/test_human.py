@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from eval.cells import withheld, write_lines
-from eval.human import export, key_path, main
-from eval.ratings import COLUMNS, Key, Pair, digest, import_ratings, read_ratings
-from eval.results import ResultSet
+from eval.reading.results import ResultSet
 from eval.run import guarded
-from eval.store import write_text
+from eval.running.cells import withheld, write_lines
+from eval.studies.human import export, key_path, main
+from eval.studies.ratings import COLUMNS, Key, Pair, digest, import_ratings, read_ratings
+from tasks.common.errors import UserError
+from tasks.common.files import write_text
 from tasks.controls import Infill, to_json
-from tasks.errors import UserError
 
 METHODS = ("diffusion_lm", "ar_infilling")
 ITEMS = 12

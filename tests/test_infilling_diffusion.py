@@ -12,26 +12,21 @@ import pytest
 import torch
 from torch import Tensor
 
-import models.diffusion_lm
+import models.diffusion_lm.method
 from models.base import TargetSamples
-from models.config import (
-    DiffusionConfig,
-    DiffusionLMSettings,
-    EncoderConfig,
-    InfillingConfig,
-    SamplingConfig,
-    TrainConfig,
-)
-from models.diffusion_lm import Diffusion, DiffusionLM
-from models.diffusion_training import train_diffusion
-from models.infilling import Infilling, answer
-from models.pinning import arrange, draw_slots, read_lengths
-from models.sampler import Noise
-from models.word_denoiser import make_denoiser
+from models.diffusion.config import SamplingConfig
+from models.diffusion.loop import Noise
+from models.diffusion.pinning import arrange, draw_slots, read_lengths
+from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, InfillingConfig
+from models.diffusion_lm.infilling import Infilling, answer
+from models.diffusion_lm.method import Diffusion, DiffusionLM
+from models.diffusion_lm.training import train_diffusion
+from models.diffusion_lm.word_denoiser import make_denoiser
+from models.nets.config import EncoderConfig, TrainConfig
 from tasks import load_task
 from tasks.base import Target
+from tasks.common.errors import UserError
 from tasks.controls import Infill, Length
-from tasks.errors import UserError
 from tasks.metrics import mbr
 from tasks.vocabulary import END, PAD, START, UNK, Vocabulary
 
@@ -184,7 +179,7 @@ def test_a_middle_never_leaks_into_its_context(layout: str, middle: str) -> None
 def test_samples_ignore_batch_order_and_cuts(
     layout: str, context: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.diffusion_lm, "matrix_dtype", lambda device: dtype)
+    monkeypatch.setattr(models.diffusion_lm.method, "matrix_dtype", lambda device: dtype)
     made = infilling(diffusion(steps=10), layout=layout, context=context, middle="variable")
     results = list(made.generate(TARGETS, 4, seed=3, batch=64))
     assert [r.target_id for r in results] == [t.id for t in TARGETS]
@@ -398,7 +393,7 @@ def test_defaults_are_the_released_ones() -> None:
 def test_settings_read_from_the_command_line_and_from_results() -> None:
     from pydantic import TypeAdapter
 
-    from eval.config import keys, override
+    from eval.running.config import keys, override
 
     made = override(
         DiffusionLMSettings(),

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from eval.config import parse
-from eval.recipes.base import CorpusPlan
+from eval.running.config import parse
+from eval.running.recipes.base import CorpusPlan
 from tasks import load_task
 from tasks.base import Annotation, Corpus, Target, Text, Words
+from tasks.common.errors import UserError
 from tasks.controls import Infill
 from tasks.corpora import load_corpus
-from tasks.errors import UserError
 from tasks.infilling import (
     Infilling,
     joined,

@@ -7,8 +7,8 @@ import torch
 from test_infilling_diffusion import TARGETS, diffusion, infilling, tokens
 from torch import Tensor
 
-from models.config import InfillingConfig
-from tasks.errors import UserError
+from models.diffusion_lm.config import InfillingConfig
+from tasks.common.errors import UserError
 
 
 def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from eval.cells import Cell, first_difference, share
-from eval.display import Display, duration
-from eval.jsonl import append, read
-from eval.judge import Judge, guard
-from eval.recipes import settings
-from eval.scoring import together
-from eval.store import Spec, seal
+from eval.running.cells import Cell, first_difference, share
+from eval.running.display import Display, duration
+from eval.running.judge import Judge, guard
+from eval.running.recipes import settings
+from eval.running.scoring import together
+from eval.running.store import Spec, seal
 from models.base import Sample, TargetSamples
-from models.config import TrainConfig
+from models.nets.config import TrainConfig
 from tasks import load_task
 from tasks.base import Target, Words
+from tasks.common.errors import UserError
+from tasks.common.jsonl import append, read
 from tasks.controls import AllOf, FieldValue, Length, ParseTree
-from tasks.errors import UserError
 
 SPANS, LENGTH = load_task("syntax_spans"), load_task("length")
 ANY = Target("x", Length(1))
@@ -173,7 +173,7 @@ def test_plain_output_is_a_few_lines_and_announces_long_stages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("eval.display.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("eval.running.display.time.monotonic", lambda: clock[0])
     with open(tmp_path / "log", "w") as file:
         display = Display(Console(file=file, width=120))
         display.total = 2

@@ -12,7 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.bound_training import (
+from models.diffusion.gaussian import posterior_coefficients
+from models.diffusion.schedule import make_schedule
+from models.diffusion_lm.bound import (
     KINDS,
     SimplexDenoiser,
     load_bound,
@@ -20,12 +22,17 @@ from models.bound_training import (
     simplex_terms,
     train_bound,
 )
-from models.config import DiffusionConfig, EncoderConfig, TrainConfig
-from models.diffusion_training import encode
-from models.likelihood import TERMS, bound_terms, choose_steps, prior_term, step_weights
-from models.process import posterior_coefficients
-from models.schedule import make_schedule
-from tasks.errors import UserError
+from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion_lm.likelihood import (
+    TERMS,
+    bound_terms,
+    choose_steps,
+    prior_term,
+    step_weights,
+)
+from models.diffusion_lm.training import encode
+from models.nets.config import EncoderConfig, TrainConfig
+from tasks.common.errors import UserError
 from tasks.vocabulary import Vocabulary
 
 IDS = torch.tensor([[0, 1], [1, 1], [2, 0]])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from eval.marks import Marks, mark, mark_all, marked, unmarked
-from eval.results import Judged
-from eval.tables.grid import Segment, plain
+from eval.reading.marks import Marks, mark, mark_all, marked, unmarked
+from eval.reading.results import Judged
+from eval.reading.tables.grid import Segment, plain
 from tasks.base import Words
 from tasks.controls import Control, FieldValue, Length, ParseTree, Span, TagSequence
 

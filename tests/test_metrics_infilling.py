@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.base import Words
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.metrics import bleu, cider, infilling, rouge
 from tasks.metrics.bertscore import BertScore
 from tasks.metrics.text import detokenize, ptb

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.train import TrainConfig, fit
-from tasks.errors import UserError
+from models.nets.train import TrainConfig, fit
+from tasks.common.errors import UserError
 from tasks.oracles.config import ParserConfig
 from tasks.oracles.measure import main
 from tasks.oracles.parser import ChartParserOracle, ParserObjective, save_parser

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.oracles.measure import tag_agreement
 from tasks.oracles.perceptron import (
     find_perceptron,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.oracles.decoding import _cky
 from tasks.oracles.segments import join, segment
 from tasks.oracles.treebank import clean, load_treebank

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from stored import ROOT, make_set
 
-from eval.collect import artefacts, collect, word_tags
-from eval.figures.ablation import ABLATIONS
-from eval.figures.build import PLOTS, svg_figures, write_figures
-from eval.figures.style import Missing
-from eval.figures.tradeoff import points
-from eval.figures.training import NOISE
-from eval.figures.trajectory import positions
 from eval.plots import main
-from eval.projection import affinities, tsne
-from eval.results import ResultSet
-from eval.store import Spec, Store, seal
+from eval.reading.figures.ablation import ABLATIONS
+from eval.reading.figures.build import PLOTS, svg_figures, write_figures
+from eval.reading.figures.style import Missing
+from eval.reading.figures.tradeoff import points
+from eval.reading.figures.training import NOISE
+from eval.reading.figures.trajectory import positions
+from eval.reading.projection import affinities, tsne
+from eval.reading.results import ResultSet
+from eval.running.store import Spec, Store, seal
+from eval.studies.collect import artefacts, collect, word_tags
+from tasks.common.errors import UserError
 from tasks.controls import Length, to_json
-from tasks.errors import UserError
 
 DEMO = ROOT / "results" / "demo"
 
@@ -90,9 +90,9 @@ def test_what_is_missing_names_its_command(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "figure3-embeddings.png").write_bytes(b"of another day")
     reasons = {plot.name: reason for plot, reason in write_figures(results, folder)}
-    assert f"eval.trajectory run={results.folder}" in reasons["figure1-trajectory"]
-    assert f"eval.ablation run={results.folder}" in reasons["figure4-ablations"]
-    assert f"eval.collect run={results.folder}" in reasons["figure3-embeddings"]
+    assert f"eval.studies.trajectory run={results.folder}" in reasons["figure1-trajectory"]
+    assert f"eval.studies.ablation run={results.folder}" in reasons["figure4-ablations"]
+    assert f"eval.studies.collect run={results.folder}" in reasons["figure3-embeddings"]
     assert reasons["figure5-schedules"] == reasons["control-fluency"] == ""
     # a figure that is no longer drawn leaves no old file behind
     assert not (folder / "figure3-embeddings.png").exists()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.config import parse
-from eval.display import Display
 from eval.publish import LEFT_OUT
-from eval.runner import Run
-from eval.store import verify
+from eval.running.config import parse
+from eval.running.display import Display
+from eval.running.runner import Run
+from eval.running.store import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 PREBUILT = ROOT / "results" / "prebuilt"
@@ -59,8 +59,8 @@ def test_shipped_files_are_whole_and_small() -> None:
 
 def test_a_setting_that_came_later_changes_no_older_key() -> None:
     """Shipped networks were stored before these settings were there."""
-    from eval.recipes.base import LATER, settings
-    from models.config import DiffusionConfig, InfillingConfig
+    from eval.running.recipes.base import LATER, settings
+    from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
 
     plain = settings(DiffusionConfig())
     assert not set(LATER) & set(plain)

@@ -20,24 +20,24 @@ from transformers import (
 )
 
 from baselines.candidates import continuation
-from baselines.cold import Cold
-from baselines.cold_settings import ColdSettings
-from baselines.delorean import Delorean
-from baselines.delorean_settings import DeloreanSettings
-from baselines.left_only import LeftOnly
-from baselines.left_only_settings import LeftOnlySettings
-from eval.config import parse
-from eval.recipes import Plan
-from models.attribute_head import AttributeHeadConfig, train_attribute_head
-from models.bert_start import start_from_bert
-from models.causal_lm import adopt_lm, gpt2, load_lm, train_lm
-from models.codec import PlainCodec, TokenizerCodec, codec_from_json
-from models.config import DiffusionConfig, EncoderConfig, TrainConfig
-from models.lm_config import LMConfig
-from models.pretrained import located
-from models.word_denoiser import WordDenoiser
+from baselines.cold.method import Cold
+from baselines.cold.settings import ColdSettings
+from baselines.delorean.method import Delorean
+from baselines.delorean.settings import DeloreanSettings
+from baselines.left_only.method import LeftOnly
+from baselines.left_only.settings import LeftOnlySettings
+from baselines.pplm.head import AttributeHeadConfig, train_attribute_head
+from eval.running.config import parse
+from eval.running.recipes import Plan
+from models.diffusion_lm.bert_start import start_from_bert
+from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion_lm.word_denoiser import WordDenoiser
+from models.nets.causal import adopt_lm, gpt2, load_lm, train_lm
+from models.nets.codec import PlainCodec, TokenizerCodec, codec_from_json
+from models.nets.config import EncoderConfig, LMConfig, TrainConfig
+from models.nets.pretrained import located
+from tasks.common.errors import UserError
 from tasks.controls import FieldValue, Infill
-from tasks.errors import UserError
 from tasks.vocabulary import END, SPECIALS, START, UNK, Vocabulary
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "sat", "down", "##stairs", "."]

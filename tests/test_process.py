@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import SamplingConfig
-from models.process import (
+from models.diffusion.config import SamplingConfig
+from models.diffusion.gaussian import (
     ancestral_step,
     ddim_step,
     posterior_coefficients,
@@ -15,8 +15,8 @@ from models.process import (
     x0_from_eps,
     x0_from_mu,
 )
-from models.sampler import Noise, sample
-from models.schedule import make_schedule
+from models.diffusion.loop import Noise, sample
+from models.diffusion.schedule import make_schedule
 
 SHAPE = (3, 8, 16)
 T = 200

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from baselines import METHODS
-from models.causal_lm import train_lm
-from models.codec import WordCodec
-from models.config import TrainConfig
-from models.lm_config import LMConfig
+from models.nets.causal import train_lm
+from models.nets.codec import WordCodec
+from models.nets.config import LMConfig, TrainConfig
 from tasks import TASKS
 from tasks.base import Annotation, Corpus, Target, Text
 from tasks.controls import Length, from_json, to_json

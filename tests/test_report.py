@@ -8,15 +8,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from eval.report.__main__ import main
 from stored import ROOT, TEXTS, fill, make_set
 
-import eval.report.page
-from eval.report.__main__ import main
-from eval.report.data import embedded, glance, provenance, samples
-from eval.report.page import page
-from eval.results import ResultSet
+import eval.reading.page.page
+from eval.reading.page.data import embedded, glance, provenance, samples
+from eval.reading.page.page import page
+from eval.reading.results import ResultSet
+from tasks.common.errors import UserError
 from tasks.controls import Length
-from tasks.errors import UserError
 
 #: attributes that make a browser fetch something
 FETCHED = ("src", "href", "srcset", "poster", "data", "action", "xlink:href")
@@ -63,7 +63,7 @@ def demo() -> str:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of a page's time."""
-    monkeypatch.setattr(eval.report.page, "svg_figures", lambda results: iter(()))
+    monkeypatch.setattr(eval.reading.page.page, "svg_figures", lambda results: iter(()))
 
 
 def test_the_page_fetches_nothing(demo: str) -> None:

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import models.rounding
-from models.rounding import rounding_nll
+import models.diffusion.rounding
+from models.diffusion.rounding import rounding_nll
 
 
 def drawn(words: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -32,7 +32,7 @@ def test_values_and_gradients_are_torch_s(
     rows: int, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gradients of a weighted sum, since rows may count differently; bf16 as autocast would."""
-    monkeypatch.setattr(models.rounding, "CPU_ROWS", rows)
+    monkeypatch.setattr(models.diffusion.rounding, "CPU_ROWS", rows)
     weights = torch.rand(3, 7, generator=torch.Generator().manual_seed(1))
     found = []
     for function in (rounding_nll, plain):

@@ -221,7 +221,7 @@ def test_interrupt_is_one_line(
     def stop(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("eval.cells.Cell.add", stop)
+    monkeypatch.setattr("eval.running.cells.Cell.add", stop)
     # a shell's background job starts with the signal ignored
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from test_runner import write_corpus
 
-from eval.config import parse
-from eval.display import Display
-from eval.inputs import read_texts
-from eval.jsonl import read
-from eval.recipes import Plan
 from eval.run import main
-from eval.runner import Run
-from eval.taggers import load_tagger, tagger_source
+from eval.running.config import parse
+from eval.running.display import Display
+from eval.running.inputs import read_texts
+from eval.running.recipes import Plan
+from eval.running.runner import Run
+from eval.running.taggers import load_tagger, tagger_source
 from tasks import COMPOSITIONS, CONTROL_TASKS, load_task
+from tasks.common.errors import UserError
+from tasks.common.jsonl import read
 from tasks.controls import AllOf, TagSequence, from_json
 from tasks.corpora import grammar, load_corpus
-from tasks.errors import UserError
 
 LM = "{0}.layers=1 {0}.width=16 {0}.heads=2 {0}.train.steps=2"
 TOY = (
@@ -138,7 +138,9 @@ def test_what_tasks_read_decides_what_is_derived(tmp_path: Path) -> None:
 
 def test_which_tagger_auto_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"stanza", "en_core_web_sm"}
-    monkeypatch.setattr("eval.taggers.importlib.util.find_spec", lambda name: name in installed)
+    monkeypatch.setattr(
+        "eval.running.taggers.importlib.util.find_spec", lambda name: name in installed
+    )
     monkeypatch.setenv("STANZA_RESOURCES_DIR", str(tmp_path))
     assert tagger_source("auto", True) == "trained"
     assert tagger_source("auto", False) == "spacy"  # stanza is there, its model is not

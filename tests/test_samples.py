@@ -1,8 +1,8 @@
 """What is shown of samples: scores in words, and the asked-for words marked."""
 
-from eval.marks import mark_all
-from eval.results import Judged
-from eval.samples import Shown, describe, headlines, show
+from eval.reading.marks import mark_all
+from eval.reading.results import Judged
+from eval.reading.samples import Shown, describe, headlines, show
 from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span, TagSequence
 
 WORDS = ("The", "Mill", "serves", "food", ".", "\n")

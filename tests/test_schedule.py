@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from models.schedule import decoding_schedule, make_schedule
-from tasks.errors import UserError
+from models.diffusion.schedule import decoding_schedule, make_schedule
+from tasks.common.errors import UserError
 
 # T: beta_0, alpha_bar_0, std_0, alpha_bar_{T-2}, alpha_bar_{T-1}
 LANDMARKS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval import score, targets
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 PREBUILT = Path(__file__).parent.parent / "results" / "prebuilt"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from test_runner import TOY, write_corpus
 
-from eval.cells import Shard
 from eval.run import guarded
 from eval.run import main as run_main
+from eval.running.cells import Shard
 from slurm import bench, estimate
 from slurm.cluster import Queued, Slots, arrays, label, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
@@ -31,8 +31,8 @@ from slurm.sweep import main
 from slurm.version import code_digest, same_code
 from slurm.worker import reason
 from tasks.base import Target
+from tasks.common.errors import UserError
 from tasks.controls import Length
-from tasks.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 

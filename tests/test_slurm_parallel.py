@@ -14,7 +14,7 @@ import torch
 from test_runner import TOY, write_corpus
 
 from eval.run import main as run_main
-from models.weights import read_tensors
+from models.nets.artefact import read_tensors
 from slurm.config import parse_sweep
 from slurm.plan import Job
 from slurm.state import State
@@ -27,14 +27,15 @@ ROOT = Path(__file__).resolve().parent.parent
 GRADIENTS = """
 import sys
 import torch
-from models import parallel
-from models.causal_lm import LMObjective, gpt2
-from models.codec import WordCodec
-from models.config import DiffusionConfig, EncoderConfig
-from models.denoiser import Denoiser
-from models.diffusion_training import DiffusionObjective
-from models.lm_config import LMConfig
-from models.weights import write_tensors
+from models.nets import parallel
+from models.nets.causal import LMObjective, gpt2
+from models.nets.codec import WordCodec
+from models.diffusion_lm.config import DiffusionConfig
+from models.nets.config import EncoderConfig
+from models.diffusion_lm.denoiser import Denoiser
+from models.diffusion_lm.training import DiffusionObjective
+from models.nets.config import LMConfig
+from models.nets.artefact import write_tensors
 from tasks.vocabulary import Vocabulary
 from transformers import GPT2LMHeadModel
 

@@ -13,21 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from eval.cells import Cell, Shard, read_samples
-from eval.lease import AGAIN, hold
-from eval.store import Store, recipe, write_text
+from eval.running.cells import Cell, Shard, read_samples
+from eval.running.store import Store, recipe
 from eval.verify import Damaged, damage, main, unfinished
 from models.base import Sample, TargetSamples
 from tasks.base import Target
+from tasks.common.errors import UserError
+from tasks.common.files import write_text
+from tasks.common.lease import AGAIN, hold
 from tasks.controls import Length
-from tasks.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from eval.lease import hold
+from tasks.common.lease import hold
 with hold(Path(sys.argv[1]), lapse=float(sys.argv[2])):
     print("held", flush=True)
     time.sleep(120)
@@ -89,7 +90,7 @@ def test_a_holder_that_was_stopped_loses_its_work_and_ends(tmp_path: Path) -> No
 
 def test_two_writers_of_one_file_leave_a_whole_one(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from eval.store import write_text\n"
+        "import sys; from pathlib import Path; from eval.running.store import write_text\n"
         "for _ in range(200): write_text(Path(sys.argv[1]), sys.argv[2] * 5000)"
     )
     path = tmp_path / "file"
@@ -229,8 +230,8 @@ def test_an_artefact_is_built_once_by_many(tmp_path: Path) -> None:
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from eval.store import Store, recipe
-from tasks.progress import silent
+from eval.running.store import Store, recipe
+from tasks.common.progress import silent
 def build(folder, deps, progress):
     with open({str(log)!r}, "a") as f: f.write("x")
     time.sleep(0.3)

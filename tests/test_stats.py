@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from eval.stats import (
+from eval.reading.stats import (
     bootstrap_means,
     distinct,
     duplicate_rate,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.lease import hold
-from eval.store import Recipe, Spec, Store, recipe
-from tasks.errors import UserError
-from tasks.progress import Progress, silent
+from eval.running.store import Recipe, Spec, Store, recipe
+from tasks.common.errors import UserError
+from tasks.common.lease import hold
+from tasks.common.progress import Progress, silent
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -146,8 +146,8 @@ SCRIPT = """
 import sys, time
 from contextlib import contextmanager
 from pathlib import Path
-from eval.store import Store, recipe
-from tasks.progress import silent
+from eval.running.store import Store, recipe
+from tasks.common.progress import silent
 root = Path(sys.argv[1])
 def build(folder, deps, progress):
     with open(root / "log", "a") as f: f.write("built\\n")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from eval.cells import write_lines
-from eval.table import PAPER, build, legend
-from eval.table_text import HEADER, cells, markdown, rich_tables, store
+from eval.reading.table import PAPER, build, legend
+from eval.reading.table_text import HEADER, cells, markdown, rich_tables, store
+from eval.running.cells import write_lines
 from tasks import COMPOSITIONS, CONTROL_TASKS, load_task
 
 TASK: Any = SimpleNamespace(

@@ -10,15 +10,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from eval.tables.__main__ import main
 from stored import ROOT, TEXTS, fill, make_set
 
-from eval.cells import write_lines
-from eval.results import ResultSet
-from eval.tables.__main__ import main
-from eval.tables.build import all_tables, write_tables
-from eval.tables.control import compare_tasks, table2
-from eval.tables.examples import example_tables
-from eval.tables.grid import (
+from eval.reading.results import ResultSet
+from eval.reading.tables.build import all_tables, write_tables
+from eval.reading.tables.control import compare_tasks, table2
+from eval.reading.tables.examples import example_tables
+from eval.reading.tables.grid import (
     Column,
     Grid,
     Segment,
@@ -31,9 +30,10 @@ from eval.tables.grid import (
     plain,
     tex_escape,
 )
-from eval.tables.others import speed, table6, table7
+from eval.reading.tables.others import speed, table6, table7
+from eval.running.cells import write_lines
+from tasks.common.errors import UserError
 from tasks.controls import AllOf, FieldValue, Length, TagSequence
-from tasks.errors import UserError
 
 
 def records(grid: Grid) -> list[dict[str, str]]:

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.cells import read_targets, share, write_targets
+from eval.running.cells import read_targets, share, write_targets
 from tasks import COMPOSITIONS, CONTROL_TASKS, load_task, parts
 from tasks.base import Annotation, Corpus, Target, Task, Text
+from tasks.common.errors import UserError
 from tasks.controls import Length, Span
 from tasks.corpora import load_corpus
-from tasks.errors import UserError
 from tasks.length import LengthTask
 from tasks.oracles.trees import spans
 from tasks.syntax_spans import SyntaxSpans

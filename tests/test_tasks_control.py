@@ -13,10 +13,10 @@ import pytest
 
 from tasks import load_task, parts
 from tasks.base import Annotation, Corpus, Target, Text
+from tasks.common.errors import UserError
 from tasks.composition import Composition
 from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span, TagSequence
 from tasks.corpora import load_corpus
-from tasks.errors import UserError
 from tasks.oracles.trees import brackets, nodes, skeleton, spans
 from tasks.parts_of_speech import PartsOfSpeech
 from tasks.semantic_content import FIELDS, SemanticContent, pairs, spaced

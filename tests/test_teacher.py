@@ -10,13 +10,12 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from models.causal_lm import gpt2, train_lm
-from models.codec import Codec, TokenizerCodec, WordCodec
-from models.config import TrainConfig
-from models.lm_config import LMConfig
-from models.teacher import Teacher, assert_distinct
-from models.weights import read_tensors, write_tensors
-from tasks.errors import UserError
+from models.nets.artefact import read_tensors, write_tensors
+from models.nets.causal import gpt2, train_lm
+from models.nets.codec import Codec, TokenizerCodec, WordCodec
+from models.nets.config import LMConfig, TrainConfig
+from models.nets.teacher import Teacher, assert_distinct
+from tasks.common.errors import UserError
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 CPU = torch.device("cpu")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.config import TrainConfig
-from models.train import fit, learning_rate
-from tasks.errors import UserError
+from models.nets.config import TrainConfig
+from models.nets.train import fit, learning_rate
+from tasks.common.errors import UserError
 
 CONFIG = TrainConfig(
     steps=40, batch=4, lr=1e-2, warmup=5, clip=1.0, ema=0.9, every=5, checkpoint=0.0, bf16=False

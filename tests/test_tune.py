@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from eval.config import override, parse
-from eval.display import Display
-from eval.runner import Run
-from eval.tune import GRIDS, Best, Fluent, Tried, grid, held_out, main, with_point
-from tasks.errors import UserError
+from eval.running.config import override, parse
+from eval.running.display import Display
+from eval.running.runner import Run
+from eval.studies.tune import GRIDS, Best, Fluent, Tried, grid, held_out, main, with_point
+from tasks.common.errors import UserError
 
 
 def test_the_best_control_among_the_fluent_is_chosen():

@@ -13,8 +13,8 @@ from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
-from models.unk import MaskedRepair, repairer, whole_words
-from tasks.errors import UserError
+from models.nets.unk import MaskedRepair, repairer, whole_words
+from tasks.common.errors import UserError
 
 WORDS = ("the", "cat", "dog", "purred", "barked", "and", "slept", ".", "END", "un", "##der")
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)

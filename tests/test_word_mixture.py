@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import models.word_mixture
-from models.word_mixture import mixture
+import models.diffusion.word_mixture
+from models.diffusion.word_mixture import mixture
 
 
 def drawn(values: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -29,7 +29,7 @@ def plain(
 def test_values_and_gradients_are_torchs(
     rows: int, bf16: bool, values: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.word_mixture, "CPU_ROWS", rows)
+    monkeypatch.setattr(models.diffusion.word_mixture, "CPU_ROWS", rows)
     weights = torch.rand(3, 7, values, generator=torch.Generator().manual_seed(1))
     found = []
     for function in (mixture, plain):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.base import Corpus, Words
-from tasks.errors import unknown
-from tasks.registry import Registry
+from tasks.common.errors import unknown
+from tasks.common.registry import Registry
 
 CORPORA = Registry(
     "corpus",

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import Corpus, Text, Words
+from tasks.common.errors import UserError
 from tasks.corpora import rocstories
 from tasks.corpora.rocstories import tokenizer
 from tasks.corpora.stories import INSTEAD
-from tasks.errors import UserError
 from tasks.targets import NoReleasedList
 
 #: by preference: items by id, with all their references; the official rows of the development set

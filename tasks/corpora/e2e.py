@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tasks.base import Corpus, Text, Words
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 NEWLINE = "\n"
 #: file names of the official release, split by split

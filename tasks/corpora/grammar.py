@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 
 from tasks.base import Corpus, Text, Words
+from tasks.common.errors import UserError
 from tasks.corpora.grammar_lexicon import LEXICON
 from tasks.corpora.grammar_rules import RULES
 from tasks.corpora.pcfg import DeadEnd, Grammar
-from tasks.errors import UserError
 
 SHORTEST, LONGEST = 5, 30
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tasks.base import Corpus, Text, Words
+from tasks.common.errors import UserError
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
-from tasks.errors import UserError
 
 HEADER = ["storyid", "storytitle", *(f"sentence{n}" for n in range(1, 6))]
 #: file names of the one-story-per-line form

@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 
 from tasks.base import Corpus, Text, Words
+from tasks.common.errors import UserError
 from tasks.corpora import stories_rules as rules
 from tasks.corpora.pcfg import Grammar
-from tasks.errors import UserError
 from tasks.targets import MAX_WORDS
 
 #: sentences of a story; the words of one, its full stop included

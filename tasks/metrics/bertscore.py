@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import Words
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.metrics.text import detokenize
 
 #: seconds that the hub has to answer

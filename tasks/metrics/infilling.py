@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.base import Words
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.metrics import bleu, cider, rouge
 from tasks.metrics.text import PTB_NAME
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tasks.progress import Progress, silent
+from tasks.common.progress import Progress, silent
 
 
 class Parser(Protocol):

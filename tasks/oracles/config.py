@@ -69,8 +69,8 @@ class ParserConfig:
         )
 
 
-#: ``models.train.TrainConfig`` of the treebank parser: 16 passes in about 13 minutes on one core.
-#: Chosen on 101 sentences taken out of the training part. Under bf16 autocast the LSTMs leave
+#: ``models.nets.config.TrainConfig`` of the treebank parser: 16 passes in about 13 minutes on one
+#: core. Chosen on 101 sentences taken out of the training part. Under bf16 autocast the LSTMs leave
 #: their fused kernel and a step takes half as long again, hence fp32.
 TREEBANK_TRAIN: Mapping[str, Any] = {
     "steps": 2_300, "batch": 32, "lr": 2e-3, "decay": "linear", "warmup": 100, "clip": 5.0,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import UserError, unknown
+from tasks.common.errors import UserError, unknown
 from tasks.oracles.base import Parser, Tagger
 from tasks.oracles.trees import bracketing, leaves, spans
 

@@ -15,13 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tasks.batching import BatchPlan
-from tasks.errors import UserError
+from tasks.common.batching import BatchPlan
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
 from tasks.oracles.config import ParserConfig
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
 from tasks.oracles.segments import join, segment
 from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, unescape
-from tasks.progress import Progress, silent
 
 if TYPE_CHECKING:
     from tasks.oracles.chart import FeatureChartParser, Vocabularies
@@ -55,7 +55,7 @@ def build_vocabularies(
 
 
 class ParserObjective:
-    """Training of a ``ChartParser`` from bracketed trees, for ``models.train.fit``.
+    """Training of a ``ChartParser`` from bracketed trees, for ``models.nets.train.fit``.
 
     The loss is benepar's own (``compute_loss``: structured margin over charts plus the tags'
     cross-entropy). Trees longer than ``config.max_train_words`` are left out of training.

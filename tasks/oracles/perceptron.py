@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 FOLDER = "taggers/averaged_perceptron_tagger_eng"
 PARTS = ("weights", "tagdict", "classes")

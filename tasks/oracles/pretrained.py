@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
 from tasks.oracles.segments import join, segment
 from tasks.oracles.trees import escape
-from tasks.progress import Progress, silent
 
 MODEL = "benepar_en3"
 #: words of the longest sentence that is parsed in one piece (512 sub-words at most)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.oracles.perceptron import (
     PARTS,
     Perceptron,

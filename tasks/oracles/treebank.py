@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 from tasks.oracles.guidelines import drop_hyphens, lexicon, modernise
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from tasks.errors import UserError
+from tasks.common.errors import UserError
 
 #: wrappers around a whole tree that are no constituents
 WRAPPERS = frozenset({"TOP", "S1", "ROOT", "VROOT", ""})

@@ -1,0 +1,109 @@
+"""AR-infilling: a language model of stories in the order left, right, middle (paper, section 6.4;
+reference notes, section 2.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import torch
+
+from baselines.ar_infilling.settings import ARInfillingSettings
+from baselines.autoregressive import Autoregressive, Job, run, uniforms
+from models.base import TargetSamples
+from models.diffusion_lm.infilling import answer, infill
+from models.nets.causal import load_lm
+from models.nets.codec import Codec
+from models.nets.decoding import sample
+from models.nets.unk import MaskedRepair, repairer
+from tasks.base import Target, Task
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
+from tasks.controls import Control, Infill
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+
+class ARInfilling(Autoregressive):
+    """Samples the middle after ``bos, left, right``, until eos; the answer is the sample of minimum
+    Bayes risk. A sample may be empty. Network evaluations: one a token, eos included."""
+
+    name: ClassVar[str] = "ar_infilling"
+    Settings: ClassVar[type] = ARInfillingSettings
+
+    def __init__(
+        self,
+        model: GPT2LMHeadModel,
+        codec: Codec,
+        task: Task,
+        settings: ARInfillingSettings,
+        repair: MaskedRepair | None = None,
+    ) -> None:
+        super().__init__(model, codec, task, settings)
+        self.repair = repair
+        unk = codec.unknown if settings.unk == "avoid" else []
+        self.forbidden = sorted({*codec.forbidden, *unk})
+
+    @classmethod
+    def refuses(cls, task: str) -> str | None:
+        return None if task == "infilling" else "it fills in sentences only"
+
+    @classmethod
+    def artefacts(cls, task: str) -> tuple[str, ...]:
+        return ("reordered_lm",)
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> Self:
+        model, codec, _ = load_lm(folders["reordered_lm"], device)
+        repair = repairer(settings.unk, settings.repair_model, device)
+        return cls(model, codec, task, settings, repair)
+
+    def generate(
+        self,
+        targets: Sequence[Target],
+        samples_per_target: int,
+        seed: int,
+        batch: int = 64,
+        progress: Progress = silent,
+    ) -> Iterator[TargetSamples]:
+        """Each target's samples come with the chosen one. Raises ``UserError`` for a target that
+        asks for something else, or whose contexts leave no room for a word and eos."""
+        controls = [infill(target) for target in targets]
+        heads = [self._heads(control)[0] for control in controls]
+        (positions,) = self._positions()
+        for target, head in zip(targets, heads, strict=True):
+            if len(head) + 2 > positions:
+                raise UserError(
+                    f"the contexts of target {target.id} take {len(head)} tokens, START included; "
+                    f"this model reads {positions}, middle and END among them"
+                )
+        most = self.codec.limit(self.settings.max_words)
+
+        def decode(jobs: list[Job]) -> list[tuple[list[int], float]]:
+            return self._decode(jobs, seed, min(most, positions - len(jobs[0].head)))
+
+        rest = self.codec, batch, self.model.device, progress
+        found = run(targets, samples_per_target, heads, decode, *rest)
+        for control, samples in zip(controls, found):
+            yield answer(samples, control, self.repair)
+
+    def _heads(self, control: Control) -> list[list[int]]:
+        assert isinstance(control, Infill)
+        return [[self.codec.bos, *self.codec.encode([*control.left, *control.right])]]
+
+    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+        texts = sample(
+            self.model,
+            [job.head for job in jobs],
+            uniforms(self.name, jobs, seed, limit),
+            self.codec.eos,
+            self.forbidden,
+            self.settings.temperature,
+            self.settings.top_k,
+            self.settings.top_p,
+        )
+        return [(ids, float(len(ids))) for ids in texts]

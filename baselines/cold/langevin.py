@@ -1,0 +1,55 @@
+"""Langevin dynamics over logits: Adam steps down an energy, each followed by Gaussian noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from baselines.cold.settings import ColdSettings
+
+#: Adam's defaults in torch, which the released code uses
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+Gradient = Callable[[Tensor], Tensor]
+
+
+def langevin(
+    y: Tensor,
+    gradient: Gradient,
+    settings: ColdSettings,
+    generators: Sequence[torch.Generator],
+    report: Callable[[float], None] = lambda share: None,
+) -> Tensor:
+    """``y`` (R, ...) after ``settings.iterations`` steps down ``gradient`` with their noise.
+
+    The noise of row i comes from ``generators[i]`` alone, on the device of ``y``; rows beyond them
+    (fillers) get none. Noise moves y and not Adam's moments, as released. ``report``: called with
+    the share of the steps that are done.
+    """
+    y = y.detach().clone()
+    first, second, noise = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
+    for i in range(settings.iterations):
+        descent = adam(gradient(y), first, second, i + 1)
+        y -= settings.step_size * descent
+        std = settings.noise_std(i)
+        if std:
+            for row, generator in zip(noise, generators, strict=False):
+                row.normal_(generator=generator)
+            y += std * noise
+        report((i + 1) / settings.iterations)
+    return y
+
+
+def adam(gradient: Tensor, first: Tensor, second: Tensor, step: int) -> Tensor:
+    """The direction of Adam's ``step``-th step (from 1); updates both moments in place.
+
+    One rounding an operation: fused ones may round an element by where it stands in memory, and a
+    row's result would then depend on the rows before it.
+    """
+    a, b = BETAS
+    first.mul_(a).add_(gradient * (1 - a))
+    second.mul_(b).add_((gradient * gradient) * (1 - b))
+    return (first / (1 - a**step)) / ((second / (1 - b**step)).sqrt_() + EPSILON)

@@ -1,0 +1,232 @@
+"""COLD: a middle sampled from an energy by Langevin dynamics over its logits, then rounded.
+
+Qin et al. 2022, abductive form (reference notes, section 2.12). The ``length`` first words of a
+middle are logits that start as the left-to-right language model's own, descend the energy of
+:mod:`baselines.cold.energy` by Adam under noise, and are rounded among the words that the language
+model proposes; it then goes on greedily up to the end of the sentence
+(:mod:`baselines.cold.rounding`). Unlike the original, which runs the chains of one item at a time,
+chains of many items go together (:mod:`baselines.cold.reader`). The original's ranking of
+candidates is not released; the language model ranks them (:class:`baselines.candidates.LMRanking`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import torch
+
+from baselines.autoregressive import Job, check_vocabularies, run
+from baselines.candidates import (
+    MARKS,
+    LMRanking,
+    Ranking,
+    best,
+    continuation,
+    excluded,
+    first_sentence,
+    refuses_others,
+)
+from baselines.cold.energy import Energy, Group
+from baselines.cold.keywords import keywords
+from baselines.cold.langevin import langevin
+from baselines.cold.reader import NONE, Reader, after, before
+from baselines.cold.rounding import initial, round_off
+from baselines.cold.settings import ColdSettings
+from baselines.soft import SoftReader
+from models.base import Generator, TargetSamples, stream_seed
+from models.diffusion_lm.infilling import infill
+from models.nets.causal import load_lm
+from models.nets.codec import Codec
+from models.nets.decoding import stack
+from models.nets.unk import MaskedRepair, repairer
+from tasks.base import Target, Task, Words
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the networks read of one target: ids as in :class:`Group`, and how many tokens the
+    middle may have."""
+
+    left: tuple[int, ...]
+    backward: tuple[int, ...]
+    right: tuple[int, ...]
+    keywords: tuple[int, ...]
+    limit: int
+
+
+class Cold(Generator):
+    """COLD over a left-to-right and a right-to-left language model.
+
+    Each sample is a chain of its own; the best ranked one is the answer. ``tokens`` are those of
+    the middle, which ends with its first sentence-final mark, or without one at ``max_words`` or
+    where the language model has no room left. Network evaluations: one for each token of the first
+    greedy pass and of the rounding, and for each iteration one a network pass (three: both models'
+    of fluency, and the gradient through the right context's likelihood); ranking is not counted.
+    """
+
+    name: ClassVar[str] = "cold"
+    Settings: ClassVar[type] = ColdSettings
+
+    def __init__(
+        self,
+        model: GPT2LMHeadModel,
+        backward: GPT2LMHeadModel | None,
+        codec: Codec,
+        backward_codec: Codec | None,
+        settings: ColdSettings,
+        ranking: Ranking | None = None,
+        repair: MaskedRepair | None = None,
+    ) -> None:
+        """``backward`` may be None where ``settings.left_right`` is 1: nothing asks it then."""
+        self.forward = self.backward = Reader(SoftReader(model))
+        if backward is not None:
+            self.backward = Reader(SoftReader(backward))
+        self.codec, self.backward_codec, self.settings = codec, backward_codec, settings
+        self.ranking = LMRanking(model, codec) if ranking is None else ranking
+        self.repair, self.device = repair, model.device
+        barred = {codec.eos, codec.bos, *excluded(codec, settings.unk)}
+        self.words = [i for i in range(codec.text_size) if i not in barred]
+        self.index = {word: i for i, word in enumerate(self.words)}
+        known = [mark for mark in MARKS if mark in codec.vocabulary.ids]
+        self.marks = sorted(self.index[mark] for mark in {codec.inner(mark) for mark in known})
+
+    @classmethod
+    def refuses(cls, task: str) -> str | None:
+        return refuses_others(task)
+
+    @classmethod
+    def artefacts(cls, task: str) -> tuple[str, ...]:
+        return ("lm", "backward_lm")
+
+    @classmethod
+    def needs(cls, task: str, settings: ColdSettings) -> tuple[str, ...]:
+        return cls.artefacts(task)[: 1 if settings.left_right == 1 else None]
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: ColdSettings, device: torch.device
+    ) -> Self:
+        """Raises ``UserError`` for models of different vocabularies and for a repair model that
+        cannot be had."""
+        used = [folders[role] for role in cls.needs(task.name, settings)]
+        models, codecs, _ = zip(*(load_lm(folder, device) for folder in used))
+        check_vocabularies(used, codecs)
+        (model, backward), (codec, other) = [*models, None][:2], [*codecs, None][:2]
+        repair = repairer(settings.unk, settings.repair_model, device)
+        return cls(model, backward, codec, other, settings, repair=repair)
+
+    def generate(
+        self,
+        targets: Sequence[Target],
+        samples_per_target: int,
+        seed: int,
+        batch: int = 64,
+        progress: Progress = silent,
+    ) -> Iterator[TargetSamples]:
+        """At most ``chains`` samples a target. Raises ``UserError`` for a target of another task,
+        or one longer than the models can read."""
+        if self.settings.chains:
+            samples_per_target = min(self.settings.chains, samples_per_target)
+        items = [self._item(target) for target in targets]
+        total, done = len(targets) * samples_per_target, 0
+
+        def decode(jobs: list[Job]) -> list[tuple[list[int], float]]:
+            nonlocal done
+
+            def report(share: float) -> None:
+                progress(done + share * len(jobs), total, "samples")
+
+            limits = [items[job.position].limit for job in jobs]
+            found = self._decode(jobs, limits, seed, report)
+            done += len(jobs)
+            return found
+
+        heads = [item.left for item in items]
+        others = [(item.backward, item.right, item.keywords) for item in items]
+        rest = heads, decode, self.codec, batch, self.device, progress, others
+        results = run(targets, samples_per_target, *rest)
+        for target, result in zip(targets, results, strict=bool(samples_per_target)):
+            yield self._choose(target, result)
+
+    def _item(self, target: Target) -> Item:
+        control, settings = infill(target), self.settings
+        left = [*self.codec.head(()), *self.codec.encode(control.left)]
+        right = continuation(self.codec, control.left, control.right)
+        other = self.backward_codec
+        backward = [*other.head(()), *other.encode(control.right[::-1])] if other else left
+        needed = settings.length + max(len(left) + len(right), len(backward))
+        room = min(reader.soft.positions for reader in (self.forward, self.backward))
+        if needed > room:
+            raise UserError(
+                f"target {target.id} takes {needed} tokens, {settings.length} of its middle and "
+                f"START included; the language models read {room}"
+            )
+        spare = self.forward.soft.positions - len(left) - len(right)
+        padded, wanted = after(right), self._keywords(control.left, control.right)
+        return Item(
+            before(left),
+            before(backward),
+            padded,
+            (*wanted, *[NONE] * len(padded))[: len(padded)],
+            min(spare, self.codec.limit(settings.max_words) - 1),
+        )
+
+    def _keywords(self, left: Words, right: Words) -> list[int]:
+        """Keywords' tokens as indices of the words that may be chosen; UNK is no keyword."""
+        ids = continuation(self.codec, MARKS[:1], keywords(left, right))
+        unknown = set(self.codec.unknown)
+        return [self.index[i] for i in dict.fromkeys(ids) if i in self.index and i not in unknown]
+
+    def _decode(
+        self,
+        jobs: list[Job],
+        limits: list[int],
+        seed: int,
+        report: Callable[[float], None],
+    ) -> list[tuple[list[int], float]]:
+        """The ids of each job's middle, and its network evaluations."""
+        group = Group(
+            stack([job.head for job in jobs], self.device),
+            *(stack([job.others[i] for job in jobs], self.device) for i in range(3)),
+        )
+        words = torch.tensor(self.words, device=self.device)
+        energy = Energy(self.forward, self.backward, group, words, self.settings)
+        y = initial(energy, self.settings.length)
+        # on the device, whose noise would otherwise take longer to get there than to be used
+        generators = [
+            torch.Generator(self.device).manual_seed(
+                stream_seed(seed, self.name, job.target.id, job.index)
+            )
+            for job in jobs
+        ]
+        y = langevin(y, energy.gradient, self.settings, generators, report)
+        fixed = self.settings.length + self.settings.iterations * energy.evaluations
+        return [
+            ([self.words[i] for i in row], float(fixed + len(row)))
+            for row in round_off(energy, y, limits, self.marks)
+        ]
+
+    def _choose(self, target: Target, found: TargetSamples) -> TargetSamples:
+        """The samples cut after their first sentence, and the best of them."""
+        control = infill(target)
+        middles = [
+            first_sentence(sample.words)[: self.settings.max_words] for sample in found.samples
+        ]
+        chosen = best(self.ranking, control, middles)
+        if self.repair is not None:
+            middles = [
+                self.repair.repair(control.left, middle, control.right) for middle in middles
+            ]
+        samples = tuple(
+            replace(sample, words=words)
+            for sample, words in zip(found.samples, middles, strict=True)
+        )
+        return replace(found, samples=samples, chosen=chosen if samples else None)

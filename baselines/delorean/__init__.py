@@ -1,0 +1,1 @@
+"""DELOREAN (Qin et al. 2020)."""

@@ -1,0 +1,174 @@
+"""Fine-tuned language models, the paper's oracle baselines (section 6.3; reference notes, 2.11).
+
+One GPT-2 for each task, trained on ``control, bos, text, eos``; it samples (FT-sample) or searches
+with a beam (FT-search) after ``control, bos``. Two of them multiply to a product of experts
+(FT-PoE), the paper's baseline for compositions (Table 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import torch
+
+from baselines.autoregressive import (
+    NO_PROMPT,
+    Autoregressive,
+    Job,
+    check_vocabularies,
+    prompts,
+    roles,
+    uniforms,
+)
+from baselines.finetuned.settings import FTPoESettings, FTSampleSettings, FTSearchSettings
+from models.base import TargetSamples
+from models.nets.causal import load_lm
+from models.nets.codec import Codec
+from models.nets.decoding import Experts, beam_search, sample
+from tasks import parts
+from tasks.base import Target, Task
+from tasks.common.progress import Progress, silent
+from tasks.controls import Control
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+
+class _FineTuned(Autoregressive):
+    """A fine-tuned model with its task's prompts; subclasses say how a group of jobs decodes."""
+
+    @classmethod
+    def refuses(cls, task: str) -> str | None:
+        if task == "infilling":
+            return NO_PROMPT
+        if len(parts(task)) == 1:
+            return None
+        return "it is fine-tuned on single controls, which ft_poe composes"
+
+    @classmethod
+    def artefacts(cls, task: str) -> tuple[str, ...]:
+        return ("finetuned",)
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> Self:
+        model, codec, _ = load_lm(folders["finetuned"], device)
+        return cls(model, codec, task, settings)
+
+    def _heads(self, control: Control) -> list[list[int]]:
+        return prompts(self.task, control, [self.codec])
+
+
+class FTSample(_FineTuned):
+    """Ancestral sampling; temperature 1 over the whole vocabulary unless set otherwise."""
+
+    name: ClassVar[str] = "ft_sample"
+    Settings: ClassVar[type] = FTSampleSettings
+
+    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+        texts = sample(
+            self.model,
+            [job.head for job in jobs],
+            uniforms(self.name, jobs, seed, limit),
+            self.codec.eos,
+            self.codec.forbidden,
+            self.settings.temperature,
+            self.settings.top_k,
+            self.settings.top_p,
+        )
+        return [(ids, float(len(ids))) for ids in texts]
+
+
+class FTSearch(_FineTuned):
+    """Beam search. It is deterministic, so each target gets one sample, of index 0, however many
+    ``samples_per_target`` asks for (reference notes, sections 2.11 and 2.13); ``seed`` is not used.
+
+    Network evaluations: the steps until the target's search ended, times the number of beams.
+    """
+
+    name: ClassVar[str] = "ft_search"
+    Settings: ClassVar[type] = FTSearchSettings
+
+    def generate(
+        self,
+        targets: Sequence[Target],
+        samples_per_target: int,
+        seed: int,
+        batch: int = 64,
+        progress: Progress = silent,
+    ) -> Iterator[TargetSamples]:
+        """As for samples, with one sample a target."""
+        return super().generate(targets, min(1, samples_per_target), seed, batch, progress)
+
+    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+        beams = self.settings.beams
+        prompts = [job.head for job in jobs]
+        eos, forbidden = self.codec.eos, self.codec.forbidden
+        found = beam_search(self.model, prompts, limit, eos, forbidden, beams)
+        return [(ids, float(steps * beams)) for ids, steps in found]
+
+
+class FTPoE(Autoregressive):
+    """Samples from the product of the fine-tuned models of a composition's parts (paper, section
+    7.2 and Table 4; there is no released code: the sum of log-probabilities is what the reference
+    notes suggest, section 2.13).
+
+    Each model reads the prompt of its own part and keeps its own cache. A product of distributions
+    is one over words, renormalised; temperature, top_k and top_p apply to it. Network evaluations:
+    one of each model a token.
+    """
+
+    name: ClassVar[str] = "ft_poe"
+    Settings: ClassVar[type] = FTPoESettings
+
+    @classmethod
+    def refuses(cls, task: str) -> str | None:
+        return None if len(parts(task)) > 1 else "a product of experts needs two controls"
+
+    @classmethod
+    def artefacts(cls, task: str) -> tuple[str, ...]:
+        return roles("finetuned", task)
+
+    def __init__(
+        self,
+        models: Sequence[GPT2LMHeadModel],
+        codecs: Sequence[Codec],
+        task: Task,
+        settings: FTPoESettings,
+    ) -> None:
+        super().__init__(models[0], codecs[0], task, settings)
+        self.models, self.codecs = models, codecs
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> Self:
+        """Raises ``UserError`` where the models were trained on different vocabularies."""
+        used = [folders[role] for role in cls.artefacts(task.name)]
+        models, codecs, _ = zip(*(load_lm(folder, device) for folder in used), strict=True)
+        check_vocabularies(used, codecs)
+        return cls(models, codecs, task, settings)
+
+    def _heads(self, control: Control) -> list[list[int]]:
+        return prompts(self.task, control, self.codecs)
+
+    def _positions(self) -> list[int]:
+        return [model.config.n_positions for model in self.models]
+
+    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+        rest = [[job.others[i] for job in jobs] for i in range(len(self.models) - 1)]
+        texts = sample(
+            self.model,
+            [job.head for job in jobs],
+            uniforms(self.name, jobs, seed, limit),
+            self.codec.eos,
+            self.codec.forbidden,
+            self.settings.temperature,
+            self.settings.top_k,
+            self.settings.top_p,
+            reweighting=Experts(self.models[1:], rest, self.codec.text_size),
+        )
+        return [(ids, float(len(ids) * len(self.models))) for ids in texts]

@@ -1,0 +1,1 @@
+"""FUDGE (Yang and Klein 2021)."""

@@ -1,0 +1,61 @@
+"""Every figure of a result set, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from eval.reading.figures.ablation import ABLATIONS
+from eval.reading.figures.embedding import EMBEDDINGS
+from eval.reading.figures.schedules import SCHEDULES
+from eval.reading.figures.style import Missing, Plot, looks, render, write_bytes
+from eval.reading.figures.tradeoff import PARETO, SECONDS, STEPS
+from eval.reading.figures.training import NOISE, TRAINING
+from eval.reading.figures.trajectory import DENOISING, animation
+from eval.reading.results import ResultSet
+
+#: in the paper's order, then those that it does not have
+PLOTS = (
+    DENOISING,
+    EMBEDDINGS,
+    ABLATIONS,
+    SCHEDULES,
+    PARETO,
+    STEPS,
+    SECONDS,
+    NOISE,
+    TRAINING,
+)
+
+
+def write_figures(results: ResultSet, folder: Path) -> Iterator[tuple[Plot, str]]:
+    """Writes each figure as PDF and PNG, and the trajectory as GIF too; yields each with the reason
+    why it could not be drawn, empty where it was. A file of a figure that can no longer be drawn
+    is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with looks():
+        for plot in PLOTS:
+            files = {kind: folder / f"{plot.name}.{kind}" for kind in ("pdf", "png")}
+            if plot is DENOISING:
+                files["gif"] = folder / f"{plot.name}.gif"
+            try:
+                figure = plot.draw(results)
+            except Missing as missing:
+                for path in files.values():
+                    path.unlink(missing_ok=True)
+                yield plot, str(missing)
+                continue
+            for kind, path in files.items():
+                data = animation(results) if kind == "gif" else render(figure, kind)
+                write_bytes(path, data)
+            yield plot, ""
+
+
+def svg_figures(results: ResultSet) -> Iterator[tuple[Plot, str, str]]:
+    """(figure, its SVG or nothing, why there is none)."""
+    with looks():
+        for plot in PLOTS:
+            try:
+                yield plot, render(plot.draw(results), "svg").decode("utf-8"), ""
+            except Missing as missing:
+                yield plot, "", str(missing)

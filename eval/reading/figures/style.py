@@ -1,0 +1,149 @@
+"""How every figure looks, and how it is written so that the same data gives the same bytes.
+
+Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; methods differ by
+marker and line as well, so that figures read in black and white.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from eval.reading.results import ResultSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#6B7280"
+#: yellow is left for last: thin lines in it vanish on white paper
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE, BLACK, YELLOW)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+
+#: one look for each method, in every figure
+METHODS: Mapping[str, int] = {
+    "diffusion_lm": 0,
+    "fudge": 1,
+    "ft_sample": 2,
+    "ft_search": 3,
+    "pplm": 4,
+    "ft_poe": 5,
+}
+
+WIDTH = 6.4  # inches, the text width of a page
+RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E5E7EB",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9CA3AF",
+    "axes.linewidth": 0.8,
+    "xtick.color": "#374151",
+    "ytick.color": "#374151",
+    "axes.labelcolor": "#111827",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "savefig.dpi": 160,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    # ids in an SVG are random without it
+    "svg.hashsalt": "control-bench",
+}
+
+
+class Missing(Exception):
+    """What a figure would be drawn from is not there; the message names the command that makes
+    it."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure. ``draw`` raises :class:`Missing` where the set lacks its data."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[ResultSet], Figure]
+
+
+@contextmanager
+def looks() -> Iterator[None]:
+    """Everything drawn inside has this project's look, whatever the user's matplotlib settings."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        yield
+
+
+def axes(
+    columns: int = 1,
+    rows: int = 1,
+    height: float = 2.6,
+    width: float = WIDTH,
+    layout: Literal["constrained"] | None = "constrained",
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``rows`` x ``columns`` axes, each ``height`` inches tall."""
+    from matplotlib.figure import Figure as NewFigure
+
+    figure = NewFigure(figsize=(width, height * rows), layout=layout)
+    found = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(found.ravel())
+
+
+def plain(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def series(i: int) -> dict[str, Any]:
+    """Colour, marker and line of the ``i``-th series of an axis."""
+    at = i % len(COLOURS)
+    return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[at]}
+
+
+def look(method: str, others: int = 0) -> dict[str, Any]:
+    """Colour, marker and line of a method; of the ``others``-th one without a look of its own."""
+    return series(METHODS.get(method, len(METHODS) + others))
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as ``pdf``, ``png`` or ``svg``, without dates or versions in it."""
+    nothing: dict[str, dict[str, None]] = {
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+    out = io.BytesIO()
+    figure.savefig(out, format=kind, metadata=nothing[kind])
+    return out.getvalue()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes beside ``path`` and renames."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)

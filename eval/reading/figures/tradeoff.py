@@ -1,0 +1,223 @@
+"""Control against fluency, and quality against what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eval.reading.figures.style import GREY, Missing, Plot, axes, look, plain
+from eval.reading.results import ResultSet, method_name, read_json, task_name
+from eval.reading.tables.control import Compared, compare_tasks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SWEEP = "sweep.json"
+#: panels side by side, and where there are more than four
+COLUMNS, MANY = 2, 3
+#: a logarithmic axis where the values span more than this factor
+WIDE = 5.0
+
+Point = Mapping[str, Any]
+
+
+def points(results: ResultSet) -> list[Point]:
+    """One point a cell: ``task``, ``method``, ``ctrl``, ``lm`` (each value, low, high), ``nfe`` and
+    ``seconds`` a sample; then those of the stored sweep, with their ``key`` and ``value``."""
+    tasks = compare_tasks(results)
+    found = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
+    path = results.folder / SWEEP
+    return found + (read_json(path)["points"] if path.exists() else [])
+
+
+def _cells(name: str, compared: Compared) -> list[Point]:
+    found = list[Point]()
+    for method in compared.methods:
+        rows = [compared.row(method, metric) for metric in compared.ctrl]
+        first = compared.row(method, next(iter(compared.table.metrics)))
+        values = [row.ctrl for row in rows if row is not None and row.ctrl.ours is not None]
+        if not values or first is None or first.lm is None or first.lm.ours is None:
+            continue
+        # of a composition, the part that does worst
+        ctrl = min(values, key=lambda number: number.ours or 0.0)
+        found.append(
+            {
+                "task": name,
+                "method": method,
+                "ctrl": [ctrl.ours, ctrl.low, ctrl.high],
+                "lm": [first.lm.ours, first.lm.low, first.lm.high],
+                "nfe": first.nfe,
+                "seconds": first.seconds,
+            }
+        )
+    return found
+
+
+def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
+    every = points(results)
+    tasks = [t for t in results.tasks if any(p["task"] == t for p in every)]
+    if not tasks:
+        raise Missing(
+            f"no cell of {results.folder} has control and lm-score: python -m eval.run judges a "
+            "control task"
+        )
+    columns = min(COLUMNS if len(tasks) <= 4 else MANY, len(tasks))
+    rows = -(-len(tasks) // columns)
+    figure, found = axes(columns, rows, 2.5, 3.2 * columns)
+    for axis in found[len(tasks) :]:
+        axis.set_visible(False)
+    panels = [
+        (axis, task, [p for p in every if p["task"] == task])
+        for axis, task in zip(found, tasks, strict=False)
+    ]
+    return figure, panels
+
+
+def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> None:
+    handles: dict[str, Any] = {}
+    for axis, _, _ in panels:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    columns = min(6, len(handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+
+
+def _title(task: str) -> str:
+    return task_name(task).replace(" + ", " +\n")
+
+
+def pareto(results: ResultSet) -> Figure:
+    figure, panels = _panels(results)
+    labels: dict[Axes, list[tuple[float, float, str]]] = {}
+    for axis, task, members in panels:
+        for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
+            own = [p for p in members if p["method"] == method]
+            style = look(method, i)
+            swept = [p for p in own if "value" in p and not p["key"].endswith("sampling.steps")]
+            swept.sort(key=lambda p: p["value"])
+            if swept:
+                xs, ys = [p["lm"][0] for p in swept], [p["ctrl"][0] for p in swept]
+                axis.plot(xs, ys, **{**style, "markersize": 3})
+                named = labels.setdefault(axis, [])
+                named += [(p["lm"][0], p["ctrl"][0], f"{p['value']:g}") for p in swept]
+            for p in (p for p in own if "value" not in p):
+                x, y = p["lm"], p["ctrl"]
+                axis.errorbar(
+                    x[0],
+                    y[0],
+                    xerr=[[x[0] - x[1]], [x[2] - x[0]]],
+                    yerr=[[y[0] - y[1]], [y[2] - y[0]]],
+                    color=style["color"],
+                    marker=style["marker"],
+                    linestyle="none",
+                    elinewidth=0.8,
+                    capsize=2,
+                    label=method_name(method),
+                )
+        axis.set(title=_title(task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104))
+        axis.set_ylabel("ctrl, percent")
+        # a setting that goes too far leaves the language: perplexities in the hundreds
+        axis.set_xscale("log")
+        plain(axis.xaxis)
+        axis.margins(x=0.1)
+    _legend(figure, panels)
+    _annotate(figure, labels)
+    return figure
+
+
+def steps(results: ResultSet) -> Figure:
+    return _cost(results, "nfe", "network evaluations a sample")
+
+
+def seconds(results: ResultSet) -> Figure:
+    return _cost(results, "seconds", "seconds a sample")
+
+
+def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
+    figure, panels = _panels(results)
+    labels: dict[Axes, list[tuple[float, float, str]]] = {}
+    for axis, task, members in panels:
+        known = [p for p in members if p.get(name)]
+        for i, method in enumerate(dict.fromkeys(p["method"] for p in known)):
+            own = sorted((p for p in known if p["method"] == method), key=lambda p: p[name])
+            own = [p for p in own if "value" not in p or p["key"].endswith("sampling.steps")]
+            xs, ys = [p[name] for p in own], [p["ctrl"][0] for p in own]
+            spans = [[p["ctrl"][0] - p["ctrl"][1] for p in own]]
+            spans.append([p["ctrl"][2] - p["ctrl"][0] for p in own])
+            style = look(method, i)
+            axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
+            axis.plot([], [], **style, label=method_name(method))
+            named = labels.setdefault(axis, [])
+            named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in own]
+        axis.set(title=_title(task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
+        axis.set_xscale("log")
+        axis.margins(x=0.15)
+    if not any(labels.values()):
+        raise Missing(f"no sample of {results.folder} has its {meaning} stored")
+    _legend(figure, panels)
+    _annotate(figure, labels)
+    return figure
+
+
+def _annotate(figure: Figure, labels: Mapping[Axes, Sequence[tuple[float, float, str]]]) -> None:
+    """Writes beside each point, where it covers no other point, label or the axis if there is such
+    a place."""
+    figure.draw_without_rendering()  # settles where the axes are
+    for axis, named in labels.items():
+        _beside(axis, named)
+
+
+def _beside(axis: Axes, labels: Sequence[tuple[float, float, str]]) -> None:
+    from matplotlib.transforms import Affine2D
+
+    size, unit = 6.5, axis.figure.dpi / 72
+    at = [axis.transData.transform((x, y)) / unit for x, y, _ in labels]
+    frame = axis.bbox.transformed(Affine2D().scale(1 / unit))
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]
+    taken.append((frame.x0, frame.y0 - 9, frame.x1, frame.y0 + 1))
+
+    def overlap(box: tuple[float, float, float, float]) -> float:
+        sides = [
+            (min(box[2], t[2]) - max(box[0], t[0]), min(box[3], t[3]) - max(box[1], t[1]))
+            for t in taken
+        ]
+        return sum(width * height for width, height in sides if width > 0 and height > 0)
+
+    for (x, y, text), (left, low) in zip(labels, at, strict=True):
+        wide = 0.55 * size * len(text)
+        offsets = [(4, 3), (4, -9), (-wide / 2, 7), (4, 12), (-4 - wide, 3), (-4 - wide, -9)]
+        boxes = [(left + dx, low + dy, left + dx + wide, low + dy + size) for dx, dy in offsets]
+        best = min(range(len(boxes)), key=lambda i: overlap(boxes[i]))
+        taken.append(boxes[best])
+        axis.annotate(
+            text,
+            (x, y),
+            xytext=offsets[best],
+            textcoords="offset points",
+            fontsize=size,
+            color=GREY,
+        )
+
+
+PARETO = Plot(
+    "control-fluency",
+    "Control against fluency",
+    "Up and to the left is better. Large markers: the set's own cells with 95 % intervals; lines: "
+    "the stored sweep over each method's trade-off, its value beside each point. Of a composition, "
+    "the part that does worst.",
+    pareto,
+)
+STEPS = Plot(
+    "quality-steps",
+    "Quality against network evaluations",
+    "Control success by how often a network is evaluated for a sample; lm beside each point. "
+    "Diffusion-LM's line is a sweep over its number of denoising steps, where one is stored.",
+    steps,
+)
+SECONDS = Plot(
+    "quality-time",
+    "Quality against wall time",
+    "Control success by the decoding time of a sample, batched, on the machine of the run.",
+    seconds,
+)

@@ -1,0 +1,161 @@
+"""What the page's sample browser and its other parts show, as plain data."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from eval.reading.marks import NEWLINE, mark_all
+from eval.reading.results import CellFiles, ResultSet, method_name, task_name
+from eval.reading.samples import describe, headlines
+from eval.reading.tables.control import compare_tasks
+from eval.running.cells import is_answer
+from tasks.base import Target
+
+#: a word's state in one letter
+LETTERS = {"": ".", "good": "g", "bad": "b"}
+
+
+def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
+    """Task -> its targets and the samples of every method, the first ``targets`` and ``each``.
+
+    Where a method chooses one of a target's samples, that one comes first. A sample is [target,
+    index, words, states, missing, scores, tree]: the target's place in the list, the words joined
+    by spaces, one letter a word (``.``, ``g`` as asked, ``b`` against it), what is missing, the
+    headline scores and the oracle's tree where it parsed the text.
+    """
+    found = {}
+    for task in results.tasks:
+        every = results.targets(task)
+        chosen = every[:targets]
+        methods = {
+            method: list(_rows(cell, chosen, each))
+            for method in results.methods(task)
+            if (cell := results.cell(task, method)) is not None
+        }
+        counts = [len(c.samples) for c in results.cells() if c.task == task]
+        found[task] = {
+            "name": task_name(task),
+            "targets": [[target.id, describe(target.control)] for target in chosen],
+            "methods": methods,
+            "shown": [len(chosen), len(every), sum(map(len, methods.values())), sum(counts)],
+        }
+    return found
+
+
+def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[Any]]:
+    scores = {(r["target"], r["index"]): headlines(r["scores"]) for r in cell.scores}
+    by_target: dict[str, list[dict[str, Any]]] = {}
+    for record in cell.samples:
+        by_target.setdefault(record["target"], []).append(record)
+    for at, target in enumerate(targets):
+        found = sorted(by_target.get(target.id, ()), key=is_answer, reverse=True)
+        for record in found[:each]:
+            words = tuple(record["words"])
+            judged = cell.judged(target, words)
+            marks = mark_all(words, judged)
+            tree = next((j.reading["tree"] for j in judged if j.reading.get("tree")), "")
+            score = scores.get((target.id, record["index"]), ())
+            yield [
+                at,
+                record["index"],
+                " ".join(NEWLINE if word == "\n" else word for word in words),
+                "".join(LETTERS[state] for state in marks.states),
+                list(marks.missing),
+                [round(100 * value, 1) for value in score],
+                tree,
+            ]
+
+
+def glance(results: ResultSet) -> list[dict[str, Any]]:
+    """For each task, ctrl of every method with its interval, the human and floor values, and the
+    value of a full bar."""
+    found = []
+    tasks = compare_tasks(results)
+    for name in (t for t in results.tasks if t in tasks):
+        compared = tasks[name]
+        for metric in (m for m in compared.ctrl if m in compared.table.metrics):
+            rows = []
+            for method in [*compared.methods, "human text", "unconditional"]:
+                row = compared.row(method, metric)
+                if row is None or row.ctrl.ours is None:
+                    continue
+                lm = compared.row(method, next(iter(compared.table.metrics)))
+                ppl = lm.lm.ours if lm is not None and lm.lm is not None else None
+                rows.append(
+                    {
+                        "method": method_name(method),
+                        "reference": method not in compared.methods,
+                        "ours": row.ctrl.ours,
+                        "low": row.ctrl.low,
+                        "high": row.ctrl.high,
+                        "paper": row.ctrl.paper,
+                        "lm": ppl,
+                    }
+                )
+            part = metric.partition(".")[0] if "+" in name else ""
+            title = task_name(name) + (f": {task_name(part)}" if part else "")
+            found.append(
+                {
+                    "title": title,
+                    "metric": compared.table.metrics[metric],
+                    "full": _scale(rows),
+                    "rows": rows,
+                }
+            )
+    return found
+
+
+def _scale(rows: Iterable[Mapping[str, Any]]) -> float:
+    """The value of a full bar: 100, or the largest value of a metric that goes beyond (CIDEr)."""
+    values = [row[key] for row in rows for key in ("ours", "high", "paper")]
+    return max([100.0, *(value for value in values if value is not None)])
+
+
+def provenance(results: ResultSet) -> list[dict[str, Any]]:
+    """Each cell's command, seeds, settings, artefacts, judges and versions."""
+    found = []
+    for cell in results.cells():
+        config, identity = cell.config, cell.config.get("identity", {})
+        command = config.get("command", "")
+        found.append(
+            {
+                "task": task_name(cell.task),
+                "method": method_name(cell.method),
+                "targets": len({r["target"] for r in cell.samples}),
+                "samples": len(cell.samples),
+                "seed": identity.get("seed", ""),
+                "train_seed": config.get("config", {}).get("train_seed", ""),
+                "commit": config.get("commit") or "unknown",
+                "command": command if isinstance(command, str) else shlex.join(command),
+                "settings": _pretty(identity.get("settings", {})),
+                "artefacts": identity.get("artefacts", {}),
+                "judges": _judges(config),
+                "packages": config.get("packages", {}),
+                "platform": config.get("platform", ""),
+            }
+        )
+    return found
+
+
+def _judges(config: dict[str, Any]) -> dict[str, str]:
+    """Role -> id and what is known of how good the judge is."""
+    facts = config.get("oracles", {})
+    found = {}
+    for role, name in config.get("judges", {}).items():
+        known = {k: v for k, v in facts.get(role, {}).items() if k != "id"}
+        shown = [f"{k} {v:.1f}" if isinstance(v, float) else f"{k} {v}" for k, v in known.items()]
+        found[role] = name + (f" ({', '.join(shown)})" if shown else "")
+    return found
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def embedded(value: Any) -> str:
+    """JSON that can stand inside a script element: no ``</`` and no line separators."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,0 +1,291 @@
+"""A stored result set as it is on disk, for whatever reads one: tables, figures, the report.
+
+Nothing here loads a model or a corpus. What is missing is said with the command that makes it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baselines import METHODS
+from eval.running.cells import (
+    ANNOTATIONS,
+    CONFIG,
+    SAMPLES,
+    SCORES,
+    TARGETS,
+    read_samples,
+    read_targets,
+)
+from eval.running.scoring import FLOOR, HUMAN
+from tasks import STORIES, TASKS, load_task
+from tasks.base import Target, Words
+from tasks.common.errors import UserError
+from tasks.common.jsonl import read
+from tasks.controls import Control
+
+if TYPE_CHECKING:
+    from eval.running.config import RunConfig
+
+RUN = "run.json"
+#: the paper's order
+PAPER_METHODS = (
+    "left_only",
+    "delorean",
+    "cold",
+    "pplm",
+    "fudge",
+    "diffusion_lm",
+    "ar_infilling",
+    "ft_sample",
+    "ft_search",
+    "ft_poe",
+)
+PAPER_TASKS = ("semantic_content", "parts_of_speech", "syntax_tree", "syntax_spans", "length")
+
+METHOD_NAMES = {
+    "pplm": "PPLM",
+    "fudge": "FUDGE",
+    "diffusion_lm": "Diffusion-LM",
+    "ft_sample": "FT-sample",
+    "ft_search": "FT-search",
+    "ft_poe": "FT-PoE",
+    "left_only": "Left-only",
+    "delorean": "DELOREAN",
+    "cold": "COLD",
+    "ar_infilling": "AR",
+    HUMAN: "human text",
+    FLOOR: "unconditional",
+}
+TASK_NAMES = {
+    "semantic_content": "Semantic Content",
+    "parts_of_speech": "Parts-of-speech",
+    "syntax_tree": "Syntax Tree",
+    "syntax_spans": "Syntax Spans",
+    "length": "Length",
+    "infilling": "Infilling",
+}
+
+
+def method_name(name: str) -> str:
+    """As the paper writes it."""
+    return METHOD_NAMES.get(name, name)
+
+
+def task_name(name: str) -> str:
+    """As the paper writes it; a composition's parts are joined with ``+``."""
+    return " + ".join(TASK_NAMES.get(part, part) for part in name.split("+"))
+
+
+def known_task(name: str) -> bool:
+    """Whether this version has the task, or every part of a composition."""
+    return set(name.split("+")) <= set(TASKS)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """``reading``: the oracles' ``tree`` and ``tags`` of a text under one control."""
+
+    control: Control
+    reading: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CellFiles:
+    """What one method stored for one task."""
+
+    task: str
+    method: str
+    folder: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return read_json(self.folder / CONFIG)
+
+    @cached_property
+    def samples(self) -> list[dict[str, Any]]:
+        """Each with its share of the wall time as ``seconds``, where that is known."""
+        records = read_samples(self.folder)
+        return _checked(self.folder / SAMPLES, records, ("target", "index", "words"))
+
+    @cached_property
+    def scores(self) -> list[dict[str, Any]]:
+        return _records(self.folder / SCORES, ("target", "index", "scores"))
+
+    @cached_property
+    def annotations(self) -> dict[Words, dict[str, Any]]:
+        """What this cell's judges said of each text that they read."""
+        judges, found = self.config.get("judges", {}), dict[Words, dict[str, Any]]()
+        for record in _records(self.folder / ANNOTATIONS, ("words",)):
+            by = record.pop("judges", {})
+            if all(judges.get(role, name) == name for role, name in by.items()):
+                words = tuple(record.pop("words"))
+                found[words] = found.get(words, {}) | record
+        return found
+
+    def judged(self, target: Target, words: Words) -> list[Judged]:
+        """What the judges said of ``words`` under each control of ``target``."""
+        if not known_task(self.task):
+            return [Judged(target.control, self.annotations.get(words, {}))]
+        found = []
+        for part, own in load_task(self.task).split(target):
+            reading = self.annotations.get(part.view(own, words), {})
+            found.append(Judged(own.control, reading))
+        return found
+
+    @property
+    def scored(self) -> bool:
+        return bool(self.scores)
+
+
+class ResultSet:
+    """The folder ``results/SET``. Raises ``UserError`` for a folder that is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not folder.is_dir():
+            raise UserError(f"there is no result set {folder}{_nearest(folder)}")
+        self.tasks = self._tasks()
+        if not self.tasks:
+            raise UserError(
+                f"{folder} is no result set: no folder in it has a {TARGETS} "
+                "(python -m eval.run makes one)"
+            )
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """``run.json``: the settings of the last run; empty where there is none."""
+        path = self.folder / RUN
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The resolved settings, from ``run.json`` or else from a cell."""
+        found = self.run.get("config")
+        if found is None:
+            found = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
+        return found if isinstance(found, dict) else {}
+
+    def config(self, store: str, prebuilt: str) -> RunConfig:
+        """The settings of the set's run, with artefacts elsewhere. Raises ``UserError`` where they
+        are not stored."""
+        from pydantic import TypeAdapter
+
+        from eval.running.config import RunConfig
+
+        if not self.settings:
+            raise UserError(f"{self.folder} has no {RUN}: its settings are not known")
+        config: RunConfig = TypeAdapter(RunConfig).validate_python(dict(self.settings))
+        return dataclasses.replace(config, store=store, prebuilt=prebuilt)
+
+    @property
+    def corpus(self) -> str:
+        return str(self.settings.get("corpus", ""))
+
+    @property
+    def refused(self) -> dict[tuple[str, str], str]:
+        """(task, method) -> why it has no cell."""
+        stored = self.run.get("refused", {})
+        return {(k.rpartition("/")[0], k.rpartition("/")[2]): v for k, v in stored.items()}
+
+    def _tasks(self) -> list[str]:
+        found = {path.parent.name for path in self.folder.glob(f"*/{TARGETS}")}
+        known = [name for name in (*PAPER_TASKS, *TASKS) if name in found]
+        return [*dict.fromkeys(known), *sorted(found - set(known))]
+
+    def targets(self, task: str) -> list[Target]:
+        return read_targets(self.folder / task / TARGETS)
+
+    def methods(self, task: str) -> list[str]:
+        """Methods with samples under a task, the paper's first and in its order."""
+        found = {path.parent.name for path in (self.folder / task).glob(f"*/{SAMPLES}")}
+        found -= {HUMAN, FLOOR}
+        return [m for m in method_order(found) if m in found]
+
+    def cell(self, task: str, method: str) -> CellFiles | None:
+        """None where there are no samples."""
+        folder = self.folder / task / method
+        return CellFiles(task, method, folder) if (folder / SAMPLES).exists() else None
+
+    def cells(self) -> Iterator[CellFiles]:
+        """Every cell with samples, task by task."""
+        for task in self.tasks:
+            for method in self.methods(task):
+                yield CellFiles(task, method, self.folder / task / method)
+
+    def reason(self, task: str, method: str) -> str:
+        """Why a cell has no scores, with the command that fills it."""
+        if (task, method) in self.refused:
+            return self.refused[task, method]
+        if method not in set(METHODS):
+            return f"n/a: this version has no method {method}"
+        if not known_task(task):
+            return f"n/a: this version has no task {task}"
+        if task == "infilling" and self.corpus not in STORIES:
+            return "n/a here, of stories: python -m eval.run task=infilling method=all"
+        if self.corpus in STORIES and task not in ("infilling", "length"):
+            return f"n/a: of other corpora than {self.corpus}"
+        cell = self.cell(task, method)
+        what = "not judged yet" if cell is not None and not cell.scored else "not run"
+        # one command for a task of which nothing was run
+        return f"{what}: {self.command(task, method if self.methods(task) else 'all')}"
+
+    def command(self, task: str, method: str) -> str:
+        """The command of this result set's run for another task and method."""
+        given = shlex.split(str(self.run.get("command", ""))) or ["python", "-m", "eval.run"]
+        rest = [part for part in given if not part.startswith(("task=", "method=", "out="))]
+        return shlex.join([*rest, f"task={task}", f"method={method}", f"out={self.folder}"])
+
+
+def method_order(found: set[str]) -> list[str]:
+    """The paper's methods in its order, then the other known ones, then those of ``found`` that
+    nothing is known of."""
+    return list(dict.fromkeys((*PAPER_METHODS, *METHODS, *sorted(found))))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises ``UserError`` for a file that is missing, damaged or something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is damaged: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no JSON object")
+    return found
+
+
+def _records(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    return _checked(path, read(path), needed)
+
+
+def _checked(
+    path: Path, records: list[dict[str, Any]], needed: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The records. Raises ``UserError`` naming the first one that lacks an entry."""
+    for number, record in enumerate(records, 1):
+        lacking = [name for name in needed if name not in record]
+        if lacking:
+            raise UserError(
+                f"{path} line {number} has no '{lacking[0]}': it was made by another version of "
+                "this program"
+            )
+    return records
+
+
+def _nearest(folder: Path) -> str:
+    """The sets that stand where ``folder`` was looked for."""
+    sets = sorted({p.parent.parent for p in folder.parent.glob(f"*/*/{TARGETS}")})
+    return f" (there: {', '.join(map(str, sets))})" if sets else ""

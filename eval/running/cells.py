@@ -1,0 +1,264 @@
+"""One cell of a table on disk: ``results/SET/TASK/METHOD/``.
+
+``config.json`` says exactly what it is, ``samples.jsonl`` grows target by target,
+``timing.jsonl`` says how long each took, and ``annotations.jsonl`` and ``scores.jsonl`` follow from
+the samples alone. Samples that several processes make lie in ``shards/`` until they are merged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.base import Annotation, Target, Task
+from tasks.common.errors import UserError
+from tasks.common.files import canonical, write_text
+from tasks.common.jsonl import append, read
+from tasks.controls import Control, Withheld, from_json, to_json
+
+if TYPE_CHECKING:
+    from models.base import TargetSamples
+
+CONFIG, SAMPLES, ANNOTATIONS = "config.json", "samples.jsonl", "annotations.jsonl"
+SCORES, TARGETS, TIMING, SHARDS = "scores.jsonl", "targets.jsonl", "timing.jsonl", "shards"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part ``index`` (from 0) of ``count`` equal parts of a cell's targets."""
+
+    index: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.index}-of-{self.count}"
+
+    def of(self, targets: Sequence[Target]) -> Sequence[Target]:
+        n = len(targets)
+        return targets[self.index * n // self.count : (self.index + 1) * n // self.count]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A folder and the identity of what belongs in it: equal identities mean equal samples."""
+
+    folder: Path
+    identity: Mapping[str, Any]
+
+    def config(self) -> dict[str, Any]:
+        """What ``config.json`` holds; empty where there is none."""
+        path = self.folder / CONFIG
+        if not path.exists():
+            return {}
+        try:
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return stored
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path} is damaged ({error}): delete the folder {path.parent}"
+            ) from None
+
+    def check(self, overwrite: bool) -> None:
+        """Refuses a folder with another identity; with ``overwrite``, empties it instead."""
+        stored = self.config().get("identity")
+        if stored is None:
+            return
+        name = first_difference(stored, json.loads(json.dumps(self.identity)))
+        if name is None:
+            return
+        if not overwrite:
+            raise UserError(
+                f"{self.folder} holds a result with another {name}: keep it and choose a new "
+                "folder with out=..., or replace it with overwrite=true"
+            )
+        for file in (CONFIG, SAMPLES, TIMING, ANNOTATIONS, SCORES, TARGETS):
+            (self.folder / file).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / SHARDS, ignore_errors=True)
+
+    def write_config(self, **more: Any) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {"identity": self.identity, **more}
+        write_text(self.folder / CONFIG, json.dumps(record, indent=1, ensure_ascii=False))
+
+    @property
+    def shards(self) -> Path:
+        """Where shards of this identity lie: those of other settings never mix with them."""
+        digest = hashlib.sha256(canonical(self.identity).encode()).hexdigest()
+        return self.folder / SHARDS / digest[:16]
+
+    def shard(self, shard: Shard) -> Cell:
+        """A folder of this cell's that one process fills while others fill others."""
+        return Cell(self.shards / shard.name, self.identity)
+
+    def samples(self) -> dict[str, list[dict[str, Any]]]:
+        """Complete targets -> their sample records, in index order, shards included. Records of an
+        incomplete target, which a kill may leave, are not among them."""
+        # shards first: :meth:`arrange` writes the merged file before it removes them, so that a
+        # reader beside it sees every sample in one place or in both
+        found: dict[str, list[dict[str, Any]]] = {}
+        for folder in [*sorted(self.shards.glob("*")), self.folder]:
+            found |= _complete(folder / SAMPLES)
+        return found
+
+    def arrange(self, targets: Sequence[Target]) -> None:
+        """Leaves all complete samples in one ``samples.jsonl``, in the order of ``targets``, the
+        bytes that one undisturbed process writes; and their times likewise."""
+        found, folders = self.samples(), [*sorted(self.shards.glob("*")), self.folder]
+        records = [record for target in targets for record in found.get(target.id, ())]
+        if records != read(self.folder / SAMPLES):
+            times = {r["target"]: r for folder in folders for r in read(folder / TIMING)}
+            write_lines(self.folder / TIMING, [times[t.id] for t in targets if t.id in times])
+            write_lines(self.folder / SAMPLES, records)
+        shutil.rmtree(self.shards, ignore_errors=True)
+        if (self.folder / SHARDS).is_dir() and not any((self.folder / SHARDS).iterdir()):
+            (self.folder / SHARDS).rmdir()
+
+    def add(self, done: TargetSamples) -> None:
+        """Appends all samples of one target at once. Their wall times stand in a file of their own:
+        equal settings give equal samples, byte for byte, and never equal times."""
+        append(
+            self.folder / TIMING,
+            [{"target": done.target_id, "seconds": [round(s.seconds, 5) for s in done.samples]}],
+        )
+        append(
+            self.folder / SAMPLES,
+            [
+                {
+                    "target": done.target_id,
+                    "index": sample.index,
+                    "of": len(done.samples),
+                    "words": list(sample.words),
+                    "tokens": list(sample.tokens),
+                    "nfe": sample.nfe,
+                    **({} if done.chosen is None else {"chosen": done.chosen}),
+                }
+                for sample in done.samples
+            ],
+        )
+
+    def missing(self, targets: Sequence[Target]) -> list[Target]:
+        """The targets without complete samples."""
+        done = self.samples()
+        return [target for target in targets if target.id not in done]
+
+    def scored_by(self) -> Any:
+        """Identity of the judges behind ``scores.jsonl``, None where there are no scores."""
+        return self.config().get("judges") if (self.folder / SCORES).exists() else None
+
+
+def _complete(path: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in read(path):
+        found.setdefault(record["target"], []).append(record)
+    return {
+        target: records
+        for target, records in found.items()
+        if [r["index"] for r in records] == list(range(records[0]["of"]))
+    }
+
+
+def read_samples(folder: Path) -> list[dict[str, Any]]:
+    """The records of a cell's samples, each with its share of the wall time as ``seconds``. (Cells
+    of before ``timing.jsonl`` have it among the samples.)"""
+    times = {record["target"]: record["seconds"] for record in read(folder / TIMING)}
+    records = read(folder / SAMPLES)
+    for record in records:
+        if record["target"] in times:
+            record["seconds"] = times[record["target"]][record["index"]]
+    return records
+
+
+def is_answer(record: Mapping[str, Any]) -> bool:
+    """Whether a sample is the one to show of its target: the candidate that the method chose, or
+    the first sample where it chooses none."""
+    return bool(record["index"] == record.get("chosen", 0))
+
+
+def external(folder: Path) -> list[str]:
+    """The cells in a task's folder whose samples another program made (``eval.score``)."""
+    cells = [path.parent for path in sorted(folder.glob(f"*/{CONFIG}"))]
+    return [path.name for path in cells if "external" in Cell(path, {}).config()["identity"]]
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """A whole JSON-lines file at once, renamed into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+
+
+def first_difference(old: Any, new: Any, name: str = "") -> str | None:
+    """Dotted name of the first entry that differs, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*new, *(k for k in old if k not in new)]:
+            found = first_difference(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+            if found:
+                return found
+        return None
+    return None if old == new else f"{name} (stored: {old}, now: {new})"
+
+
+def withheld(control: Control) -> Withheld:
+    """What stands in results for a control that quotes a corpus."""
+    text = canonical(to_json(control))
+    return Withheld(hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def write_targets(path: Path, targets: Sequence[Target], withhold: bool = False) -> None:
+    """Ids and controls. The human text behind a target stays with the corpus, whose licence may
+    not allow it to go where results go; with ``withhold`` so do the controls, which quote it."""
+    records = []
+    for target in targets:
+        control = withheld(target.control) if withhold else target.control
+        record: dict[str, Any] = {"id": target.id, "control": to_json(control)}
+        if target.released is not None:
+            record["released"] = to_json(target.released)
+        records.append(record)
+    write_lines(path, records)
+
+
+def read_targets(path: Path) -> list[Target]:
+    return [
+        Target(
+            record["id"],
+            from_json(record["control"]),
+            released=from_json(record["released"]) if "released" in record else None,
+        )
+        for record in read(path)
+    ]
+
+
+#: a sample's target, its index and what the judges say of it
+Judged = tuple[Target, int, Annotation]
+
+
+def score_records(task: Task, judged: Iterable[Judged]) -> list[dict[str, Any]]:
+    """One record a sample: the task's metrics and the teacher's figures."""
+    return [
+        {
+            "target": target.id,
+            "index": index,
+            "scores": task.score(target, annotation),
+            "nll": annotation.nll,
+            "tokens": annotation.tokens,
+        }
+        for target, index, annotation in judged
+    ]
+
+
+def as_ratio(score: float | Sequence[float]) -> tuple[float, float]:
+    """Numerator and denominator of a stored or fresh score; a plain one is over 1."""
+    if isinstance(score, Sequence):
+        return float(score[0]), float(score[1])
+    return float(score), 1.0
+
+
+def share(score: float | Sequence[float]) -> float:
+    """The value of one score; an empty ratio is 0."""
+    over, under = as_ratio(score)
+    return over / under if under else 0.0

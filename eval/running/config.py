@@ -1,0 +1,385 @@
+"""The command line: ``key=value`` with dots for nested keys, typed by frozen dataclasses.
+
+Nothing here imports torch: ``--help`` and mistyped keys answer at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import textwrap
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from baselines import METHODS, suited
+from baselines.ar_infilling.settings import ARInfillingSettings
+from baselines.cold.settings import ColdSettings
+from baselines.delorean.settings import DeloreanSettings
+from baselines.finetuned.settings import FTPoESettings, FTSampleSettings, FTSearchSettings
+from baselines.fudge.settings import FudgeSettings
+from baselines.left_only.settings import LeftOnlySettings
+from baselines.pplm.settings import PPLMSettings
+from eval.running.infilling import BertScoreSection
+from models.diffusion.config import ClassifierConfig
+from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, UnconditionalSettings
+from models.nets.config import AttributeHeadConfig, DiscriminatorConfig, LMConfig, TrainConfig
+from tasks import COMPOSITIONS, CONTROL_TASKS, STORIES, TASKS, parts
+from tasks.common.errors import UserError, unknown
+from tasks.corpora import CORPORA
+from tasks.oracles.config import ParserConfig
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class VocabularyConfig:
+    """The words that the systems know."""
+
+    #: words counted more than this in the training texts (10 gives the reference's 821 on E2E)
+    above: int = 10
+
+
+@dataclass(frozen=True)
+class ParserSection:
+    """The oracle parser, trained here where benepar_en3 is not at hand."""
+
+    #: auto: benepar_en3 where installed, else trained; benepar: insist on benepar_en3; trained
+    source: Literal["auto", "benepar", "trained"] = "auto"
+    #: texts of the embedded grammar, with their gold trees, that a parser trained from the treebank
+    #: also learns from: newspapers have no "family friendly pub called The Mill"
+    domain: int = 600
+    model: ParserConfig = field(default_factory=ParserConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.domain < 0:
+            raise UserError(f"parser.domain is 0 or more, not {self.domain}")
+
+
+@dataclass(frozen=True)
+class TaggerSection:
+    """The oracle tagger, which gives universal part-of-speech tags."""
+
+    #: auto: stanza, then spaCy, where their English models are installed, else nltk; trained on
+    #: the gold tags of a corpus that has them; or insist on one of stanza, spacy, nltk, trained
+    source: Literal["auto", "stanza", "spacy", "nltk", "trained"] = "auto"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run: which tasks, methods and corpus, how many samples, and every network's settings."""
+
+    #: control tasks, separated by commas, or all; a composition is written a+b
+    task: str = "syntax_spans"
+    #: methods, separated by commas, or all; path/to/file.py:ClassName is one of your own
+    method: str = "all"
+    #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
+    preset: str = "demo"
+    #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling
+    corpus: str = "grammar"
+    #: folder of the official corpus files; without it the public source is asked
+    data: str | None = None
+    #: sentences of a story that a network sees at once; 0: whole stories
+    window: int = 0
+    #: with a window: any sentences of a story in order, whether or not others lie between them. For
+    #: infilling ten threes of a story of five instead of three, the contexts of aNLG (its first and
+    #: last sentence) among them; stories that hold both contexts of an item of aNLG are left out
+    gaps: bool = False
+    #: control targets a task
+    targets: int = 200
+    #: samples a target
+    samples: int = 50
+    #: seed of targets and samples
+    seed: int = 0
+    #: seed of every trained artefact
+    train_seed: int = 0
+    #: where targets come from: the authors' released lists or drawn from validation texts; auto is
+    #: released where the corpus has such a list
+    source: Literal["auto", "released", "validation"] = "auto"
+    #: unconditional samples behind the floor
+    floor: int = 50
+    #: result folder; by default results/run-PRESET-CORPUS
+    out: str | None = None
+    #: folder of trained artefacts
+    store: str = ".store"
+    #: read-only folders of ready artefacts, separated by commas
+    prebuilt: str = "results/prebuilt"
+    #: auto (a GPU where there is one), cpu, cuda, cuda:1, ...
+    device: str = "auto"
+    #: samples decoded at once; changes the speed and never a sample
+    batch: int = 64
+    #: CPU threads; 0 leaves torch's choice
+    threads: int = 0
+    #: replace stored cells that were made with other settings
+    overwrite: bool = False
+    #: save and end after so many minutes, with exit code 75; the same command goes on. 0: never
+    stop_after: float = 0.0
+    vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
+    parser: ParserSection = field(default_factory=ParserSection)
+    tagger: TaggerSection = field(default_factory=TaggerSection)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    lm: LMConfig = field(default_factory=LMConfig)
+    finetune: LMConfig = field(default_factory=LMConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    attribute_head: AttributeHeadConfig = field(default_factory=AttributeHeadConfig)
+    teacher: LMConfig = field(default_factory=LMConfig)
+    diffusion_lm: DiffusionLMSettings = field(default_factory=DiffusionLMSettings)
+    pplm: PPLMSettings = field(default_factory=PPLMSettings)
+    fudge: FudgeSettings = field(default_factory=FudgeSettings)
+    ft_sample: FTSampleSettings = field(default_factory=FTSampleSettings)
+    ft_search: FTSearchSettings = field(default_factory=FTSearchSettings)
+    ft_poe: FTPoESettings = field(default_factory=FTPoESettings)
+    ar_infilling: ARInfillingSettings = field(default_factory=ARInfillingSettings)
+    left_only: LeftOnlySettings = field(default_factory=LeftOnlySettings)
+    delorean: DeloreanSettings = field(default_factory=DeloreanSettings)
+    cold: ColdSettings = field(default_factory=ColdSettings)
+    unconditional: UnconditionalSettings = field(default_factory=UnconditionalSettings)
+    bertscore: BertScoreSection = field(default_factory=BertScoreSection)
+
+    def __post_init__(self) -> None:
+        for name, least in (("targets", 1), ("samples", 1), ("batch", 1), ("floor", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name}={getattr(self, name)}: at least {least}")
+        if self.stop_after < 0:
+            raise UserError(f"stop_after={self.stop_after}: at least 0 minutes")
+        if self.threads < 0:
+            raise UserError(f"threads={self.threads}: at least 0")
+        if self.corpus not in CORPORA:
+            raise unknown("corpus", self.corpus, CORPORA)
+        _ = self.methods
+        if "infilling" in self.tasks and self.corpus not in STORIES:
+            raise UserError(f"infilling needs a corpus of stories: {', '.join(STORIES)}")
+        if self.window < 0 or self.window in (1, 2):
+            raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
+        if self.diffusion.clean_contexts and self.window != 3:
+            raise UserError(f"diffusion.clean_contexts needs window=3, not {self.window}")
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks asked for. Raises ``UserError`` for an unknown one."""
+        names = [name.strip() for name in self.task.split(",")]
+        names = ["+".join(parts(name)) if "+" in name else name for name in names]
+        own = [name for name in names if "+" in name]
+        if names == ["all"]:
+            return ["infilling"] if self.corpus in STORIES else [*CONTROL_TASKS, *COMPOSITIONS]
+        return _names("task", ",".join(names), [*TASKS, *COMPOSITIONS], own)
+
+    @property
+    def methods(self) -> list[str]:
+        """Names of the methods asked for. Raises ``UserError`` for an unknown one."""
+        if self.method.strip() == "all":
+            return suited(self.tasks)
+        names = ",".join(METHODS.name(name.strip()) for name in self.method.split(","))
+        return _names("method", names, list(METHODS), METHODS.own)
+
+    @property
+    def folder(self) -> Path:
+        """Where the result set is stored."""
+        return Path(self.out or f"results/run-{self.preset}-{self.corpus}")
+
+
+def _names(what: str, text: str, valid: Sequence[str], also: Sequence[str] = ()) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["all"]:
+        return list(valid)
+    if not names:
+        raise UserError(f"{what}= names nothing: choose from {', '.join(valid)} or all")
+    for name in names:
+        if name not in valid and name not in also:
+            raise unknown(what, name, [*valid, "all"])
+    return list(dict.fromkeys(names))
+
+
+def parse(arguments: Sequence[str], cls: type[RunConfig] = RunConfig) -> RunConfig:
+    """The resolved config of a command line: the preset's values, then each ``key=value``.
+
+    Raises ``UserError`` for an argument without ``=``, an unknown key (naming the nearest one), a
+    value of the wrong type, and an unknown preset, corpus, task or method.
+    """
+    from eval.running.presets import PRESETS
+
+    given = pairs(arguments, cls)
+    preset = given.get("preset", cls.preset)
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    corpus = given.get("corpus")
+    if corpus is None and given.get("task", cls.task).strip() == "infilling":
+        corpus = "stories" if preset == "demo" else "rocstories"
+    config = override(PRESETS[preset](corpus), given)
+    _check_tasks(config)
+    return config
+
+
+def _check_tasks(config: RunConfig) -> None:
+    """Raises ``UserError`` for a task that the corpus knows nothing of."""
+    if any("+" in name and "infilling" in parts(name) for name in config.tasks):
+        raise UserError("infilling cannot be composed with another task")
+    asked = [part for name in config.tasks for part in parts(name)]
+    odd = [part for part in asked if part not in ("infilling", "length")]
+    if config.corpus in STORIES and odd:
+        raise UserError(
+            f"corpus={config.corpus} has no {odd[0]}: its tasks are infilling and length"
+        )
+
+
+def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:
+    """``key=value`` arguments for the config dataclass ``cls``, its keys not checked yet."""
+    given: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or not name:
+            near = difflib.get_close_matches(argument, list(keys(cls)), n=1, cutoff=0.4)
+            hint = near[0] if near else next(iter(keys(cls)))
+            raise UserError(f"argument '{argument}' is not of the form key=value (as {hint}=...)")
+        if name in given:
+            raise UserError(f"{name} is given twice: '{given[name]}' and '{value}'")
+        given[name] = value
+    return given
+
+
+def override(base: Config, given: dict[str, str]) -> Config:
+    """``base``, a frozen dataclass, with the given dotted keys replaced."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    config = OmegaConf.structured(base)
+    valid = dict(keys(type(base)))
+    for name, value in given.items():
+        if name not in valid:
+            raise _unknown_key(name, valid)
+        change: Any = value
+        if valid[name].type == "str":  # as it stands, whatever YAML would make of it
+            for part in reversed(name.split(".")):
+                change = {part: change}
+        try:
+            if isinstance(change, str):
+                change = OmegaConf.from_dotlist([f"{name}={value}"])
+            config = OmegaConf.merge(config, change)
+        except (OmegaConfBaseException, YAMLError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{name}={value}: {reason} (expected {valid[name].type})") from None
+    resolved = OmegaConf.to_object(config)
+    assert isinstance(resolved, type(base))
+    return resolved
+
+
+def _unknown_key(name: str, valid: dict[str, Key]) -> UserError:
+    if any(key.startswith(name + ".") for key in valid):
+        inner = next(key for key in valid if key.startswith(name + "."))
+        return UserError(f"'{name}' is a section: set its keys, as {inner}=...")
+    # A key of the same section is nearer than a like-sounding one elsewhere.
+    section = name.rpartition(".")[0]
+    like = [key for key in valid if section and key.rpartition(".")[0] == section]
+    near = difflib.get_close_matches(name, like or list(valid), n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UserError(f"unknown key '{name}': {hint}(--help lists every key)")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One settable key: its type, default and meaning in words."""
+
+    type: str
+    default: Any
+    meaning: str
+
+
+def keys(cls: type, base: Any = None, prefix: str = "") -> dict[str, Key]:
+    """Every dotted key of a config dataclass, in order."""
+    return dict(_keys(cls, base if base is not None else cls(), prefix))
+
+
+def _keys(cls: type, base: Any, prefix: str) -> Iterator[tuple[str, Key]]:
+    hints = typing.get_type_hints(cls)
+    meanings = _comments(cls)
+    for part in dataclasses.fields(cls):
+        value = getattr(base, part.name)
+        if dataclasses.is_dataclass(value):
+            yield from _keys(type(value), value, f"{prefix}{part.name}.")
+        else:
+            meaning = meanings.get(part.name, part.name.replace("_", " "))
+            yield prefix + part.name, Key(_type_name(hints[part.name]), value, meaning)
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "|".join(map(str, typing.get_args(hint)))
+    if isinstance(hint, type):
+        return hint.__name__
+    return str(hint).replace(" | None", " or null")
+
+
+@functools.cache
+def _comments(cls: type) -> dict[str, str]:
+    """What is said of each field of a dataclass: ``#:`` lines above it, or a string below it."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        held: list[str] = []
+        source = textwrap.dedent(inspect.getsource(base))
+        for line in source.splitlines():
+            text = line.strip()
+            if text.startswith("#:"):
+                held.append(text.removeprefix("#:").strip())
+            elif held:
+                found[text.split(":")[0]] = " ".join(held)
+                held = []
+        field_name = ""
+        for node in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                field_name = node.target.id
+            elif field_name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                found[field_name] = " ".join(str(node.value.value).split())
+    return found
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """A config as plain nested data, for storing."""
+    return dataclasses.asdict(config)
+
+
+USAGE = """\
+usage: python -m eval.run key=value ...
+
+Trains what is missing, generates, judges and prints the comparison with the paper.
+
+  python -m eval.run task=syntax_spans method=all
+  python -m eval.run task=syntax_spans,length method=diffusion_lm,fudge preset=small corpus=e2e \\
+      data=../shared/data targets=50 samples=10 seed=0
+  python -m eval.run --list       tasks, methods, corpora and presets
+  python -m eval.run --help       this page (after preset=..., with that preset's values)
+
+Keys, with type, default and meaning:
+"""
+
+
+def asks_help(arguments: Sequence[str], usage: str = USAGE) -> bool:
+    """Whether ``--help`` or ``-h`` is among the arguments of a command with ``eval.run``'s keys;
+    then ``usage`` and every key have been printed, with the values of the other arguments."""
+    rest = [argument for argument in arguments if argument not in ("--help", "-h")]
+    if len(rest) == len(arguments):
+        return False
+    print(usage + key_list(parse(rest)))
+    return True
+
+
+def key_list(base: Any) -> str:
+    """Every key of a config with its type, its value in ``base`` and its meaning."""
+    lines = []
+    section = ""
+    for name, key in keys(type(base), base).items():
+        top = name.split(".")[0] if "." in name else ""
+        if top != section:
+            section = top
+            doc = inspect.getdoc(type(getattr(base, top))) or ""
+            lines.append(f"\n{top}: {doc.splitlines()[0] if doc else ''}")
+        default = "null" if key.default is None else key.default
+        lines.append(f"  {name} ({key.type}) = {default}\n      {key.meaning}")
+    return "\n".join(lines)

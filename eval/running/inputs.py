@@ -1,0 +1,126 @@
+"""What artefacts start from: corpora as files, their identity, and where oracles' data lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import tasks.corpora
+from tasks import STORIES
+from tasks.base import Corpus, Text
+from tasks.common.errors import UserError
+from tasks.common.files import canonical, file_digest, write_text
+from tasks.common.jsonl import read
+from tasks.corpora import load_corpus
+
+
+def write_texts(path: Path, texts: Iterable[Text]) -> None:
+    """One text a line as JSON."""
+    with open(path, "w", encoding="utf-8") as file:
+        for text in texts:
+            record = {k: v for k, v in dataclasses.asdict(text).items() if v}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_texts(path: Path) -> tuple[Text, ...]:
+    return tuple(
+        Text(
+            words=tuple(record["words"]),
+            tree=record.get("tree"),
+            tags=tuple(record["tags"]) if "tags" in record else None,
+            fields=tuple((a, b) for a, b in record.get("fields", ())),
+            sentences=tuple(record.get("sentences", ())),
+        )
+        for record in read(path)
+    )
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """A corpus from its artefact, or with an oracle's trees from that of its parses."""
+    train, valid = (read_texts(folder / f"{split}.jsonl") for split in ("train", "valid"))
+    return Corpus((folder / "name").read_text(encoding="utf-8"), train, valid)
+
+
+def write_corpus(folder: Path, corpus: Corpus) -> None:
+    write_texts(folder / "train.jsonl", corpus.train)
+    write_texts(folder / "valid.jsonl", corpus.valid)
+    (folder / "name").write_text(corpus.name, encoding="utf-8")
+
+
+def embedded(corpus: str) -> bool:
+    """Whether a corpus was written for this project, so that results may quote it."""
+    return corpus in ("grammar", "stories")
+
+
+def corpus_digest(name: str, data: Path | None, store: Path) -> str:
+    """Identity of a corpus's content, whatever files or source it came from.
+
+    Reading a corpus takes seconds, so the answer is remembered in ``store/corpora.json`` under a
+    stamp of the files and of the code that reads them.
+    """
+    stamp = _stamp(name, data)
+    known = store / "corpora.json"
+    digests: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
+    if stamp not in digests:
+        digests[stamp] = load_corpus(name, data).digest
+        store.mkdir(parents=True, exist_ok=True)
+        write_text(known, json.dumps(digests, indent=1))
+    return digests[stamp]
+
+
+def _stamp(name: str, data: Path | None) -> str:
+    source = Path(tasks.corpora.__file__).parent
+    parts = {"corpus": name} | {path.name: file_digest(path) for path in source.glob("*.py")}
+    if name == "e2e":
+        from tasks.corpora import e2e
+
+        if data is None:
+            parts["hub"] = f"{e2e.HUB_ID}@{e2e.HUB_REVISION}"
+        else:
+            folder = e2e.find_folder(data)
+            parts |= {file: file_digest(folder / file) for file in e2e.FILES.values()}
+    elif name in STORIES and data is not None:
+        for folder in (data, data / "rocstories", data / "anlg"):
+            for path in sorted(folder.glob("*.*")) if folder.is_dir() else ():
+                if path.suffix in (".csv", ".json", ".jsonl"):
+                    parts[f"{folder.name}/{path.name}"] = file_digest(path)
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def _nltk_places(data: Path | None) -> list[Path]:
+    places = [data] if data else []
+    places += [Path(part) for part in os.environ.get("NLTK_DATA", "").split(os.pathsep) if part]
+    places.append(Path.home() / "nltk_data")
+    return [base for place in places for base in (place, place / "nltk_data")]
+
+
+def has_benepar(data: Path | None) -> bool:
+    """Whether benepar_en3 lies in one of NLTK's usual folders; quick, as it imports nothing."""
+    names = ("models/benepar_en3", "models/benepar_en3.zip")
+    return any((base / name).exists() for base in _nltk_places(data) for name in names)
+
+
+def nltk_folder(data: Path | None) -> Path:
+    """Where NLTK's treebank sample and tagger lie: the data folder, ``NLTK_DATA`` or the home
+    folder. Raises ``UserError`` if they are nowhere."""
+    for base in _nltk_places(data):
+        if (base / "corpora" / "treebank.zip").is_file():
+            return base
+    raise UserError(
+        "the oracle parser needs NLTK's treebank sample: set data=DIR to a folder with "
+        "nltk_data/corpora/treebank.zip, or run python -m nltk.downloader treebank "
+        "averaged_perceptron_tagger_eng"
+    )
+
+
+def treebank_digest(folder: Path) -> str:
+    """Identity of what the oracle parser is trained from."""
+    from tasks.oracles.perceptron import find_perceptron
+
+    files = [folder / "corpora" / "treebank.zip", *sorted(find_perceptron(folder).glob("*.json"))]
+    parts = {path.name: file_digest(path) for path in files}
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()

@@ -1,0 +1,179 @@
+"""Judging: each distinct text is read once by each oracle, and none of them steered a sample.
+
+What they say is kept in a JSON-lines file beside the samples, each entry under the identity of the
+oracles that made it, so that another parser or teacher reads anew and nothing is mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from eval.running.store import read_digests
+from tasks.base import Annotation, Target, Task, Words
+from tasks.common.errors import UserError
+from tasks.common.jsonl import append, read
+from tasks.common.progress import Progress, silent
+
+CHUNK = 256
+#: what an annotation may hold, by the role of its judge
+FIELDS = {"teacher": ("nll", "tokens"), "parser": ("tree",), "tagger": ("tags",)}
+#: what a task's ``needs`` call for
+ROLES = {"tree": "parser", "tags": "tagger"}
+
+#: the fields of one text, by the role of the judge that gave them
+Readings = dict[str, dict[Words, dict[str, Any]]]
+Reader = Callable[[Sequence[Words]], Sequence[Mapping[str, Any]]]
+
+
+class Parser(Protocol):
+    def parse(self, sentences: Sequence[Sequence[str]], progress: Progress = ...) -> list[str]: ...
+
+
+class Tagger(Protocol):
+    def tag(self, sentences: Sequence[Sequence[str]]) -> list[tuple[str, ...]]: ...
+
+
+class Teacher(Protocol):
+    def score(self, texts: Sequence[Words]) -> Sequence[tuple[float, int]]: ...
+
+
+@dataclass
+class Judge:
+    """The oracles by identity, each loaded only when a text must be read.
+
+    ``ids``: role (``teacher``, ``parser``, ``tagger``) -> artefact key or public name, what
+    readings go by; ``load``: role -> how to load it.
+    """
+
+    ids: Mapping[str, str]
+    load: Mapping[str, Callable[[], Any]]
+    _loaded: dict[str, Any] = field(default_factory=dict)
+    _memory: dict[Path, Readings] = field(default_factory=dict)
+
+    def identity(self, needs: frozenset[str], fluency: bool = True) -> dict[str, str]:
+        """Who judges for a task with these needs: role -> id."""
+        for need, role in ROLES.items():
+            if need in needs and role not in self.ids:
+                raise UserError(f"no oracle {role} is configured, but the task needs {need}")
+        roles = ["teacher"] if fluency else []
+        roles += [role for need, role in ROLES.items() if need in needs]
+        return {role: self.ids[role] for role in roles}
+
+    def oracle(self, role: str) -> Any:
+        """The judge of that role, loaded at its first use."""
+        if role not in self._loaded:
+            self._loaded[role] = self.load[role]()
+        return self._loaded[role]
+
+    def annotate(
+        self,
+        task: Task,
+        pairs: Iterable[tuple[Target, Words]],
+        cache: Path,
+        progress: Progress = silent,
+        fluency: bool = True,
+    ) -> list[Annotation]:
+        """One annotation for each (target, text) in order, from ``cache`` or made now; the texts
+        that a judge had not read are appended there. Parser and tagger read a task's ``view`` of a
+        text, the teacher the text itself; without ``fluency`` the teacher is not asked."""
+        pairs = list(pairs)
+        split = [[(*part, words) for part in task.split(target)] for target, words in pairs]
+        wanted: dict[str, list[Words]] = {"teacher": [words for _, words in pairs if fluency]}
+        for part, target, words in (one for row in split for one in row):
+            for need in part.needs:
+                wanted.setdefault(ROLES[need], []).append(part.view(target, words))
+        found = self.read(wanted, cache, progress)
+
+        def seen(part: Task, target: Target, words: Words) -> Annotation:
+            facts: dict[str, Any] = dict(found["teacher"][words]) if fluency else {}
+            for need in part.needs:
+                facts |= found[ROLES[need]][part.view(target, words)]
+            return Annotation(words, **facts)
+
+        out: list[Annotation] = []
+        for row in split:
+            parts = tuple(seen(*one) for one in row)
+            first = parts[0]
+            whole = Annotation(first.words, nll=first.nll, tokens=first.tokens, parts=parts)
+            out.append(first if len(parts) == 1 else whole)
+        return out
+
+    def fluency(
+        self, texts: Sequence[Words], cache: Path, progress: Progress = silent
+    ) -> list[Annotation]:
+        """What the teacher says of each text, as :meth:`annotate` keeps it."""
+        found = self.read({"teacher": texts}, cache, progress)["teacher"]
+        return [Annotation(words, **found[words]) for words in texts]
+
+    def read(
+        self, wanted: Mapping[str, Iterable[Words]], cache: Path, progress: Progress = silent
+    ) -> Readings:
+        """Every reading in ``cache``, with those of the ``wanted`` texts of each role made now
+        where they are missing."""
+        found = self._memory.setdefault(cache, {})
+        for role in wanted:
+            if role not in found:
+                found[role] = self._stored(cache, role)
+        todo: dict[Words, list[str]] = {}
+        for role, texts in wanted.items():
+            for words in dict.fromkeys(texts):
+                if words not in found[role]:
+                    todo.setdefault(words, []).append(role)
+        left = list(todo)
+        for start in range(0, len(left), CHUNK):
+            chunk = left[start : start + CHUNK]
+            records: dict[Words, dict[str, Any]] = {w: {"words": w, "judges": {}} for w in chunk}
+            for role in wanted:
+                own = [words for words in chunk if role in todo[words]]
+                for words, facts in zip(own, self._ask(role, own), strict=True):
+                    found[role][words] = facts
+                    records[words] |= facts
+                    records[words]["judges"][role] = self.ids[role]
+            append(cache, records.values())
+            progress(min(start + CHUNK, len(left)), len(left), f"{len(left)} distinct texts")
+        return found
+
+    def _ask(self, role: str, texts: Sequence[Words]) -> list[dict[str, Any]]:
+        if not texts:
+            return []
+        judge = self.oracle(role)
+        if role == "parser":
+            return [{"tree": tree} for tree in judge.parse(texts)]
+        if role == "tagger":
+            return [{"tags": tuple(tags)} for tags in judge.tag(texts)]
+        return [
+            {"nll": round(float(nll), 4), "tokens": int(tokens)}
+            for nll, tokens in judge.score(texts)
+        ]
+
+    def _stored(self, cache: Path, role: str) -> dict[Words, dict[str, Any]]:
+        found = {}
+        for record in read(cache):
+            if record["judges"].get(role) == self.ids[role]:
+                facts = {name: record[name] for name in FIELDS[role]}
+                if role == "tagger":
+                    facts["tags"] = tuple(facts["tags"])
+                found[tuple(record["words"])] = facts
+        return found
+
+
+def guard(guides: Mapping[str, Path], judges: Mapping[str, Path]) -> None:
+    """Refuses to let a network judge what it steered or wrote.
+
+    Both map roles to artefact folders. Raises ``UserError`` if one network file is in both.
+    """
+    ours: dict[str, str] = {}
+    for role, folder in guides.items():
+        for name, digest in read_digests(folder).items():
+            if name.endswith(".safetensors"):
+                ours[digest] = role
+    for judge, folder in judges.items():
+        for name, digest in read_digests(folder).items():
+            if digest in ours:
+                raise UserError(
+                    f"the {judge} ({folder.name}/{name}) is the same network as the generator's "
+                    f"{ours[digest]}: guide and judge must differ"
+                )

@@ -1,0 +1,66 @@
+"""What stands beside every stored number so that it can be made again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "numpy",
+    "safetensors",
+    "omegaconf",
+    "benepar",
+    "nltk",
+    "spacy",
+)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def packages() -> dict[str, str]:
+    """Installed versions of what a result hangs on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def commit() -> str | None:
+    """The git commit of this checkout, with ``+changes`` where files differ from it."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def parser_figures(folder: Path) -> dict[str, Any]:
+    """What the oracle parser was trained on and how well it did on held-out sentences."""
+    saved = json.loads((folder / "parser.json").read_text(encoding="utf-8"))
+    figures: dict[str, Any] = saved["meta"]
+    return figures
+
+
+def provenance(config: Mapping[str, Any], command: list[str]) -> dict[str, Any]:
+    """The resolved config, the versions, the commit and the command line."""
+    return {
+        "command": command,
+        "config": config,
+        "packages": packages(),
+        "commit": commit(),
+        "platform": platform.platform(),
+    }

@@ -1,0 +1,364 @@
+"""The stages of one run: artefacts, targets, samples, judgements.
+
+Each stage reads what the ones before stored and does only what is not there yet, so that going on
+after an interruption, and finding that nothing is left, is the same command again.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baselines import METHODS
+from eval.running.cells import TARGETS, Cell, Shard
+from eval.running.config import RunConfig, as_dict
+from eval.running.display import Display
+from eval.running.infilling import InfillingMetrics
+from eval.running.inputs import read_corpus
+from eval.running.judge import Judge, guard
+from eval.running.provenance import parser_figures, provenance
+from eval.running.recipes import Plan, load_parser, settings
+from eval.running.scoring import FLOOR, HUMAN, Scoring
+from eval.running.store import Recipe, Store
+from eval.running.taggers import load_tagger, tagger_figures
+from eval.running.target_lists import TargetLists
+from tasks.base import Corpus, Target, Words
+from tasks.common import stop
+from tasks.common.lease import hold
+from tasks.common.progress import Progress
+from tasks.controls import Length
+
+if TYPE_CHECKING:
+    from models.base import Generator
+
+#: the generator behind the floor; it answers to no control, so it is no method of the table
+FLOOR_CLASS = "models.diffusion_lm.method:Unconditional"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to fill with samples. The floor has no task and one stand-in target."""
+
+    task: str | None
+    method: str
+    cls: type[Generator]
+    recipes: Mapping[str, Recipe]
+    cell: Cell
+    samples: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of work, whether it is done, and the artefacts it needs."""
+
+    title: str
+    done: Callable[[], bool]
+    needs: Sequence[Recipe]
+    work: Callable[[Progress], None]
+
+
+class Run:
+    """One run of the command line; :meth:`execute` does what is missing."""
+
+    def __init__(self, config: RunConfig, display: Display, command: Sequence[str] = ()) -> None:
+        self.config, self.display = config, display
+        self.folder = config.folder
+        self.plan = Plan(config)
+        prebuilt = [Path(p) for p in config.prebuilt.split(",") if p]
+        self.store = Store(Path(config.store), prebuilt, waiting=self._others)
+        self.provenance = provenance(as_dict(config), list(command))
+        controls = [self.plan.task(task) for task in config.tasks]
+        needs = frozenset[str]().union(*(control.needs for control in controls))
+        self.fluency = any(control.fluency for control in controls)
+        self.judges = {"teacher": self.plan.teacher} if self.fluency else {}
+        if "tree" in needs:
+            self.judges["parser"] = self.plan.parser
+        if "tags" in needs:
+            self.judges["tagger"] = self.plan.tagger
+        self.judge = Judge(
+            {role: recipe.key for role, recipe in self.judges.items()},
+            {
+                "teacher": self._load_teacher,
+                "parser": lambda: load_parser(self.path(self.plan.parser)),
+                "tagger": lambda: load_tagger(self.path(self.plan.tagger)),
+            },
+        )
+        self.lists = TargetLists(self.folder, config, self.plan, self.corpus)
+        self.refused: dict[tuple[str, str], str] = {}
+        self.jobs: list[Job] = []
+        for task in config.tasks:
+            for method in config.methods:
+                reason = METHODS.load(method).refuses(task)
+                if reason:
+                    self.refused[task, method] = f"n/a: {reason}"
+                else:
+                    self.jobs.append(self._job(task, method))
+        self.floor = self._floor()
+        self.scoring = Scoring(
+            self.folder,
+            self.plan,
+            self.judge,
+            self.corpus,
+            self.lists.stored,
+            self.lists.sources,
+            InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
+        )
+        self._corpora: dict[str, Corpus] = {}
+
+    def execute(self) -> bool:
+        """Does what is missing; returns whether anything was. Raises ``UserError`` where stored
+        results were made with other settings."""
+        self.check()
+        pending = [stage for stage in self._stages() if not stage.done()]
+        needs = [need for stage in pending for need in stage.needs]
+        missing = self.store.missing(needs)
+        self.display.total = len(missing) + len(pending)
+        for stage in pending:
+            stop.check()
+            self.perform(stage)
+        return bool(pending)
+
+    def check(self) -> None:
+        """Refuses stored results that were made with other settings, or with ``overwrite`` empties
+        their folders."""
+        for cell in [*map(self.lists.cell, self.config.tasks), self.floor.cell]:
+            cell.check(self.config.overwrite)
+        for job in self.jobs:
+            job.cell.check(self.config.overwrite)
+
+    def perform(self, stage: Stage) -> None:
+        """Builds what a stage needs, just before it, so that targets come before training."""
+        self.build(stage.needs)
+        with self.display.stage(stage.title) as progress:
+            stage.work(progress)
+
+    def recipes(self) -> list[Recipe]:
+        """Every artefact that this run may need, dependencies included, each once."""
+        found: dict[str, Recipe] = {}
+        waiting = [r for job in [self.floor, *self.jobs] for r in job.recipes.values()]
+        waiting += [*self.judges.values(), *map(self.plan.texts_for, self.config.tasks)]
+        while waiting:
+            recipe = waiting.pop()
+            if recipe.key not in found:
+                found[recipe.key] = recipe
+                waiting += recipe.deps.values()
+        return list(found.values())
+
+    def build(self, recipes: Sequence[Recipe]) -> None:
+        """Builds the artefacts that are missing, their dependencies first."""
+        for recipe in self.store.missing(recipes):
+            self.store.resolve(recipe, lambda part: self.display.stage(part.title))
+
+    # planning
+
+    def _stages(self) -> Iterator[Stage]:
+        yield from map(self.choosing, self.config.tasks)
+        yield from map(self.generation, [self.floor, *self.jobs])
+        if self.fluency:
+            yield self.human()
+        for task in self.config.tasks:
+            yield self.judging(task, [job for job in self.jobs if job.task == task])
+
+    def choosing(self, task: str) -> Stage:
+        return Stage(
+            f"choose targets for {task}",
+            (self.lists.cell(task).folder / TARGETS).exists,
+            [self.plan.texts_for(task), *self.lists.judges(task).values()],
+            lambda progress: self.lists.choose(task, self._tag, self.provenance),
+        )
+
+    def generation(self, job: Job, shard: Shard | None = None) -> Stage:
+        """One cell's samples, or those of one shard of its targets, which wait to be gathered."""
+        needs = [*job.recipes.values()]
+        if job.task:
+            needs += [] if shard else self.judges.values()
+            needs += [self.plan.texts_for(job.task)] if self.plan.task(job.task).quotes else []
+        return Stage(
+            f"generate with {job.method}" + (f" under {job.task}" if job.task else ""),
+            lambda: not self.missing(job, shard),
+            needs,
+            lambda progress: self._generate(job, progress, shard),
+        )
+
+    def gathering(self, job: Job) -> Stage:
+        """A cell's shards in one place, and what the judges say of its samples."""
+        return Stage(
+            f"gather {job.method}" + (f" under {job.task}" if job.task else ""),
+            lambda: False,
+            list(self.judges.values()) if job.task else [],
+            lambda progress: self._gather(job, progress),
+        )
+
+    def human(self) -> Stage:
+        return Stage(
+            "judge human texts",
+            self.scoring.human_done,
+            [self.plan.teacher, self.plan.corpus],
+            self.scoring.score_human,
+        )
+
+    def judging(self, task: str, jobs: Sequence[Job]) -> Stage:
+        """Scores of a task's cells, all complete, of the floor and of the targets' human texts."""
+        return Stage(
+            f"judge {task}",
+            lambda: self._judged(task, jobs),
+            [*self.judges.values(), self.plan.texts_for(task)],
+            lambda progress: self._judge(task, jobs, progress),
+        )
+
+    def _job(self, task: str, method: str) -> Job:
+        cls = METHODS.load(method)
+        needed = cls.needs(task, self.own(method, cls))
+        recipes = {role: self.plan.role(role, task) for role in needed}
+        identity = {
+            "method": method,
+            "version": getattr(cls, "version", 1),
+            "settings": settings(cls.resolve(self.own(method, cls), task)),
+            "task": task,
+            "samples": self.config.samples,
+            "seed": self.config.seed,
+            "targets": self.lists.cell(task).identity,
+            "artefacts": {role: recipe.key for role, recipe in recipes.items()},
+        }
+        if METHODS.digest(method):
+            identity["code"] = METHODS.digest(method)
+        cell = Cell(self.folder / task / method, identity)
+        return Job(task, method, cls, recipes, cell, self.config.samples)
+
+    def own(self, method: str, cls: type[Generator]) -> Any:
+        """A method's decoding options: its section of the config, or its defaults where a newly
+        added method has no section yet."""
+        section = getattr(self.config, method, None)
+        return section if isinstance(section, cls.Settings) else cls.Settings()
+
+    def _floor(self) -> Job:
+        module, name = FLOOR_CLASS.split(":")
+        cls = getattr(importlib.import_module(module), name)
+        recipes = {role: self.plan.role(role, "") for role in cls.artefacts("")}
+        identity = {
+            "method": FLOOR,
+            "version": getattr(cls, "version", 1),
+            "settings": settings(self.config.unconditional),
+            "samples": self.config.floor,
+            "seed": self.config.seed,
+            "artefacts": {role: recipe.key for role, recipe in recipes.items()},
+        }
+        cell = Cell(self.folder / FLOOR, identity)
+        return Job(None, FLOOR, cls, recipes, cell, self.config.floor)
+
+    # what is stored
+
+    def path(self, recipe: Recipe) -> Path:
+        """The folder of an artefact that a stage named among its needs."""
+        found = self.store.find(recipe.key)
+        assert found is not None, f"{recipe.key} is missing from a stage's needs"
+        return found
+
+    def corpus(self, recipe: Recipe) -> Corpus:
+        if recipe.key not in self._corpora:
+            self._corpora[recipe.key] = read_corpus(self.path(recipe))
+        return self._corpora[recipe.key]
+
+    def missing(self, job: Job, shard: Shard | None = None) -> list[Target]:
+        """The targets of a cell, or of its shard, that have no complete samples yet."""
+        targets = self.lists.stored(job.task)
+        if not targets:  # no target list yet means that nothing was generated
+            return [Target("", Length(1))]
+        return job.cell.missing(shard.of(targets) if shard else targets)
+
+    def _judged(self, task: str, jobs: Sequence[Job]) -> bool:
+        return not any(map(self.missing, jobs)) and self.scored(task, jobs)
+
+    def scored(self, task: str, jobs: Sequence[Job]) -> bool:
+        """Whether these cells of a task, its floor and its human texts have scores by the judges
+        of this run."""
+        wanted = self.scoring.judges(task)
+        references = [Cell(self.folder / task / name, {}) for name in (FLOOR, HUMAN)]
+        return all(c.scored_by() == wanted for c in [*(job.cell for job in jobs), *references])
+
+    # work
+
+    def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
+        cell = job.cell.shard(shard) if shard else job.cell
+        with self._lease(job, shard):
+            everything = self.lists.full(job.task)
+            cell.arrange(everything)
+            lacking = {target.id for target in self.missing(job, shard)}
+            targets = [target for target in everything if target.id in lacking]
+            if not targets:
+                return
+            folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
+            if job.task and not shard:
+                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+            control = self.plan.task(job.task or self.config.tasks[0])
+            generator = job.cls.load(
+                folders, control, self.own(job.method, job.cls), self.plan.device
+            )
+            job.cell.write_config(**self._record(job))
+            success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
+
+            def report(done: float, total: float, note: str = "") -> None:
+                stop.check()  # what is not yet added is made again, the same
+                progress(done, total, note or success)
+
+            rates: list[tuple[float, ...]] = []
+            for finished in generator.generate(
+                targets, job.samples, self.config.seed, self.config.batch, report
+            ):
+                cell.add(finished)
+                if job.task and not shard:
+                    rates += self.scoring.rates(job.task, job.cell, targets, finished)
+                    means = [100 * sum(column) / len(rates) for column in zip(*rates)]
+                    success = f"{what} " + ", ".join(f"{mean:.1f} %" for mean in means)
+
+            cell.arrange(everything)
+
+    def _gather(self, job: Job, progress: Progress) -> None:
+        with self._lease(job):
+            job.cell.arrange(self.lists.stored(job.task))
+            if job.task:
+                folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
+                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+                self.scoring.annotate(job.task, job.cell, progress)
+
+    def _others(self, recipe: Recipe) -> None:
+        self.display.say(f"  waiting for another process, which is at it: {recipe.title}")
+
+    @contextmanager
+    def _lease(self, job: Job, shard: Shard | None = None) -> Iterator[None]:
+        """One writer for each cell or shard; a second one waits and then finds the work done."""
+        where = f"{job.cell.folder}" + (f", shard {shard.name}" if shard else "")
+
+        def waiting() -> None:
+            self.display.say(f"  another run is filling {where}: waiting for it")
+
+        with hold(job.cell.folder / (f".lock-{shard.name}" if shard else ".lock"), waiting):
+            yield
+
+    def _judge(self, task: str, jobs: Sequence[Job], progress: Progress) -> None:
+        records = {job.method: self._record(job) for job in jobs}
+        cells = {job.method: job.cell for job in jobs}
+        self.scoring.score_task(task, cells, records, self.floor.cell, progress)
+
+    def _record(self, job: Job) -> dict[str, Any]:
+        """What ``config.json`` says beside the identity."""
+        record = dict(self.provenance)
+        record["oracles"] = {role: {"id": r.key} for role, r in self.judges.items()}
+        for role, figures in (("parser", parser_figures), ("tagger", tagger_figures)):
+            folder = self.store.find(self.judges[role].key) if role in self.judges else None
+            if folder:
+                record["oracles"][role] |= figures(folder)
+        return record
+
+    def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
+        found: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
+        return found
+
+    def _load_teacher(self) -> Any:
+        from models.nets.teacher import Teacher
+
+        return Teacher.load(self.path(self.plan.teacher), self.plan.device)

@@ -1,0 +1,238 @@
+"""From samples to scores: each cell's, the floor's, and those of human texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.running.cells import (
+    ANNOTATIONS,
+    SCORES,
+    Cell,
+    Judged,
+    as_ratio,
+    score_records,
+    share,
+    write_lines,
+)
+from eval.running.infilling import COPY, InfillingMetrics, answers
+from eval.running.judge import Judge
+from eval.running.recipes import Plan
+from eval.running.store import Recipe
+from tasks.base import Corpus, Score, Target, Words
+from tasks.common.progress import Progress
+
+if TYPE_CHECKING:
+    from models.base import TargetSamples
+
+FLOOR = "unconditional"
+HUMAN = "human"
+#: validation texts behind the human lm-score
+HUMAN_TEXTS = 1000
+
+
+class Scoring:
+    """Writes ``scores.jsonl`` files; needs judges and no generator."""
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        judge: Judge,
+        corpus: Callable[[Recipe], Corpus],
+        targets: Callable[[str], list[Target]],
+        sources: Callable[[str], list[Target]],
+        infilling: InfillingMetrics,
+    ) -> None:
+        """``targets``: the stored ones of a task; ``sources``: the same with their human texts;
+        ``infilling``: the metrics of the task whose scores are of a set."""
+        self.folder, self.plan, self.judge = folder, plan, judge
+        self.corpus, self.targets, self.sources = corpus, targets, sources
+        self.infilling = infilling
+
+    def judges(self, name: str) -> dict[str, str]:
+        """Who judges a task: role -> id."""
+        task = self.plan.task(name)
+        found = self.judge.identity(task.needs, task.fluency)
+        return found | self.infilling.identity if task.pooled else found
+
+    def rates(
+        self, name: str, cell: Cell, targets: Sequence[Target], finished: TargetSamples
+    ) -> list[tuple[float, ...]]:
+        """Running scores (``Task.running``) of samples just generated; their annotations are
+        kept."""
+        task = self.plan.task(name)
+        target = next(t for t in targets if t.id == finished.target_id)
+        samples = finished.samples
+        if finished.chosen is not None:
+            samples = (samples[finished.chosen],)
+        pairs = [(target, sample.words) for sample in samples]
+        cache = cell.folder / ANNOTATIONS
+        found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
+        return [
+            tuple(share(scores[metric]) for metric in task.running)
+            for scores in (task.score(target, annotation) for annotation in found)
+        ]
+
+    def annotate(self, name: str, cell: Cell, progress: Progress) -> list[Judged]:
+        """Every sample of a complete cell with what the judges say of it.
+
+        Target by target, as :meth:`rates` does while samples are generated: the teacher then reads
+        the same texts together, and its figures agree to the last digit.
+        """
+        samples, targets, task = cell.samples(), self.targets(name), self.plan.task(name)
+        judged: list[Judged] = []
+        for done, target in enumerate(targets, 1):
+            pairs = [(target, tuple(record["words"])) for record in samples[target.id]]
+            cache = cell.folder / ANNOTATIONS
+            found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
+            judged += [(target, index, one) for index, one in enumerate(found)]
+            progress(done, len(targets), "targets judged")
+        return judged
+
+    def score_task(
+        self,
+        name: str,
+        cells: Mapping[str, Cell],
+        records: Mapping[str, Mapping[str, Any]],
+        floor: Cell,
+        progress: Progress,
+    ) -> None:
+        """Scores every cell of a task, the floor where it has samples, and the human sources of the
+        task's targets."""
+        if self.plan.task(name).pooled:
+            self._score_set(name, cells, records, floor)
+            return
+        task, targets = self.plan.task(name), self.targets(name)
+        judges = self.judges(name)
+        for method, cell in cells.items():
+            judged = self.annotate(name, cell, progress)
+            write_lines(cell.folder / SCORES, score_records(task, judged))
+            cell.write_config(**records[method], judges=judges)
+        if floor.samples():
+            self._floor(name, floor, targets, judges, progress)
+        self._human(name, judges, progress)
+
+    def _score_set(
+        self,
+        name: str,
+        cells: Mapping[str, Cell],
+        records: Mapping[str, Mapping[str, Any]],
+        floor: Cell,
+    ) -> None:
+        """The answers of each method together, those of the floor, and the references."""
+        metrics, targets, judges = self.infilling, self.sources(name), self.judges(name)
+        facts = {"judges": judges, "metrics": metrics.described, "skipped": metrics.skipped}
+        for method, cell in cells.items():
+            write_lines(cell.folder / SCORES, metrics.rows(targets, answers(cell.samples())))
+            cell.write_config(**records[method], **facts)
+        own = Cell(self.folder / name / FLOOR, floor.identity)
+        found = floor.samples()
+        if found:
+            texts = [tuple(record["words"]) for record in next(iter(found.values()))]
+            own.write_config()
+            write_lines(own.folder / SCORES, metrics.floor(targets, texts))
+        own.write_config(**facts)
+        for label, rows in ((HUMAN, metrics.human(targets)), (COPY, metrics.copies(targets))):
+            cell = Cell(self.folder / name / label, {"method": label})
+            cell.write_config()
+            write_lines(cell.folder / SCORES, rows)
+            cell.write_config(**facts)
+
+    def _floor(
+        self,
+        name: str,
+        floor: Cell,
+        targets: list[Target],
+        judges: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        """Every unconditional sample against every target; one row a target is stored."""
+        samples = next(iter(floor.samples().values()))
+        texts = [tuple(record["words"]) for record in samples]
+        cache = floor.folder / ANNOTATIONS
+        cell = Cell(self.folder / name / FLOOR, floor.identity)
+        rows = self._means(name, {t: texts for t in targets}, cache, progress)
+        write_lines(cell.folder / SCORES, rows)
+        cell.write_config(judges=judges)
+        lm = [
+            {"target": FLOOR, "index": i, "nll": one.nll, "tokens": one.tokens}
+            for i, one in enumerate(self.judge.fluency(texts, cache))
+        ]
+        write_lines(floor.folder / SCORES, lm)
+
+    def _human(self, name: str, judges: Mapping[str, str], progress: Progress) -> None:
+        """The human texts that are meant to satisfy each target, judged like samples; targets
+        without any are left out."""
+        task, corpus = self.plan.task(name), self.corpus(self.plan.texts_for(name))
+        cell = Cell(self.folder / name / HUMAN, {"method": HUMAN})
+        sources = {target.id: target.source for target in self.sources(name)}
+        texts = {
+            target: task.references(replace(target, source=sources[target.id]), corpus)
+            for target in self.targets(name)
+        }
+        cell.write_config()
+        cache = cell.folder / ANNOTATIONS
+        rows = self._means(name, {t: own for t, own in texts.items() if own}, cache, progress)
+        cache.unlink(missing_ok=True)  # real text, see write_targets
+        write_lines(cell.folder / SCORES, rows)
+        cell.write_config(judges=judges)
+
+    def _means(
+        self,
+        name: str,
+        texts: Mapping[Target, Sequence[Words]],
+        cache: Path,
+        progress: Progress,
+    ) -> list[dict[str, Any]]:
+        """One record a target: the scores of its texts together."""
+        task = self.plan.task(name)
+        pairs = [(target, words) for target, own in texts.items() for words in own]
+        found = iter(self.judge.annotate(task, pairs, cache, progress, fluency=False))
+        return [
+            {
+                "target": target.id,
+                "index": 0,
+                "of": len(own),
+                "scores": together([task.score(target, next(found)) for _ in own]),
+            }
+            for target, own in texts.items()
+        ]
+
+    # human lm-score
+
+    def _human_cell(self) -> Cell:
+        identity = {"method": HUMAN, "texts": self.plan.corpus.key, "n": HUMAN_TEXTS}
+        return Cell(self.folder / HUMAN, identity)
+
+    def human_done(self) -> bool:
+        return bool(self._human_cell().scored_by() == self.judge.identity(frozenset()))
+
+    def score_human(self, progress: Progress) -> None:
+        """The teacher on validation texts, a seeded draw without replacement."""
+        cell = self._human_cell()
+        valid = self.corpus(self.plan.corpus).valid
+        rows = np.random.default_rng(0).permutation(len(valid))[:HUMAN_TEXTS]
+        texts = [valid[i].words for i in sorted(rows)]
+        found = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)
+        (cell.folder / ANNOTATIONS).unlink(missing_ok=True)  # real text, see write_targets
+        records = [
+            {"target": str(i), "index": 0, "nll": one.nll, "tokens": one.tokens}
+            for i, one in zip(sorted(int(r) for r in rows), found, strict=True)
+        ]
+        write_lines(cell.folder / SCORES, records)
+        cell.write_config(judges=self.judge.identity(frozenset()))
+
+
+def together(scores: Sequence[Mapping[str, Score]]) -> dict[str, Score]:
+    """Scores of several texts under one target: means, and sums of both parts of a ratio."""
+    found: dict[str, Score] = {}
+    for metric in scores[0]:
+        pairs = [as_ratio(one[metric]) for one in scores]
+        sums = sum(p[0] for p in pairs), sum(p[1] for p in pairs)
+        found[metric] = sums if isinstance(scores[0][metric], tuple) else sums[0] / sums[1]
+    return found

@@ -1,0 +1,232 @@
+"""The artefact store: anything trained or derived, by the hash of what it was made from.
+
+A folder named after its key is complete: it is built beside its place, in ``.building-KEY``, and
+renamed. The building folder outlives a kill, so that training goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.common.errors import UserError
+from tasks.common.files import canonical, file_digest, write_text
+from tasks.common.lease import hold
+from tasks.common.progress import Progress
+
+SPEC, DIGESTS = "spec.json", "digests.json"
+
+Build = Callable[[Path, Mapping[str, Path], Progress], None]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that an artefact's content follows from.
+
+    ``version``: the builder's own number, bumped by hand when what it makes changes meaning.
+    ``data``: digest of the corpus it reads itself, if any. ``deps``: role -> key.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+    version: int
+    data: str | None = None
+    deps: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "config": self.config,
+            "version": self.version,
+            "data": self.data,
+            "deps": dict(self.deps),
+        }
+
+    @property
+    def key(self) -> str:
+        """``kind-`` and 16 hex digits of the sha256 of the canonical JSON."""
+        digest = hashlib.sha256(canonical(self.as_dict()).encode()).hexdigest()
+        return f"{self.kind}-{digest[:16]}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to build one artefact. ``build(folder, dependency folders by role, progress)`` fills
+    ``folder``, going on from what a killed build left there."""
+
+    spec: Spec
+    deps: Mapping[str, Recipe]
+    build: Build
+    title: str
+
+    @property
+    def key(self) -> str:
+        return self.spec.key
+
+
+def recipe(
+    kind: str,
+    title: str,
+    build: Build,
+    config: Mapping[str, Any],
+    version: int = 1,
+    data: str | None = None,
+    deps: Mapping[str, Recipe] | None = None,
+) -> Recipe:
+    """A recipe whose spec names the keys of its dependencies."""
+    deps = dict(deps or {})
+    keys = {role: dep.key for role, dep in deps.items()}
+    return Recipe(Spec(kind, config, version, data, keys), deps, build, title)
+
+
+#: opens the display of one building stage
+OnStage = Callable[[Recipe], AbstractContextManager[Progress]]
+
+
+class Store:
+    """Artefacts under ``root``, with read-only folders of prebuilt ones behind it.
+
+    ``check=False`` takes an artefact that is there for whole, which is enough to plan with.
+    ``waiting`` is told what another process is building, when this one waits for it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        prebuilt: Sequence[Path] = (),
+        check: bool = True,
+        waiting: Callable[[Recipe], None] = lambda recipe: None,
+    ) -> None:
+        self.root, self.check, self.waiting = root, check, waiting
+        self.prebuilt = tuple(prebuilt)
+        self._checked: dict[str, Path] = {}
+
+    def find(self, key: str) -> Path | None:
+        """The folder of a complete artefact, or None.
+
+        Raises ``UserError`` if it is there but a file is missing or differs from its digest.
+        """
+        if key in self._checked:
+            return self._checked[key]
+        for base in (self.root, *self.prebuilt):
+            folder = base / key
+            if folder.is_dir():
+                if self.check:
+                    verify(folder)
+                self._checked[key] = folder
+                return folder
+        return None
+
+    def missing(self, recipes: Sequence[Recipe]) -> list[Recipe]:
+        """What must be built for ``recipes``, dependencies first, each once."""
+        order: dict[str, Recipe] = {}
+
+        def visit(wanted: Recipe) -> None:
+            if wanted.key in order or self.find(wanted.key):
+                return
+            for dep in wanted.deps.values():
+                visit(dep)
+            order[wanted.key] = wanted
+
+        for wanted in recipes:
+            visit(wanted)
+        return list(order.values())
+
+    def resolve(self, wanted: Recipe, on_stage: OnStage) -> Path:
+        """The folder of ``wanted``, built now if need be, its missing dependencies first.
+
+        Raises ``UserError`` if the store cannot be written or an artefact is damaged.
+        """
+        for part in self.missing([wanted]):
+            self._build(part, on_stage)
+        found = self.find(wanted.key)
+        assert found is not None
+        return found
+
+    def _build(self, wanted: Recipe, on_stage: OnStage) -> None:
+        key = wanted.key
+        folder = self.root / f".building-{key}"
+        with ExitStack() as stack:
+            try:
+                lock = self.root / f".lock-{key}"
+                stack.enter_context(hold(lock, lambda: self.waiting(wanted)))
+            except OSError as error:
+                reason = error.strerror or error
+                raise UserError(
+                    f"cannot write to the artefact store {self.root}: {reason} "
+                    "(choose one with store=)"
+                ) from None
+            if self.find(key):  # another process built it while this one waited
+                return
+            folder.mkdir(exist_ok=True)
+            if not (folder / SPEC).exists():
+                deps = {role: self._folder(dep) for role, dep in wanted.deps.items()}
+                with on_stage(wanted) as progress:
+                    wanted.build(folder, deps, progress)
+                seal(folder, wanted.spec)
+            # Checkpoints go only once the spec is written: a kill here loses no training.
+            for scrap in [*folder.glob("checkpoint.*"), *folder.glob("*.part")]:
+                scrap.unlink()
+            verify(folder)
+            os.replace(folder, self.root / key)
+
+    def _folder(self, dep: Recipe) -> Path:
+        found = self.find(dep.key)
+        assert found is not None, f"{dep.key} was to be built first"
+        return found
+
+    def export(self, wanted: Recipe, target: Path) -> Path:
+        """Copies a complete artefact into the folder ``target``, as a prebuilt one."""
+        folder = self._folder(wanted)
+        place = target / wanted.key
+        if not place.exists():
+            part = target / f".building-{wanted.key}"
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(folder, part)
+            os.replace(part, place)
+        return place
+
+
+def seal(folder: Path, spec: Spec) -> None:
+    """Writes the digests of a finished build, then its spec, which says that it is finished."""
+    names = sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not path.name.startswith("checkpoint.")
+        and not path.name.endswith(".part")
+        and path.name not in (SPEC, DIGESTS)
+    )
+    digests = {name: file_digest(folder / name) for name in names}
+    write_text(folder / DIGESTS, json.dumps(digests, indent=1))
+    write_text(folder / SPEC, json.dumps(spec.as_dict(), indent=1, sort_keys=True))
+
+
+def verify(folder: Path) -> None:
+    """Raises ``UserError`` naming the first file that is missing or not what was written."""
+    remedy = f"delete the folder {folder} and run the same command to build it again"
+    try:
+        digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        json.loads((folder / SPEC).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"artefact {folder.name} is damaged ({error}): {remedy}") from None
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"artefact file {path} is missing: {remedy}")
+        if file_digest(path) != digest:
+            size = path.stat().st_size
+            raise UserError(f"artefact file {path} is damaged ({size} bytes): {remedy}")
+
+
+def read_digests(folder: Path) -> dict[str, str]:
+    """File name -> sha256 of a complete artefact."""
+    digests: dict[str, str] = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+    return digests

@@ -1,0 +1,115 @@
+"""The targets of a run: where they come from, and what results keep of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.running.cells import TARGETS, Cell, read_targets, withheld, write_targets
+from eval.running.config import RunConfig
+from eval.running.inputs import embedded
+from eval.running.recipes import Plan
+from eval.running.scoring import FLOOR
+from eval.running.store import Recipe
+from tasks.base import Corpus, Tag, Target
+from tasks.common.errors import UserError
+from tasks.controls import Length, Withheld
+
+
+class TargetLists:
+    """``corpus``: reads the corpus of a recipe that is built."""
+
+    def __init__(
+        self, folder: Path, config: RunConfig, plan: Plan, corpus: Callable[[Recipe], Corpus]
+    ) -> None:
+        self.folder, self.config, self.plan, self.corpus = folder, config, plan, corpus
+
+    def cell(self, task: str) -> Cell:
+        """Where a task's targets are stored; two runs with its identity have the same ones."""
+        identity = {
+            "task_version": self.plan.task(task).version,
+            "targets": self.config.targets,
+            "source": self.config.source,
+            "seed": self.config.seed,
+            "longest": self.longest,
+            "texts": self.plan.texts_for(task).key,
+            **{role: recipe.key for role, recipe in self.judges(task).items()},
+        }
+        return Cell(self.folder / task, identity)
+
+    @property
+    def longest(self) -> int:
+        """The most words that a text of the diffusion model has."""
+        return self.config.diffusion.length - 2
+
+    def judges(self, task: str) -> dict[str, Recipe]:
+        """The oracles that targets themselves hang on."""
+        return {"tagger": self.plan.tagger} if "tags" in self.plan.task(task).needs else {}
+
+    def stored(self, task: str | None) -> list[Target]:
+        """As results have them; the floor has no task and one stand-in."""
+        if task is None:
+            return [Target(FLOOR, Length(1))]
+        return read_targets(self.folder / task / TARGETS)
+
+    def full(self, task: str | None) -> list[Target]:
+        """The targets as generators and judges need them, with what results may not store.
+
+        Raises ``UserError`` where the corpus no longer gives the stored ones."""
+        stored = self.stored(task)
+        if task is None or not self.plan.task(task).quotes:
+            return stored
+        found = self.sources(task)
+        for old, new in zip(stored, found, strict=False):
+            control = withheld(new.control) if isinstance(old.control, Withheld) else new.control
+            if (old.id, old.control) != (new.id, control):
+                raise UserError(f"target {old.id} of {self.folder / task} is not in the corpus")
+        return found
+
+    def choose(self, task: str, tag: Tag, record: Mapping[str, Any]) -> None:
+        """Draws the targets of a task and stores them; ``tag``: of the oracle tagger, for a task
+        that asks for tags; ``record``: their provenance."""
+        targets = self.sources(task)
+        if self.judges(task):
+            targets = self.plan.task(task).retag(targets, tag)
+        cell = self.cell(task)
+        for target in targets:
+            words = target.control.needed_words
+            if words > self.longest and "diffusion_lm" in self.config.methods:
+                raise UserError(
+                    f"target {target.id} of {task} needs {words} words, but diffusion.length="
+                    f"{self.config.diffusion.length} holds {self.longest}"
+                )
+        # ids begin with the list that a target came from
+        cell.write_config(drawn_from=targets[0].id.split("-")[0], **record)
+        withhold = self.plan.task(task).quotes and not embedded(self.config.corpus)
+        write_targets(cell.folder / TARGETS, targets, withhold)
+
+    def sources(self, task: str) -> list[Target]:
+        """The targets of a task with the human texts behind them.
+
+        Targets drawn from validation texts are those that fit the diffusion model; a released list
+        is taken as it is.
+        """
+        texts, config = self.corpus(self.plan.texts_for(task)), self.config
+        wanted, fitting = config.targets, list[Target]()
+        while True:
+            try:
+                drawn = self.plan.task(task).targets(texts, wanted, config.source, config.seed)
+            except UserError as error:
+                if wanted == config.targets:
+                    raise
+                raise UserError(
+                    f"{error} ({len(fitting)} of {config.targets} fit diffusion.length="
+                    f"{config.diffusion.length}, which holds {self.longest} words)"
+                ) from None
+            fitting = [t for t in drawn if t.control.needed_words <= self.longest]
+            lacking = config.targets - len(fitting)
+            if lacking <= 0:
+                return fitting[: config.targets]
+            if not drawn[0].id.startswith("valid"):
+                return drawn
+            if len(drawn) < wanted:  # all there are
+                return fitting
+            wanted += lacking

@@ -1,0 +1,234 @@
+"""``python -m eval.human export|import key=value ...``: human evaluation of sentence infilling.
+
+``export`` writes the answers of several methods as blinded pairs, and ``import`` reads what raters
+said of them (``eval.studies.ratings``).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from eval.reading.results import ResultSet
+from eval.running.cells import withheld
+from eval.running.infilling import answers
+from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratings, show
+from tasks.base import Words
+from tasks.common.errors import UserError, unknown
+from tasks.common.files import write_text
+from tasks.controls import Infill, Withheld
+from tasks.metrics.text import detokenize
+
+TASK = "infilling"
+USAGE = f"""\
+usage: python -m eval.human export key=value ...
+       python -m eval.human import key=value ...
+
+export writes pairs of answers to one left and right context as CSV, without the methods' names,
+and beside it the key to them, which raters must not see. A rater fills in, line by line, either
+or both of:
+  answer              A, B or tie: which text connects the contexts better
+  rating A, rating B  1 to 5: "this text connects the two contexts into one coherent story",
+                      from 1 ({SCALE[0]}) to 5 ({SCALE[-1]})
+import reads the files back, one a rater. The pairs quote the corpus, and are under its licence.
+
+  python -m eval.human export run=results/X methods=diffusion_lm,ar_infilling items=100
+  python -m eval.human import run=results/X ratings=pairs.csv,pairs-of-ada.csv
+"""
+#: the contexts of a result set's targets, by id
+Contexts = Callable[[ResultSet], Mapping[str, Infill]]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to have rated."""
+
+    #: folder of the result set
+    run: str = "results/demo"
+    #: two methods or more, separated by commas; every two of them make a pair
+    methods: str = "diffusion_lm,ar_infilling"
+    #: how many items; all, where there are fewer
+    items: int = 100
+    #: seed of the items drawn, of their order and of what is A and B
+    seed: int = 0
+    #: the CSV file; its key is written beside it, as NAME.key.json
+    out: str = "pairs.csv"
+    #: folder of the corpus files, where contexts are not stored with the results
+    data: str | None = None
+    #: folder of trained artefacts
+    store: str = ".store"
+    #: read-only folders of ready artefacts, separated by commas
+    prebuilt: str = "results/prebuilt"
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What was rated."""
+
+    #: folder of the result set
+    run: str = "results/demo"
+    #: the CSV files, separated by commas, one a rater
+    ratings: str = "pairs.csv"
+    #: the key; by default the one beside the first file
+    key: str | None = None
+
+
+def main(given: Sequence[str], contexts: Contexts | None = None) -> None:
+    """``contexts``: in place of those that the corpus gives."""
+    from eval.running.config import key_list
+    from eval.running.options import options
+
+    command, rest = (given[0], list(given[1:])) if given else ("", [])
+    if command in ("--help", "-h"):
+        print(f"{USAGE}\nKeys of export:\n{key_list(ExportOptions())}")
+        print(f"\nKeys of import:\n{key_list(ImportOptions())}")
+    elif command == "export":
+        exporting = options(ExportOptions, rest, USAGE)
+        if exporting is not None:
+            _export(exporting, contexts)
+    elif command == "import":
+        importing = options(ImportOptions, rest, USAGE)
+        if importing is not None:
+            _import(importing)
+    else:
+        raise unknown("command", command, ["export", "import"])
+
+
+def _import(chosen: ImportOptions) -> None:
+    results = ResultSet(Path(chosen.run))
+    files = [Path(name.strip()) for name in chosen.ratings.split(",") if name.strip()]
+    if not files:
+        raise UserError("ratings= names no file")
+    key = Key.read(Path(chosen.key) if chosen.key else key_path(files[0]))
+    if key.run != results.name:
+        raise UserError(f"these pairs were exported from {key.run}, not from {results.name}")
+    found = import_ratings(files, key)
+    path = results.folder / TASK / "human_ratings.json"
+    write_text(path, json.dumps(found, indent=1) + "\n")
+    print(show(found))
+    print(f"ratings: {path}")
+
+
+def key_path(out: Path) -> Path:
+    """Where the key of a file of pairs lies."""
+    return out.with_suffix(".key.json")
+
+
+def _export(chosen: ExportOptions, contexts: Contexts | None) -> None:
+    results, out = ResultSet(Path(chosen.run)), Path(chosen.out)
+    if chosen.items < 1:
+        raise UserError(f"items={chosen.items}: at least 1")
+    for path in (out, key_path(out)):
+        if path.exists():
+            raise UserError(f"{path} exists, and may hold ratings: choose another out=")
+    methods = _methods(results, chosen.methods)
+    text, key = export(
+        results,
+        methods,
+        chosen.items,
+        chosen.seed,
+        contexts or (lambda own: corpus_contexts(own, chosen)),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(key_path(out), key.text())
+    write_text(out, text)
+    items = len({pair.target for pair in key.pairs.values()})
+    print(f"{len(key.pairs)} pairs of {items} items: {out}")
+    print(f"key, not for raters: {key_path(out)}")
+
+
+def _methods(results: ResultSet, names: str) -> list[str]:
+    if TASK not in results.tasks:
+        raise UserError(f"{results.folder} has no {TASK}")
+    having = results.methods(TASK)
+    methods = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    for name in methods:
+        if name not in having:
+            raise unknown("method", name, having)
+    if len(methods) < 2:
+        raise UserError(f"methods={names}: pairs need two methods or more")
+    return methods
+
+
+def export(
+    results: ResultSet, methods: Sequence[str], items: int, seed: int, contexts: Contexts
+) -> tuple[str, Key]:
+    """The CSV text of the pairs, and their key; the same for equal arguments.
+
+    Each method's text is the candidate that it chose. The items are drawn from the targets that
+    all ``methods`` answered. Raises ``UserError`` where there is none, and where ``contexts``
+    gives other contexts than the ones answered to.
+    """
+    texts = [_answers(results, method) for method in methods]
+    known = _contexts(results, contexts)
+    shared = [target for target in known if all(target in own for own in texts)]
+    if not shared:
+        raise UserError(f"{results.folder} has no target that {' and '.join(methods)} answered")
+    rng = random.Random(f"human evaluation {seed}")
+    drawn = rng.sample(shared, min(items, len(shared)))
+    pairs = [(target, *two) for target in drawn for two in combinations(range(len(methods)), 2)]
+    rng.shuffle(pairs)
+    name = hashlib.sha256(repr((results.name, methods, seed, drawn)).encode()).hexdigest()[:6]
+    file, key = io.StringIO(), Key(results.name, list(methods), seed, {})
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    for number, (target, first, second) in enumerate(pairs, 1):
+        a, b = rng.sample((first, second), 2)
+        shown = [detokenize(texts[side][target]) for side in (a, b)]
+        own = f"p{name}-{number:04}"
+        key.pairs[own] = Pair(target, methods[a], methods[b], digest(*shown))
+        around = [detokenize(words) for words in (known[target].left, known[target].right)]
+        writer.writerow([own, *around, *shown, "", "", ""])
+    return file.getvalue(), key
+
+
+def _answers(results: ResultSet, method: str) -> dict[str, Words]:
+    cell = results.cell(TASK, method)
+    assert cell is not None, method
+    records: dict[str, list[Mapping[str, object]]] = {}
+    for record in cell.samples:
+        records.setdefault(record["target"], []).append(record)
+    return {target: words for target, (_, words) in answers(records).items()}
+
+
+def _contexts(results: ResultSet, contexts: Contexts) -> dict[str, Infill]:
+    """The contexts of the set's targets, from the corpus where they are not stored."""
+    stored = {target.id: target.control for target in results.targets(TASK)}
+    hidden = any(isinstance(control, Withheld) for control in stored.values())
+    given = contexts(results) if hidden else {}
+    found = {}
+    for target, control in stored.items():
+        if isinstance(control, Withheld):
+            own = given.get(target)
+            if own is None or withheld(own) != control:
+                raise UserError(
+                    f"the corpus at hand has no such target {target} as {results.folder} has: "
+                    "set data= to the corpus that it was made from"
+                )
+            found[target] = own
+        elif isinstance(control, Infill):
+            found[target] = control
+    return found
+
+
+def corpus_contexts(results: ResultSet, chosen: ExportOptions) -> dict[str, Infill]:
+    """The contexts of the targets, drawn from the corpus again."""
+    from rich.console import Console
+
+    from eval.running.display import Display
+    from eval.running.runner import Run
+
+    config = results.config(chosen.store, chosen.prebuilt)
+    if chosen.data is not None:
+        config = replace(config, data=chosen.data)
+    run = Run(config, Display(Console(stderr=True, soft_wrap=True, highlight=False)))
+    run.build([run.plan.texts_for(TASK)])
+    targets = run.lists.sources(TASK)
+    return {t.id: t.control for t in targets if isinstance(t.control, Infill)}

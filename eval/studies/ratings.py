@@ -1,0 +1,242 @@
+"""What raters said of blinded pairs (``eval.studies.human``), as scores with intervals.
+
+The paper's Table 5 gives its human evaluation as a score in [0, 1] with an interval of two arms
+(0.37 +0.03 -0.02), from the Genie leaderboard; it defines neither. We read them as that
+leaderboard's: the mean of ratings that each text got on a scale of five steps, put to 0, 0.25,
+0.5, 0.75 and 1, with a 95 % percentile interval of a bootstrap.
+
+rating       that mean, from the columns "rating A" and "rating B"
+preference   the share of comparisons that a method won, a tie counting one half, from the column
+             "answer"; of no method in particular in the paper
+
+Both are means over items of the mean over an item's answers, by all raters and against all other
+methods; their interval draws items and then answers within each.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from eval.reading.results import read_json
+from eval.reading.stats import interval, macro, paired
+from tasks.common.errors import UserError
+
+COLUMNS = (
+    *("pair", "left context", "right context", "text A", "text B"),
+    *("answer", "rating A", "rating B"),
+)
+SCALE = ("strongly disagree", "disagree", "undecided", "agree", "strongly agree")
+ANSWERS: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}
+QUANTITIES = ("rating", "preference")
+DEFINITIONS = {
+    "rating": "mean rating of a method's texts, 1 to 5 put to 0 to 1 (the paper's, as we read it)",
+    "preference": "share of comparisons that a method won, a tie counting one half",
+    "interval": "95 %, percentiles of a bootstrap over items, then over the answers of each",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``a`` and ``b``: the methods behind texts A and B, whose ``digest`` is kept."""
+
+    target: str
+    a: str
+    b: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """What the raters do not see. ``run``: the name of the result set."""
+
+    run: str
+    methods: list[str]
+    seed: int
+    pairs: dict[str, Pair]
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Key:
+        """Raises ``UserError`` for a file that is missing or no key."""
+        stored = read_json(path)
+        try:
+            pairs = {name: Pair(**own) for name, own in stored["pairs"].items()}
+            return cls(stored["run"], stored["methods"], stored["seed"], pairs)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} is no key of pairs: {error}") from None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One rater's word on one pair: each side's rating and its share of the preference, in [0, 1],
+    None where not given."""
+
+    pair: Pair
+    ratings: tuple[float, float] | None
+    preference: tuple[float, float] | None
+
+
+def digest(*texts: str) -> str:
+    """Of the letters and digits of texts, which no spreadsheet alters."""
+    plain = ["".join(c for c in text.lower() if c.isalnum()) for text in texts]
+    return hashlib.sha256("|".join(plain).encode()).hexdigest()[:8]
+
+
+def read_ratings(path: Path, key: Key) -> list[Answer]:
+    """One rater's answers; lines that are not filled in are passed over.
+
+    Takes comma, semicolon or tab between columns. Raises ``UserError`` naming every malformed
+    line: an unknown pair, one that stands twice, texts other than those exported, an answer other
+    than A, B or tie, a rating that is not 1 to 5, one rating of the two.
+    """
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not in UTF-8: save it as CSV UTF-8") from None
+    head = content.partition("\n")[0]
+    file = io.StringIO(content, newline="")
+    reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
+    lacking = [name for name in COLUMNS[:6] if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise UserError(f"{path} has no column '{lacking[0]}'")
+    found, wrong, seen = list[Answer](), list[str](), set[str]()
+    for row in reader:
+        try:
+            answer = _answer(row, key, seen)
+        except UserError as error:
+            wrong.append(f"line {reader.line_num}: {error}")
+        else:
+            found += [answer] if answer.ratings or answer.preference else []
+    if wrong:
+        raise UserError(f"{path}: {'; '.join(wrong)}")
+    return found
+
+
+def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
+    value = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    name = value["pair"]
+    pair = key.pairs.get(name)
+    if pair is None:
+        raise UserError(f"'{name}' is no pair of the key")
+    if name in seen:
+        raise UserError(f"pair {name} stands twice")
+    seen.add(name)
+    if digest(value["text A"], value["text B"]) != pair.digest:
+        raise UserError(f"pair {name} has other texts than were exported")
+    said = value["answer"].lower()
+    if said and said not in ANSWERS:
+        raise UserError(f"answer '{value['answer']}' is none of A, B, tie")
+    preference = (ANSWERS[said], 1 - ANSWERS[said]) if said else None
+    a, b = _step(value["rating A"]), _step(value["rating B"])
+    if (a is None) != (b is None):
+        raise UserError("one rating of the two is missing")
+    return Answer(pair, None if a is None or b is None else (a, b), preference)
+
+
+def _step(mark: str) -> float | None:
+    """A step of the scale, put to [0, 1]; None for no mark."""
+    steps = {str(i + 1): i / (len(SCALE) - 1) for i in range(len(SCALE))}
+    if mark and mark not in steps:
+        raise UserError(f"rating '{mark}' is none of 1 to {len(SCALE)}")
+    return steps.get(mark)
+
+
+def import_ratings(files: Sequence[Path], key: Key) -> dict[str, Any]:
+    """Every method's scores from the files of all raters, as stored in ``human_ratings.json``.
+
+    ``methods``: of each, ``score``, its interval ``low`` to ``high``, the arms ``plus`` and
+    ``minus``, and how many ``items`` and ``answers``, of the ``quantity`` that is the rating where
+    all methods have ratings and else the preference; and both under their names. ``differences``:
+    first less second method on the items that both have, by a paired bootstrap. Raises
+    ``UserError`` where nothing was answered, a file is given twice, or methods share no quantity.
+    """
+    if len({path.resolve() for path in files}) < len(files):
+        raise UserError("a file of ratings is given twice: one file a rater")
+    found = [answer for path in files for answer in read_ratings(path, key)]
+    if not found:
+        raise UserError(f"{', '.join(map(str, files))}: no line has an answer yet")
+    values = {quantity: _values(found, quantity) for quantity in QUANTITIES}
+    scores: dict[str, dict[str, Any]] = {
+        method: {q: _score(own[method]) for q, own in values.items() if method in own}
+        for method in key.methods
+        if any(method in own for own in values.values())
+    }
+    quantity = "rating" if all("rating" in own for own in scores.values()) else "preference"
+    for method, own in scores.items():
+        if quantity not in own:
+            raise UserError(f"{method} has ratings alone, and others answers alone: none in common")
+    return {
+        "definitions": DEFINITIONS,
+        "raters": len(files),
+        "pairs": len({id(answer.pair) for answer in found}),
+        "methods": {m: {"quantity": quantity, **own[quantity], **own} for m, own in scores.items()},
+        "differences": [d for q, own in values.items() for d in _differences(q, own, key.methods)],
+    }
+
+
+#: method -> item -> values
+Values = dict[str, dict[str, list[float]]]
+
+
+def _values(found: Sequence[Answer], quantity: str) -> Values:
+    values: Values = {}
+    for answer in found:
+        given = answer.ratings if quantity == "rating" else answer.preference
+        if given is not None:
+            for method, value in zip((answer.pair.a, answer.pair.b), given, strict=True):
+                values.setdefault(method, {}).setdefault(answer.pair.target, []).append(value)
+    return values
+
+
+def _score(own: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    rows = list(own.values())
+    score, (low, high) = macro(rows), interval(rows)
+    return {
+        **_rounded(score=score, low=low, high=high, plus=high - score, minus=score - low),
+        "items": len(rows),
+        "answers": sum(map(len, rows)),
+    }
+
+
+def _differences(quantity: str, values: Values, order: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for first, second in combinations([m for m in order if m in values], 2):
+        both = [item for item in values[first] if item in values[second]]
+        if both:
+            sides = [([values[m][item] for item in both], None) for m in (first, second)]
+            own = paired(sides[0], sides[1])
+            figures = _rounded(difference=own.value, low=own.low, high=own.high, p=own.p)
+            yield {"quantity": quantity, "first": first, "second": second, **figures}
+
+
+def _rounded(**figures: float) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def show(found: Mapping[str, Any]) -> str:
+    """The scores as the paper writes them, a line each."""
+    lines = [f"{found['pairs']} pairs, raters: {found['raters']}"]
+    for quantity in QUANTITIES:
+        scored = {m: own[quantity] for m, own in found["methods"].items() if quantity in own}
+        if scored:
+            lines.append(f"{quantity}: {DEFINITIONS[quantity]}")
+        for method, own in scored.items():
+            arms = f"{own['score']:.2f} +{own['plus']:.2f} -{own['minus']:.2f}"
+            lines.append(f"  {method:14} {arms}  ({own['items']} items, {own['answers']} answers)")
+        for own in found["differences"]:
+            if own["quantity"] == quantity:
+                span = f"{own['difference']:+.2f} [{own['low']:+.2f}, {own['high']:+.2f}]"
+                lines.append(f"  {own['first']} less {own['second']}: {span}, p {own['p']:.3f}")
+    lines.append(f"interval: {DEFINITIONS['interval']}")
+    return "\n".join(lines)

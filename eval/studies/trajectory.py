@@ -1,0 +1,161 @@
+"""``python -m eval.trajectory run=results/SET``: stores one denoising trajectory of Diffusion-LM.
+
+It is the way of the first stored sample of a target from noise to text, decoded once more with the
+same random numbers, so that its end is that sample.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.reading.results import CellFiles, ResultSet
+from eval.running.cells import TARGETS
+from eval.running.store import Store
+from tasks.common.errors import UserError, unknown
+from tasks.common.files import write_text
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.diffusion_lm.method import DiffusionLM
+    from tasks.base import Target
+
+USAGE = """\
+usage: python -m eval.trajectory key=value ...
+
+Decodes one stored sample of Diffusion-LM again and stores its way from noise to text, for
+python -m eval.plots (Figure 1). Needs the trained networks.
+
+  python -m eval.trajectory run=results/demo task=syntax_spans
+"""
+METHOD, TRAJECTORY = "diffusion_lm", "trajectory.json"
+
+
+@dataclass(frozen=True)
+class TrajectoryOptions:
+    """Which sample, and where the networks lie."""
+
+    #: folder of the result set
+    run: str = "results/demo"
+    #: control task; by default the first that Diffusion-LM has samples of
+    task: str | None = None
+    #: id of the target; by default the first
+    target: str | None = None
+    #: frames that are stored, first and last included
+    frames: int = 48
+    #: folder of trained artefacts
+    store: str = ".store"
+    #: read-only folders of ready artefacts, separated by commas
+    prebuilt: str = "results/prebuilt"
+    #: auto (a GPU where there is one), cpu, cuda, ...
+    device: str = "auto"
+
+
+def main(given: Sequence[str]) -> None:
+    from eval.running.options import options
+
+    chosen = options(TrajectoryOptions, given, USAGE)
+    if chosen is None:
+        return
+    if chosen.frames < 2:
+        raise UserError(f"frames={chosen.frames}: at least 2")
+    from eval.running.recipes import pick_device
+
+    results = ResultSet(Path(chosen.run))
+    cell = _cell(results, chosen.task)
+    target = _target(results, cell, chosen.target)
+    store = Store(Path(chosen.store), [Path(p) for p in chosen.prebuilt.split(",") if p])
+    generator = load_generator(cell, store, pick_device(chosen.device))
+    stored = trajectory(generator, target, int(cell.config["identity"]["seed"]), chosen.frames)
+    record = {"task": cell.task, **stored, "equals the stored sample": _same(cell, target, stored)}
+    write_text(results.folder / TRAJECTORY, json.dumps(record, ensure_ascii=False) + "\n")
+    print(f"{len(stored['frames'])} frames: {results.folder / TRAJECTORY}")
+
+
+def _cell(results: ResultSet, task: str | None) -> CellFiles:
+    guided = [task for task in results.tasks if task != "infilling"]
+    having = [task for task in guided if METHOD in results.methods(task)]
+    if not having:
+        raise UserError(f"{results.folder} has no samples of {METHOD} under guidance")
+    if task is not None and task not in having:
+        raise unknown("task", task, having)
+    cell = results.cell(task or having[0], METHOD)
+    assert cell is not None
+    return cell
+
+
+def _target(results: ResultSet, cell: CellFiles, name: str | None) -> Target:
+    targets = {target.id: target for target in results.targets(cell.task)}
+    if name is not None and name not in targets:
+        raise unknown("target", name, targets)
+    if not targets:
+        raise UserError(f"{results.folder / cell.task / TARGETS} is empty")
+    return targets[name or next(iter(targets))]
+
+
+def load_generator(cell: CellFiles, store: Store, device: torch.device) -> DiffusionLM:
+    """The generator that made the samples of ``cell``. Raises ``UserError`` naming an artefact that
+    is not in the store."""
+    from pydantic import TypeAdapter
+
+    from models.diffusion_lm.config import DiffusionLMSettings
+    from models.diffusion_lm.method import DiffusionLM
+    from tasks import load_task
+
+    identity = cell.config["identity"]
+    folders = {}
+    for role, key in identity["artefacts"].items():
+        found = store.find(key)
+        if found is None:
+            raise UserError(f"{key} ({role} of {cell.folder}) is not in {store.root}: set store=")
+        folders[role] = found
+    settings = TypeAdapter(DiffusionLMSettings).validate_python(identity["settings"])
+    return DiffusionLM.load(folders, load_task(cell.task), settings, device)
+
+
+def trajectory(generator: DiffusionLM, target: Target, seed: int, frames: int) -> dict[str, Any]:
+    """The nearest word of every position's latent at about ``frames`` steps, first and last
+    included. ``t``: the decoding step whose noise the latent has, -1 for the end."""
+    import numpy as np
+    import torch
+
+    from models.base import sample_rng
+    from models.diffusion.loop import Noise, sample
+    from tasks.controls import to_json
+
+    diffusion = generator.diffusion
+    schedule = diffusion.schedule
+    last = schedule.steps - 1
+    wanted = {round(t) for t in np.linspace(-1, last, frames)}
+    found: list[dict[str, Any]] = []
+
+    def note(x: torch.Tensor, t: int) -> torch.Tensor:
+        if t in wanted:
+            ids = diffusion.denoiser.logits(x).argmax(-1)[0].tolist()
+            std = float(schedule.std[t]) if t >= 0 else 0.0
+            words = list(generator.vocabulary.decode(ids))
+            found.append({"t": t, "std": round(std, 4), "words": words})
+        return x
+
+    rngs = [sample_rng(seed, generator.name, target.id, 0)]
+    with torch.no_grad():
+        sample(
+            diffusion.x0,
+            schedule,
+            Noise(rngs, diffusion.shape),
+            diffusion.sampling,
+            diffusion.device,
+            project=diffusion.denoiser.nearest if diffusion.sampling.clamp else None,
+            correct=generator.guidance([target.control]),
+            pin=note,
+        )
+    return {"target": target.id, "control": to_json(target.control), "frames": found}
+
+
+def _same(cell: CellFiles, target: Target, stored: Mapping[str, Any]) -> bool:
+    own = [r for r in cell.samples if (r["target"], r["index"]) == (target.id, 0)]
+    return bool(own) and own[0].get("tokens") == stored["frames"][-1]["words"]

@@ -1,0 +1,302 @@
+"""``python -m eval.tune task=... method=... key=value,value ...``: picks decoding options of a
+method on held-out targets and writes what it chose.
+
+The held-out targets come from validation texts; the first ``kept`` targets of results are not used.
+Every combination of the values is tried; without any, those that the paper tried (appendix B).
+Chosen is the highest control success among the combinations whose perplexity is at most ``within``
+times the lowest one's; under infilling, the highest ``metric`` of the answers against the human
+middles. Interrupted and run again, it goes on with the next combination.
+
+  python -m eval.tune task=syntax_spans method=diffusion_lm
+  python -m eval.tune task=length method=fudge fudge.lam=1,2,4,8
+  python -m eval.tune task=infilling method=ar_infilling ar_infilling.temperature=1,0.7,0.5
+
+Keys are those of ``python -m eval.run`` (one task, one method; targets and samples are those that
+it tunes on, by default 10 and 5, under infilling 100 and as many samples as results have), and
+  within (float) = 1.25
+      how much less fluent than the most fluent combination the chosen one may be
+  metric (bleu4, rouge_l, rouge_l_google or cider) = cider
+      under infilling, what the chosen combination is best in; BLEU-4 is 0 for many short answers
+      and ROUGE-L high for frequent words in a row
+  kept (int) = 200
+      targets that are kept for results (their number there), and not tuned on
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.reading.stats import macro, perplexity
+from eval.running.cells import ANNOTATIONS, as_ratio
+from eval.running.config import RunConfig, override, parse
+from eval.running.options import explains
+from eval.running.target_lists import TargetLists
+from eval.targets import one_task, split
+from tasks.base import Target
+from tasks.common.errors import UserError
+from tasks.common.files import write_text
+from tasks.common.jsonl import append, read
+from tasks.common.progress import Progress
+from tasks.controls import Length
+
+if TYPE_CHECKING:
+    from eval.running.runner import Run
+    from models.base import TargetSamples
+
+#: the paper's own search, appendix B
+GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "diffusion_lm": {
+        "diffusion_lm.guidance.fluency": ("0.1", "0.01", "0.001", "0.0005"),
+        "diffusion_lm.guidance.lr": ("0.05", "0.1", "0.15", "0.2"),
+    },
+    "fudge": {"fudge.lam": ("16", "8", "4", "2")},
+    "pplm": {"pplm.steps": ("10", "30")},
+}
+#: targets and samples where none are asked for
+TARGETS, SAMPLES = 10, 5
+#: targets of infilling, whose metrics are of a set
+ITEMS = 100
+METRICS = ("bleu4", "rouge_l", "rouge_l_google", "cider")
+POINTS, CHOSEN = "points.jsonl", "chosen.json"
+
+Point = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One combination. ``figures``: "ctrl", control success in [0, 1], the mean over a
+    composition's parts, and "ppl", the perplexity of its samples; under infilling the metrics of
+    the set in the paper's units."""
+
+    point: Point
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Fluent:
+    """The highest success among the combinations that are fluent enough; at equal success the more
+    fluent one."""
+
+    within: float = 1.25
+
+    def choose(self, tried: Sequence[Tried]) -> Tried:
+        limit = self.within * min(one.figures["ppl"] for one in tried)
+        fluent = (one for one in tried if one.figures["ppl"] <= limit)
+        return max(fluent, key=lambda one: (one.figures["ctrl"], -one.figures["ppl"]))
+
+
+@dataclass(frozen=True)
+class Best:
+    """The highest ``metric``; among equals the one tried first."""
+
+    metric: str = "cider"
+
+    def choose(self, tried: Sequence[Tried]) -> Tried:
+        return max(tried, key=lambda one: one.figures[self.metric])
+
+
+def grid(method: str, given: Mapping[str, str]) -> list[Point]:
+    """Every combination of the values given for keys of ``method``, or of the paper's."""
+    values = {key: value.split(",") for key, value in given.items()} or GRIDS.get(method, {})
+    if not values:
+        raise UserError(f"nothing to tune: give values, as {method}.KEY=0.1,0.2")
+    return [
+        dict(zip(values, combination, strict=True))
+        for combination in itertools.product(*values.values())
+    ]
+
+
+def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
+    """``n`` targets that no result of ``kept`` targets has: those of a validation draw, first what
+    comes after its first ``kept``, then those of the results' own source beyond ``kept``. Lengths
+    are too few for that: theirs may come again, from other texts. Raises ``UserError`` if there
+    are fewer."""
+
+    def sources(config: RunConfig) -> list[Target]:
+        return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
+
+    draw = sources(dataclasses.replace(run.config, source="validation", targets=kept + n))
+    own = sources(dataclasses.replace(run.config, targets=kept + n)) if kept else []
+    reported = [target.control for target in own[:kept]]
+    found = list[Target]()
+    for target in draw[kept:] + draw[:kept] + own[kept:]:
+        if target.control not in [*reported, *(one.control for one in found)]:
+            found.append(target)
+    if len(found) < n and all(isinstance(target.control, Length) for target in draw):
+        found = draw[kept:]
+    if len(found) < n:
+        raise UserError(
+            f"{task} has {len(found)} held-out targets beyond the {kept} kept for results, not "
+            f"{n}: lower kept= or targets="
+        )
+    return found[:n]
+
+
+def main(given: Sequence[str]) -> None:
+    if explains(given, __doc__):
+        return
+    own, rest = split(given, ("within", "kept", "metric"))
+    method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")
+    ranges = {k: v for k, _, v in (a.partition("=") for a in rest) if k.startswith(f"{method}.")}
+    rest = [argument for argument in rest if argument.partition("=")[0] not in ranges]
+    filling = "task=infilling" in rest
+    for key, value in (("targets", ITEMS if filling else TARGETS), ("samples", SAMPLES)):
+        if not ((filling and key == "samples") or any(a.startswith(f"{key}=") for a in rest)):
+            rest.append(f"{key}={value}")
+    config = parse(rest)
+    task = one_task(config)
+    if len(config.methods) != 1:
+        raise UserError(f"one method at a time, as method={config.methods[0]}")
+    try:
+        within, kept = float(own.get("within", "1.25")), int(own.get("kept", "200"))
+    except ValueError as error:
+        raise UserError(f"within= and kept= are numbers: {error}") from None
+    if within < 1 or kept < 0:
+        raise UserError(f"within={within} kept={kept}: at least 1 and 0")
+    rule = _rule(task, within, own)
+    points = grid(method, ranges)
+    for point in points:
+        override(config, point)  # mistyped keys and values show before anything is trained
+    tune(config, task, config.methods[0], points, rule, kept, given)
+
+
+def _rule(task: str, within: float, own: Mapping[str, str]) -> Fluent | Best:
+    """What to choose by. Raises ``UserError`` for a rule that the task does not have."""
+    wrong = "within" if task == "infilling" else "metric"
+    if wrong in own:
+        by = "metric=, as it has no control" if task == "infilling" else "control and within="
+        raise UserError(f"{wrong}= says nothing under {task}: it is tuned by {by}")
+    metric = own.get("metric", "cider")
+    if metric not in METRICS:
+        raise UserError(f"metric={metric} is none of {', '.join(METRICS)}")
+    return Best(metric) if task == "infilling" else Fluent(within)
+
+
+def tune(
+    config: RunConfig,
+    task: str,
+    method: str,
+    points: Sequence[Point],
+    rule: Fluent | Best,
+    kept: int,
+    given: Sequence[str],
+) -> Tried:
+    """Tries what is not stored yet in ``out/tune/TASK/METHOD`` and writes ``chosen.json``."""
+    from eval.running.display import Display
+    from eval.running.runner import Run
+
+    run = Run(config, Display(), ["python", "-m", "eval.tune", *given])
+    if run.refused:
+        raise UserError(f"{method} under {task}: {next(iter(run.refused.values()))}")
+    job = run.jobs[0]
+    run.build([*job.recipes.values(), *run.judges.values(), run.plan.texts_for(task)])
+    targets = held_out(run, task, config.targets, kept)
+    if "tags" in run.plan.task(task).needs:
+        targets = run.plan.task(task).retag(targets, run.judge.oracle("tagger").tag)
+    folder = config.folder / "tune" / task / method
+    same = {
+        "identity": {k: v for k, v in job.cell.identity.items() if k != "settings"},
+        "targets": [target.id for target in targets],
+    }
+    same = json.loads(json.dumps(same))
+    stored = {_name(r["point"]): r for r in read(folder / POINTS) if r["under"] == same}
+    run.display.total = run.display.done + sum(_name(p) not in stored for p in points)
+    tried = []
+    for point in points:
+        if _name(point) not in stored:
+            with run.display.stage(f"try {_name(point)}") as progress:
+                figures = attempt(run, task, point, targets, folder, progress)
+            stored[_name(point)] = {"point": point, "under": same, **figures}
+            append(folder / POINTS, [stored[_name(point)]])
+        record = stored[_name(point)]
+        own = {k: v for k, v in record.items() if k not in ("point", "under")}
+        tried.append(Tried(point, own))
+        run.display.say(f"  {_shown(own)}  {_name(point)}")
+    best = rule.choose(tried)
+    record = {
+        "chosen": best.point,
+        **best.figures,
+        **dataclasses.asdict(rule),
+        "tried": [{"point": one.point, **one.figures} for one in tried],
+        **same,
+        **run.provenance,
+    }
+    write_text(folder / CHOSEN, json.dumps(record, indent=1, ensure_ascii=False))
+    run.display.say(f"chosen: {_name(best.point)}  (all of it: {folder / CHOSEN})")
+    extra = "diffusion_lm.profile=custom " if method == "diffusion_lm" else ""
+    run.display.say(
+        f"python -m eval.run task={task} method={method} {extra}{_name(best.point)} ..."
+    )
+    return best
+
+
+def attempt(
+    run: Run,
+    task: str,
+    point: Point,
+    targets: Sequence[Target],
+    folder: Path,
+    progress: Progress,
+) -> dict[str, float]:
+    """The figures of samples under one combination, see :class:`Tried`."""
+    job, control = run.jobs[0], run.plan.task(task)
+    settings = with_point(
+        run.config, job.cls.resolve(run.own(job.method, job.cls), task), job, point
+    )
+    folders = {role: run.path(recipe) for role, recipe in job.recipes.items()}
+    generator = job.cls.load(folders, control, settings, run.plan.device)
+    done = generator.generate(
+        targets, run.config.samples, run.config.seed, run.config.batch, progress
+    )
+    if task == "infilling":
+        return _overlap(targets, list(done))
+    over: list[list[list[float]]] = [[] for _ in control.headlines]
+    under: list[list[list[float]]] = [[] for _ in control.headlines]
+    nll: list[list[float]] = []
+    tokens: list[list[float]] = []
+    for target, finished in zip(targets, done, strict=True):
+        pairs = [(target, sample.words) for sample in finished.samples]
+        found = run.judge.annotate(control, pairs, folder / ANNOTATIONS)
+        scores = [control.score(target, one) for one in found]
+        for i, metric in enumerate(control.headlines):
+            ratios = [as_ratio(one[metric]) for one in scores]
+            over[i].append([a for a, _ in ratios])
+            under[i].append([b for _, b in ratios])
+        nll.append([one.nll or 0.0 for one in found])
+        tokens.append([one.tokens or 1 for one in found])
+    # a ratio is that of a target's sums, as in the tables
+    parts = [macro(values, weights) for values, weights in zip(over, under, strict=True)]
+    return {"ctrl": sum(parts) / len(parts), "ppl": perplexity(nll, tokens)["ppl"]}
+
+
+def _overlap(targets: Sequence[Target], found: Sequence[TargetSamples]) -> dict[str, float]:
+    """The metrics of the chosen samples against the human middles."""
+    from tasks.metrics.infilling import evaluate, totals
+
+    words = [one.samples[one.chosen or 0].words for one in found]
+    return totals(evaluate(words, [target.references for target in targets]))
+
+
+def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
+    """The method's options for the task with those of ``point`` in their place."""
+    if hasattr(resolved, "profile"):
+        # the constants of the profile, filled in by ``resolve``, become the starting point
+        resolved = dataclasses.replace(resolved, profile="custom")
+    base = dataclasses.replace(config, **{job.method: resolved})
+    return getattr(override(base, point), job.method)
+
+
+def _shown(figures: Mapping[str, float]) -> str:
+    if "ppl" not in figures:
+        return "  ".join(f"{name} {figure:5.2f}" for name, figure in figures.items())
+    return f"ctrl {100 * figures['ctrl']:5.1f}  lm {figures['ppl']:6.2f}"
+
+
+def _name(point: Point) -> str:
+    return " ".join(f"{key}={value}" for key, value in point.items())

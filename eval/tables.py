@@ -1,0 +1,58 @@
+"""``python -m eval.tables run=results/SET``: the paper's tables from stored results alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.run import guarded
+
+USAGE = """\
+usage: python -m eval.tables key=value ...
+
+Prints the paper's tables with a result set's figures beside the paper's, and writes each as
+Markdown, CSV and LaTeX (booktabs). Needs no GPU and no models.
+
+  python -m eval.tables run=results/demo
+"""
+
+
+@dataclass(frozen=True)
+class TablesOptions:
+    """What to read and where to write."""
+
+    #: folder of the result set
+    run: str = "results/demo"
+    #: folder of the tables; by default RUN/tables
+    out: str | None = None
+    #: targets that each table of samples shows
+    targets: int = 6
+    #: print the tables
+    show: bool = True
+
+
+def main(given: Sequence[str]) -> None:
+    from eval.reading.results import ResultSet
+    from eval.reading.tables.build import all_tables, write_tables
+    from eval.running.options import options
+    from tasks.common.errors import UserError
+
+    chosen = options(TablesOptions, given, USAGE)
+    if chosen is None:
+        return
+    if chosen.targets < 1:
+        raise UserError(f"targets={chosen.targets}: at least 1")
+    grids = all_tables(ResultSet(Path(chosen.run)), chosen.targets)
+    folder = Path(chosen.out or f"{chosen.run}/tables")
+    write_tables(grids, folder)
+    if chosen.show:
+        from eval.reading.tables.terminal import show
+
+        show(grids)
+    print(f"{len(grids)} tables as Markdown, CSV and LaTeX: {folder}/")
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Diffusion for every family: processes, the one loop, guidance, classifiers."""

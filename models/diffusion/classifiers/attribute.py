@@ -1,0 +1,299 @@
+"""The attribute classifier, which guides semantic content: a causal language model that reads the
+latents of a text and then an attribute, "field : value" (paper, appendix D; reference notes, 2.7).
+
+Shapes: B batch, L length, D embedding dimension, K attributes of a text, A tokens of the longest
+attribute, V tokens that an attribute can hold.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.diffusion.classifiers.base import LatentInput, NoisyObjective, Setup, Tally
+from models.diffusion.config import ClassifierConfig
+from models.diffusion.schedule import Schedule
+from models.diffusion_lm.training import encode
+from models.nets.precision import by_token
+from tasks.base import Words
+from tasks.common.errors import UserError, unknown
+from tasks.controls import Control, FieldValue
+from tasks.vocabulary import END, PAD, UNK, Vocabulary
+
+COLON = ":"
+#: attributes of one text that are read in one pass in training; of more, several passes are made
+TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class AttributeTokens:
+    """How an attribute reads as ids: field, ":", the words of the value, END; PAD to ``length``.
+
+    Ids are the vocabulary's, then those of ``words`` (words of attributes that texts lack), then
+    those of ``fields``. Each field name is one token, told apart from all others and from words,
+    where the reference code reads its words and makes those that texts lack UNK. A word of a value
+    that neither texts nor training attributes hold is UNK.
+    """
+
+    vocabulary: Vocabulary
+    words: tuple[str, ...]
+    fields: tuple[str, ...]
+    length: int
+
+    @classmethod
+    def build(cls, controls: Sequence[FieldValue], vocabulary: Vocabulary) -> AttributeTokens:
+        """Those of the training attributes. Raises ``UserError`` if there are none."""
+        if not controls:
+            raise UserError("no training text has a field value")
+        words = {COLON, *(word for control in controls for word in control.words)}
+        return cls(
+            vocabulary,
+            tuple(sorted(words - set(vocabulary.words))),
+            tuple(sorted({control.field for control in controls})),
+            3 + max(len(control.words) for control in controls),
+        )
+
+    @property
+    def extra(self) -> int:
+        """Tokens beyond the vocabulary."""
+        return len(self.words) + len(self.fields)
+
+    def fits(self, control: FieldValue) -> bool:
+        """Whether the field is known and the value no longer than all of the training's."""
+        return control.field in self.fields and len(control.words) <= self.length - 3
+
+    def encode(self, control: Control) -> list[int]:
+        """(A,) ids. Raises ``UserError`` for a control of another kind, a field that no training
+        text has, or a value longer than all of theirs."""
+        if not isinstance(control, FieldValue):
+            raise UserError(f"the attribute classifier cannot read {control}")
+        if control.field not in self.fields:
+            raise unknown("field", control.field, self.fields)
+        if len(control.words) > self.length - 3:
+            raise UserError(
+                f"the value '{control.value}' has {len(control.words)} words; the attribute "
+                f"classifier reads at most {self.length - 3}"
+            )
+        known = len(self.vocabulary)
+        field = known + len(self.words) + self.fields.index(control.field)
+        extra = {word: known + i for i, word in enumerate(self.words)}
+        body = [
+            self.vocabulary.ids.get(word, extra.get(word, UNK)) for word in (COLON, *control.words)
+        ]
+        ids = [field, *body, END]
+        return ids + [PAD] * (self.length - len(ids))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"words": self.words, "fields": self.fields, "length": self.length}
+
+    @classmethod
+    def from_json(cls, data: Any, vocabulary: Vocabulary) -> AttributeTokens:
+        try:
+            return cls(vocabulary, tuple(data["words"]), tuple(data["fields"]), int(data["length"]))
+        except (TypeError, KeyError, ValueError):
+            raise UserError("the attribute classifier's labels are damaged") from None
+
+
+class AttributeClassifier(LatentInput):
+    """p(each token of an attribute | x_t, t, the tokens before it), GPT-2's architecture.
+
+    The sequence is [time; L projected latents; attribute], and an attribute's words enter as their
+    word embeddings, projected like latents; tokens that texts lack have embeddings of their own.
+    K attributes of one text follow it side by side, each at the positions right after the text and
+    seeing the text and itself alone: what K separate sequences would give, with the text read once.
+    """
+
+    def __init__(self, config: ClassifierConfig, embedding: Tensor, length: int, tokens: int,
+                 extra: int) -> None:  # fmt: skip
+        from transformers import GPT2Model
+
+        from models.nets.causal import gpt2
+
+        super().__init__(config, embedding.shape[1])
+        network = config.network
+        positions = 1 + length + tokens - 1
+        shape = gpt2(1, positions, network.layers, network.width, network.heads, network.dropout)
+        shape.n_inner, shape.attn_pdrop = network.feedforward, network.attention_dropout
+        self.body = GPT2Model(shape)
+        # inputs are vectors: the body's own table of one token has no use
+        del self.body.wte
+        self.register_buffer("words", embedding.detach().clone(), persistent=False)
+        self.extra_embedding = nn.Embedding(extra, embedding.shape[1])
+        self.head = nn.Linear(network.width, len(embedding) + extra, bias=False)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Embeddings (..., D), fp32, of attribute tokens."""
+        words = self.words
+        assert isinstance(words, Tensor)
+        table = torch.cat([words.float(), self.extra_embedding.weight.float()])
+        return table[ids]
+
+    def forward(self, x: Tensor, s: Tensor, attributes: Tensor) -> Tensor:
+        """Logits (B, K, A - 1, V), fp32, of each attribute's tokens after the first.
+
+        ``x`` (B, L, D) at levels ``s`` (B,); ``attributes`` (B, K, A, D) embedded tokens, the last
+        of which is not read.
+        """
+        batch, several, tokens = attributes.shape[:3]
+        text = self.inputs(x, s)
+        read = self.project(attributes[:, :, :-1]).flatten(1, 2)
+        mask, positions = _side_by_side(text.shape[1], several, tokens - 1, x.device)
+        hidden = self.body(
+            inputs_embeds=torch.cat([text, read], 1),
+            attention_mask=torch.zeros_like(mask, dtype=self.dtype).masked_fill(
+                ~mask, torch.finfo(self.dtype).min
+            ),
+            position_ids=positions,
+            use_cache=False,
+        ).last_hidden_state[:, text.shape[1] :]
+        logits = by_token(self.head, hidden.to(self.dtype))
+        return logits.float().view(batch, several, tokens - 1, -1)
+
+
+def _side_by_side(text: int, blocks: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Who sees whom, (1, 1, T, T), and positions (1, T) of a text followed by ``blocks`` blocks of
+    ``size`` that see the text and, causally, themselves."""
+    inside = torch.arange(size, device=device).repeat(blocks)
+    place = torch.cat([torch.arange(text, device=device), text + inside])
+    block = torch.arange(blocks, device=device).repeat_interleave(size)
+    block = torch.cat([torch.full((text,), -1, device=device), block])
+    same = (block[:, None] == block) | (block == -1)
+    return (same & (place[:, None] >= place))[None, None], place[None]
+
+
+class AttributeObjective(NoisyObjective):
+    """Cross-entropy of ":", the value and END (the released classifier could not be trained: its
+    noise level was left undefined; here it is drawn as for the other classifiers).
+
+    ``train`` and ``valid``: ids (N, L) of texts and (N, K, A) of their attributes, PAD where a text
+    has fewer. With ``noised``, the embeddings of the attribute are noised as the text's are, as in
+    the reference code; without, they are clean, as they are when guiding.
+
+    Held-out figures, with clean attributes: the share of attributes all of whose value's tokens are
+    the likeliest ones (``accuracy``), and that of each field.
+    """
+
+    def __init__(
+        self,
+        classifier: AttributeClassifier,
+        tokens: AttributeTokens,
+        schedule: Schedule,
+        train: tuple[Tensor, Tensor],
+        valid: tuple[Tensor, Tensor],
+        batch: int,
+        seed: int,
+        noised: bool,
+    ) -> None:
+        embedding = classifier.words
+        assert isinstance(embedding, Tensor)
+        super().__init__(classifier, embedding, schedule, train[0], valid[0], batch, seed)
+        self.classifier, self.tokens, self.noise_attributes = classifier, tokens, noised
+        self.train_attributes, self.valid_attributes = train[1], valid[1]
+
+    def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
+        ids = _trim(self.train_attributes[rows]).to(x.device)
+        attributes = self.classifier.embed(ids)
+        if self.noise_attributes:
+            attributes = self.noised(attributes, s, torch.randn(attributes.shape))
+        logits = self.classifier(x, s, attributes)
+        return F.cross_entropy(logits.flatten(0, 2), ids[..., 1:].flatten(), ignore_index=PAD)
+
+    def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
+        ids = self.valid_attributes[rows].to(x.device)
+        found = self.classifier(x, s, self.classifier.embed(ids)).argmax(-1)
+        gold = ids[..., 1:]
+        right = ((found == gold) | ~scored(ids)).all(-1).cpu()
+        first = ids[..., 0].cpu()
+        base = len(self.tokens.vocabulary) + len(self.tokens.words)
+        figures = {"accuracy": (float(right[first != PAD].sum()), float((first != PAD).sum()))}
+        for i, field in enumerate(self.tokens.fields):
+            here = first == base + i
+            figures[field] = (float(right[here].sum()), float(here.sum()))
+        return figures
+
+
+def _trim(ids: Tensor) -> Tensor:
+    """Attributes (B, K, A) without the columns that are PAD throughout."""
+    used = ids != PAD
+    several, length = int(used[..., 0].any(0).sum()), int(used.any(0).any(0).sum())
+    return ids[:, :several, :length]
+
+
+def scored(ids: Tensor) -> Tensor:
+    """Which of the tokens 1.. of attributes (..., A) are ":" or the value's, (..., A - 1)."""
+    return (ids[..., 1:] != END) & (ids[..., 1:] != PAD)
+
+
+def objective(setup: Setup) -> tuple[AttributeObjective, dict[str, Any]]:
+    """The objective of a fresh network, and its tokens. ``setup.examples`` gives the attributes of
+    a text; pairs of other controls than field values are left out."""
+    if setup.examples is None:
+        raise UserError("the attribute classifier is trained on (field value, text) examples")
+    pairs, held = (_attributes(setup.examples(texts)) for texts in (setup.train, setup.valid))
+    controls = [control for _, several in pairs for control in several]
+    tokens = AttributeTokens.build(controls, setup.vocabulary)
+
+    def data(texts: Sequence[tuple[Words, list[FieldValue]]]) -> tuple[Tensor, Tensor]:
+        ids = encode([words for words, _ in texts], setup.vocabulary, setup.length, "pad")
+        attributes = torch.full((len(texts), TOGETHER, tokens.length), PAD)
+        for row, (_, several) in enumerate(texts):
+            for k, control in enumerate(several):
+                if tokens.fits(control):
+                    attributes[row, k] = encoded(control)
+        return ids, attributes
+
+    @functools.cache
+    def encoded(control: FieldValue) -> Tensor:
+        return torch.tensor(tokens.encode(control))
+
+    classifier = AttributeClassifier(
+        setup.config, setup.embedding, setup.length, tokens.length, tokens.extra
+    ).to(setup.embedding.device)
+    made = AttributeObjective(
+        classifier, tokens, setup.schedule, data(pairs), data(held),
+        setup.config.train.batch, setup.seed, setup.config.noised_attribute,
+    )  # fmt: skip
+    return made, tokens.to_json()
+
+
+def _attributes(
+    examples: Iterable[tuple[Control, Words]],
+) -> list[tuple[Words, list[FieldValue]]]:
+    """Texts with up to ``TOGETHER`` attributes each, a text with more several times."""
+    out = []
+    for words, group in groupby(examples, key=lambda pair: pair[1]):
+        found = [control for control, _ in group if isinstance(control, FieldValue)]
+        for i in range(0, len(found), TOGETHER):
+            out.append((words, found[i : i + TOGETHER]))
+    return out
+
+
+class AttributeGuide:
+    """The mean of log p(token | x_s, s, tokens before it) over ":" and the value, as in the
+    released code; the field is given, and END is not asked for. The attribute is clean."""
+
+    def __init__(
+        self,
+        classifier: AttributeClassifier,
+        tokens: AttributeTokens,
+        controls: Sequence[Control],
+    ) -> None:
+        self.classifier = classifier
+        # as long as the longest attribute whatever the controls, so that rows beside a row do not
+        # change its sums
+        ids = torch.tensor([tokens.encode(control) for control in controls])
+        self.ids = ids.to(classifier.device)[:, None]
+        self.scored = scored(self.ids)[:, 0]
+
+    def __call__(self, x: Tensor, s: int) -> Tensor:
+        level = torch.full((len(x),), s, device=x.device)
+        logits = self.classifier(x, level, self.classifier.embed(self.ids))[:, 0]
+        scores = logits.log_softmax(-1).gather(2, self.ids[:, 0, 1:, None])[..., 0]
+        return (scores * self.scored).sum(1) / self.scored.sum(1)

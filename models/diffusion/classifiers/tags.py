@@ -1,0 +1,130 @@
+"""The tag classifier, which guides parts of speech.
+
+Shapes: B batch, L length, D embedding dimension, C tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.diffusion.classifiers.base import LatentEncoder, NoisyObjective, Setup, Tally
+from models.diffusion.config import ClassifierConfig
+from models.diffusion.schedule import Schedule
+from models.diffusion_lm.training import encode
+from tasks.base import Text, Words
+from tasks.common.errors import UserError, unknown
+from tasks.controls import Control, TagSequence
+from tasks.vocabulary import PAD, SPECIALS, Vocabulary
+
+#: the universal tag set, which every classifier knows whatever tags its texts have
+UPOS = (
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN",
+    "PUNCT", "SCONJ", "SYM", "VERB", "X",
+)  # fmt: skip
+
+
+class TagClassifier(LatentEncoder):
+    """p(tag of each position | x_t, t); START, END and PAD are tags of their own, 21 in all."""
+
+    def __init__(self, config: ClassifierConfig, dim: int, length: int, tags: int) -> None:
+        super().__init__(config, dim, length)
+        self.tag = nn.Linear(config.network.width, tags, bias=False)
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        """Logits (B, L, C), fp32, of latents x (B, L, D) at levels s (B,)."""
+        logits: Tensor = self.tag(self.states(x, s))
+        return logits.float()
+
+
+class TagObjective(NoisyObjective):
+    """Cross-entropy over all L positions: START, the tags, END, PAD.
+
+    Held-out figures: the share of positions with the right tag, without PAD (``accuracy``) and
+    with (``accuracy_with_pad``).
+    """
+
+    def __init__(
+        self,
+        classifier: TagClassifier,
+        embedding: Tensor,
+        schedule: Schedule,
+        train: tuple[Tensor, Tensor],
+        valid: tuple[Tensor, Tensor],
+        batch: int,
+        seed: int,
+    ) -> None:
+        super().__init__(classifier, embedding, schedule, train[0], valid[0], batch, seed)
+        self.classifier = classifier
+        self.train_tags, self.valid_tags = train[1], valid[1]
+
+    def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
+        gold = self.train_tags[rows].to(x.device)
+        return F.cross_entropy(self.classifier(x, s).flatten(0, 1), gold.flatten())
+
+    def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
+        gold = self.valid_tags[rows]
+        right = self.classifier(x, s).argmax(-1).cpu() == gold
+        kept = gold != PAD
+        return {
+            "accuracy": (float(right[kept].sum()), float(kept.sum())),
+            "accuracy_with_pad": (float(right.sum()), float(gold.numel())),
+        }
+
+
+def tag_vocabulary(seen: Iterable[str]) -> Vocabulary:
+    """START, END, UNK, PAD, the universal tags, then other ``seen`` ones in order."""
+    return Vocabulary([*SPECIALS, *UPOS, *sorted(set(seen) - set(UPOS))])
+
+
+def objective(setup: Setup) -> tuple[TagObjective, list[str]]:
+    """The objective of a fresh network, and its tags. Every text must carry its tags."""
+    tags = tag_vocabulary(tag for text in setup.train for tag in _tags(text))
+
+    def data(texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+        words = encode([text.words for text in texts], setup.vocabulary, setup.length, "pad")
+        return words, encode([_tags(text) for text in texts], tags, setup.length, "pad")
+
+    embedding = setup.embedding
+    classifier = TagClassifier(setup.config, embedding.shape[1], setup.length, len(tags))
+    made = TagObjective(
+        classifier.to(embedding.device), embedding, setup.schedule, data(setup.train),
+        data(setup.valid), setup.config.train.batch, setup.seed,
+    )  # fmt: skip
+    return made, list(tags.words)
+
+
+def _tags(text: Text) -> Words:
+    if text.tags is None or len(text.tags) != len(text.words):
+        found = "no" if text.tags is None else len(text.tags)
+        raise UserError(f"a text of {len(text.words)} words has {found} tags: tag the corpus first")
+    return text.tags
+
+
+class TagGuide:
+    """The mean over all L positions of log p(tag | x_s, s), for START, the tags, END and PAD to
+    the end, so that the length is asked for as well. The released code's mean (the paper writes the
+    sum) is what its weight of the fluency term was tuned to."""
+
+    def __init__(
+        self, classifier: TagClassifier, tags: Vocabulary, controls: Sequence[Control]
+    ) -> None:
+        self.classifier = classifier
+        wanted = []
+        for control in controls:
+            if not isinstance(control, TagSequence):
+                raise UserError(f"the tag classifier cannot read {control}")
+            for tag in control.tags:
+                if tag not in tags.ids or tag in SPECIALS:
+                    raise unknown("tag", tag, tags.words[len(SPECIALS) :])
+            wanted.append(control.tags)
+        length = classifier.position_embedding.num_embeddings - 1
+        self.gold = encode(wanted, tags, length, "pad").to(classifier.device)
+
+    def __call__(self, x: Tensor, s: int) -> Tensor:
+        level = torch.full((len(x),), s, device=x.device)
+        scores = self.classifier(x, level).log_softmax(-1)
+        return scores.gather(2, self.gold[..., None])[..., 0].mean(1)

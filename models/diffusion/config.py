@@ -1,0 +1,68 @@
+"""Settings of diffusion that no family owns, free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.nets.config import EncoderConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How latents are drawn."""
+
+    #: ancestral: q(x_s | x_t, x0), the DDPM posterior; ddim: with ``eta``
+    sampler: Literal["ancestral", "ddim"] = "ddim"
+    eta: float = 1.0
+    #: decoding steps
+    steps: int = 200
+    #: recompute: the schedule's formula anew with fewer steps, the network's time input 4.5 units
+    #: (of 1000) below what training used, as in the reference code; respaced: every k-th step
+    spacing: Literal["recompute", "respaced"] = "recompute"
+    #: replace each x0 estimate by its nearest word embeddings (the clamping trick, section 4.2)
+    clamp: bool = True
+
+
+@dataclass(frozen=True)
+class GuidanceConfig:
+    """Gradient steps on the latents (paper, section 5.1), with the reference code's quirks named.
+
+    The defaults are the released code's; :func:`guidance_for` gives those of the paper.
+    """
+
+    #: weight of the fluency term, lambda
+    fluency: float = 0.01
+    #: learning rate of Adagrad
+    lr: float = 0.1
+    #: gradient steps for each diffusion step
+    updates: int = 3
+    #: when Adagrad's accumulator is emptied: at each update (released: every coordinate then moves
+    #: by lr times the sign of its gradient), at each diffusion step, or never
+    reset: Literal["update", "step", "never"] = "update"
+    #: fluency term: squared distance to the mean over sigma (released) or over 2 sigma^2, the
+    #: Gaussian log-density (paper)
+    denominator: Literal["std", "variance"] = "std"
+    #: diffusion steps at the end of decoding without guidance
+    unguided: int = 10
+    #: step index at which length control calls the denoiser on x_{t-1}: t (released) or t-1
+    length_time: Literal["t", "t-1"] = "t"
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """A control classifier on noisy latents (paper, appendix D)."""
+
+    #: decoding steps whose noise levels it is trained on
+    steps: int = 200
+    #: hidden units of the span scorer
+    span_hidden: int = 768
+    #: in training, noise the words of an attribute as the text is noised, as the reference code
+    #: does, or leave them clean, as they are when guiding (and in the paper's p(c | x_t))
+    noised_attribute: bool = False
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5, batch=10))
+
+
+#: fields of ClassifierConfig that one task's classifier alone reads
+CLASSIFIER_FIELDS = {"span_hidden": "syntax_spans", "noised_attribute": "semantic_content"}

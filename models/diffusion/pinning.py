@@ -1,0 +1,87 @@
+"""Sequences of which all but a middle is given: how long it is, where it lies, and what keeps the
+rest as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.diffusion.gaussian import q_sample
+from tasks.common.errors import UserError
+from tasks.vocabulary import END, PAD, START
+
+
+@dataclass(frozen=True)
+class Row:
+    """The sequence of one sample. ``ids``: all its tokens; those from ``start`` up to, without,
+    ``stop`` are the middle, whose ids only hold its place. Every other position is pinned."""
+
+    ids: tuple[int, ...]
+    start: int
+    stop: int
+
+
+def arrange(left: Sequence[int], slots: int, right: Sequence[int], layout: str, length: int) -> Row:
+    """A middle of ``slots`` tokens between its contexts, in the layout of that name (see
+    :class:`InfillingConfig`); ``framed`` fills up to ``length`` tokens."""
+    middle = [PAD] * slots
+    if layout == "released":
+        return Row((*left, *middle, *right), len(left), len(left) + slots)
+    ids = [START, *left, *middle, *right, END]
+    ids += [PAD] * (length - len(ids))
+    return Row(tuple(ids), len(left) + 1, len(left) + 1 + slots)
+
+
+class Pins:
+    """Overwrites the positions ``fixed`` (B, L) of latents: before the first step with
+    q(x_T | ``clean``), and after each step with ``clean`` (B, L, D) itself, or, where ``noise`` is
+    given, with q(x_s | ``clean``). At the end, s = -1, they are ``clean`` bit for bit."""
+
+    def __init__(
+        self,
+        clean: Tensor,
+        fixed: Tensor,
+        alpha_bar: Sequence[float],
+        noise: Callable[[], Tensor] | None = None,
+    ) -> None:
+        self.clean, self.fixed = clean, fixed[..., None]
+        self.alpha_bar, self.noise = alpha_bar, noise
+
+    def __call__(self, x: Tensor, s: int) -> Tensor:
+        pinned = self.clean
+        if s == len(self.alpha_bar) - 1:  # x is still the noise that the sample starts from
+            pinned = q_sample(self.clean, self.alpha_bar[s], x)
+        elif self.noise is not None and s >= 0:
+            pinned = q_sample(self.clean, self.alpha_bar[s], self.noise().to(x.device))
+        return torch.where(self.fixed, pinned, x)
+
+
+def draw_slots(counts: Mapping[int, int], room: int, rng: torch.Generator) -> int:
+    """A number of words, at most ``room``, as frequent as in ``counts`` (words -> how often)."""
+    fitting = sorted(n for n in counts if n <= room)
+    at = int(torch.randint(sum(counts[n] for n in fitting), (1,), generator=rng))
+    for n in fitting:
+        at -= counts[n]
+        if at < 0:
+            return n
+    raise AssertionError("the draw lies below the sum of all counts")
+
+
+def read_lengths(folder: Path) -> dict[int, int]:
+    """How often middle sentences have each number of words, at least 1, from ``lengths.json``.
+    Raises ``UserError`` for a missing or damaged file."""
+    path = folder / "lengths.json"
+    try:
+        counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
+        found = {int(n): int(count) for n, count in counts.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    found = {n: count for n, count in found.items() if n > 0 and count > 0}
+    if not found:
+        raise UserError(f"{path} counts no sentence")
+    return found

@@ -1,0 +1,114 @@
+"""Noise schedules: the cumulative products and what follows from them, as data (float64)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.common.errors import UserError, unknown
+
+Array = np.ndarray
+
+
+def _sqrt(s: float) -> float:
+    # Paper, appendix A; at s=0 this is 0.99, so the first step already adds noise of std 0.1.
+    return 1 - math.sqrt(s + 1e-4)
+
+
+def _cosine(s: float) -> float:
+    # Nichol and Dhariwal (2021), equation 17.
+    return math.cos((s + 0.008) / 1.008 * math.pi / 2) ** 2
+
+
+def _betas_from(alpha_bar: Callable[[float], float], steps: int) -> Array:
+    """Betas whose cumulative product follows ``alpha_bar``, each clipped to 0.999."""
+    s = np.arange(steps + 1) / steps
+    values = np.array([alpha_bar(v) for v in s])
+    return np.minimum(1 - values[1:] / values[:-1], 0.999)
+
+
+def _linear_betas(steps: int) -> Array:
+    # Ho et al. (2020) at 1000 steps; scaled so that other step counts end at the same noise.
+    scale = 1000 / steps
+    return np.linspace(scale * 1e-4, scale * 0.02, steps, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """T diffusion steps, t = 0 (least noise) to T-1.
+
+    ``alpha_bar``: (T,) cumulative products of 1 - beta, decreasing. ``model_time``: (T,) what the
+    denoiser is told at each step, on the training scale [0, 1000). ``train_index``: (T,) the
+    training step with the same noise level.
+    """
+
+    name: str
+    alpha_bar: Array
+    model_time: Array
+    train_index: Array
+
+    @property
+    def steps(self) -> int:
+        return len(self.alpha_bar)
+
+    @property
+    def alpha_bar_prev(self) -> Array:
+        """(T,) the cumulative product one step earlier; 1 before step 0."""
+        return np.append(1.0, self.alpha_bar[:-1])
+
+    @property
+    def betas(self) -> Array:
+        return 1 - self.alpha_bar / self.alpha_bar_prev
+
+    @property
+    def std(self) -> Array:
+        """(T,) standard deviation of the noise in x_t."""
+        return np.sqrt(1 - self.alpha_bar)
+
+    @property
+    def posterior_std(self) -> Array:
+        """(T,) standard deviation of q(x_{t-1} | x_t, x_0); 0 at t=0."""
+        return np.sqrt(self.betas * (1 - self.alpha_bar_prev) / (1 - self.alpha_bar))
+
+
+def make_schedule(name: str, steps: int) -> Schedule:
+    """The ``sqrt``, ``cosine`` or ``linear`` schedule with ``steps`` steps.
+
+    Time inputs are 1000/T * t (``rescale_timesteps`` of the reference code). Raises ``UserError``
+    for an unknown name, or a linear schedule too short to keep its betas below 1.
+    """
+    if name == "linear":
+        if steps <= 20:
+            raise UserError(f"a linear schedule needs more than 20 steps, not {steps}")
+        betas = _linear_betas(steps)
+    elif name in ("sqrt", "cosine"):
+        betas = _betas_from(_sqrt if name == "sqrt" else _cosine, steps)
+    else:
+        raise unknown("schedule", name, ["sqrt", "cosine", "linear"])
+    index = np.arange(steps)
+    return Schedule(name, np.cumprod(1 - betas), index * (1000.0 / steps), index)
+
+
+def decoding_schedule(trained: Schedule, steps: int, spacing: str) -> Schedule:
+    """The schedule that decodes with ``steps`` steps a model trained under ``trained``.
+
+    With T = k * ``steps``, step t has the noise of training step k*t + k-1 either way (paper,
+    appendix C). ``recompute`` evaluates the schedule's formula anew and tells the denoiser
+    1000/steps * t, as the reference code does; ``respaced`` tells it that training step's own time.
+    Raises ``UserError`` if ``steps`` does not divide T.
+    """
+    if steps == trained.steps:
+        return trained
+    if steps < 1 or trained.steps % steps:
+        raise UserError(f"{steps} decoding steps do not divide the {trained.steps} trained ones")
+    k = trained.steps // steps
+    index = np.arange(steps) * k + k - 1
+    if spacing == "respaced":
+        return Schedule(trained.name, trained.alpha_bar[index], trained.model_time[index], index)
+    if spacing != "recompute":
+        raise unknown("spacing", spacing, ["recompute", "respaced"])
+    new = make_schedule(trained.name, steps)
+    return Schedule(new.name, new.alpha_bar, new.model_time, index)

@@ -1,0 +1,1 @@
+"""Diffusion-LM (Li et al. 2022)."""

@@ -1,0 +1,174 @@
+"""Settings of Diffusion-LM, free of torch so that ``--help`` stays quick.
+
+Defaults are the reference code's, section by section of its notes; presets override them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.diffusion.config import GuidanceConfig, SamplingConfig
+from models.nets.config import EncoderConfig, TrainConfig
+from tasks import parts
+from tasks.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Diffusion-LM: latents, noise schedule, denoising network, training (paper, section 4)."""
+
+    #: tokens of a sequence, START, END and PAD included
+    length: int = 64
+    #: pad: one text a sequence, filled with PAD; block: texts run together and are cut
+    padding: Literal["pad", "block"] = "pad"
+    #: dimension of the word embeddings
+    embedding: int = 16
+    #: standard deviation of the word embeddings before training
+    embedding_std: float = 1.0
+    #: word embeddings trained end to end (paper, section 4.1) or random and frozen
+    learned_embedding: bool = True
+    #: diffusion steps of training
+    steps: int = 2000
+    schedule: Literal["sqrt", "linear", "cosine"] = "sqrt"
+    #: what the network predicts (paper, section 4.2)
+    predict: Literal["x0", "eps", "mu"] = "x0"
+    #: linear: the Transformer reads and writes latents, as in the paper; words: it reads and writes
+    #: words, and Bayes' rule joins what it says of them with their latents (see
+    #: ``models.diffusion_lm.word_denoiser``): learns a context far faster
+    output: Literal["linear", "words"] = "linear"
+    #: share of the training texts whose contexts stay clean while their middle sentence is noised,
+    #: as in infilling (partial noising, Gong et al. 2023); needs window=3. 0: as in the paper, all
+    #: positions are noised alike
+    clean_contexts: float = 0.0
+    #: a pretrained BERT that the Transformer and its words start from, with output=words: a local
+    #: folder, a hub id, or PACKAGE/FOLDER of an installed package that carries it; the sizes of
+    #: ``network`` must be its own. Empty: a fresh network, as in the paper
+    init_pretrained: str = ""
+    #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
+    positions: int = 512
+    #: dimension of the sinusoidal time embedding; its MLP is four times as wide
+    time: int = 128
+    network: EncoderConfig = field(default_factory=EncoderConfig)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(ema=0.9999))
+
+    def __post_init__(self) -> None:
+        if self.length < 4 or self.steps < 2:
+            raise UserError("diffusion needs a length of at least 4 and at least 2 steps")
+        if not self.embedding_std > 0:
+            raise UserError(f"embedding_std must be positive, not {self.embedding_std}")
+        if self.positions < self.length:
+            raise UserError(f"{self.positions} positions are too few for length {self.length}")
+        if self.output == "words" and self.predict != "x0":
+            raise UserError(f"output=words predicts x0, not {self.predict}")
+        if self.init_pretrained and self.output != "words":
+            raise UserError(
+                "diffusion.init_pretrained needs output=words, which reads words as BERT does"
+            )
+        if not 0 <= self.clean_contexts <= 1:
+            raise UserError(f"clean_contexts={self.clean_contexts}: a share from 0 to 1")
+
+
+#: learning rate and lambda of each task in the released code (reference notes, section 2.6)
+RELEASED = {
+    "semantic_content": (0.1, 0.01),
+    "parts_of_speech": (0.1, 0.0001),
+    "syntax_tree": (0.1, 0.0005),
+    "syntax_spans": (0.1, 0.1),
+    "length": (0.1, 0.01),
+}
+
+
+#: learning rate and lambda of each task in the paper's Table 6
+TABLE6 = {
+    "semantic_content": (0.1, 0.01),
+    "parts_of_speech": (0.05, 0.0005),
+    "syntax_tree": (0.2, 0.0005),
+    "syntax_spans": (0.15, 0.1),
+    "length": (0.1, 0.01),
+}
+
+
+@dataclass(frozen=True)
+class InfillingConfig:
+    """Sentence infilling with Diffusion-LM: contexts pinned, the middle sampled, no guidance.
+
+    The defaults are the released code's (reference notes, section 2.10), but for ``unk``.
+    """
+
+    #: released: left context, slots, right context and nothing else, positions counted from 0;
+    #: framed: the sequence that training has, START left middle right END PAD ..., all of it given
+    #: but the middle, which then holds words alone
+    layout: Literal["released", "framed"] = "released"
+    #: fixed: ``slots`` tokens, of which PADs are dropped; variable: each sample draws its number
+    #: from the middle sentences of the training stories
+    middle: Literal["fixed", "variable"] = "fixed"
+    #: tokens of a fixed middle
+    slots: int = 10
+    #: what contexts are overwritten with after each step: their clean embeddings, as released, or
+    #: these under that step's noise
+    context: Literal["clean", "noised"] = "clean"
+    sampling: SamplingConfig = field(
+        default_factory=lambda: SamplingConfig(sampler="ancestral", steps=2000)
+    )
+    #: temperature of p(word | context) where the network has one (``output=words``), as language
+    #: models are sampled with; the latents' own evidence stays as it is
+    word_temperature: float = 1.0
+    #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
+    #: ``repair_model`` replaces it
+    unk: Literal["avoid", "keep", "repair"] = "avoid"
+    #: hub id (bert-base-cased in the released code) or local folder
+    repair_model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise UserError(f"infilling needs at least 1 slot, not {self.slots}")
+        if not self.word_temperature > 0:
+            raise UserError(f"word_temperature must be positive, not {self.word_temperature}")
+        if self.unk == "repair" and not self.repair_model:
+            raise UserError("unk=repair needs repair_model, such as bert-base-cased")
+
+
+@dataclass(frozen=True)
+class DiffusionLMSettings:
+    """Decoding options of Diffusion-LM."""
+
+    #: released: the reference code's constants and quirks; paper: Table 6 and the paper's text;
+    #: custom: the fields of ``guidance`` as they stand
+    profile: Literal["released", "paper", "custom"] = "released"
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    #: read by the task infilling alone, which reads nothing else; None as stored with other tasks
+    infilling: InfillingConfig | None = field(default_factory=InfillingConfig)
+
+
+@dataclass(frozen=True)
+class UnconditionalSettings:
+    """Decoding options of unconditional samples (the floor of every task)."""
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+
+def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
+    """The guidance constants of one task, or of a composition, under the chosen profile.
+
+    A composition adds up its parts' log-probabilities and descends that sum with one fluency term
+    (paper, section 7.2); its own constants are published nowhere, and the released code has none
+    that run. It gets the smallest lambda and the smallest learning rate of its parts: under a
+    larger lambda than a part was tuned with, the fluency term would drown that part's gradient
+    (a mean over some 2,000 chart cells moves a coordinate far less than one over four words), and
+    a larger learning rate was tuned for one control at a time. Raises ``UserError`` for a task
+    without constants.
+    """
+    if settings.profile == "custom":
+        return settings.guidance
+    table = RELEASED if settings.profile == "released" else TABLE6
+    for part in parts(task):
+        if part not in table:
+            raise UserError(f"profile '{settings.profile}' has no guidance constants for {part}")
+    lr, fluency = map(min, zip(*(table[part] for part in parts(task)), strict=True))
+    if settings.profile == "released":
+        return GuidanceConfig(lr=lr, fluency=fluency)
+    return GuidanceConfig(
+        lr=lr, fluency=fluency, reset="step", denominator="variance", unguided=0, length_time="t-1"
+    )

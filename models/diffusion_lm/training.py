@@ -1,0 +1,256 @@
+"""Training Diffusion-LM end to end (paper, sections 4.1 and 4.2; reference notes, section 2.4)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.base import stream_seed
+from models.diffusion.gaussian import q_sample
+from models.diffusion.rounding import rounding_nll
+from models.diffusion_lm.bert_start import start_from_bert
+from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion_lm.denoiser import Denoiser, initial_std
+from models.diffusion_lm.word_denoiser import WordDenoiser, make_denoiser
+from models.nets import parallel
+from models.nets.artefact import load_module, save_module
+from models.nets.train import fit
+from tasks.base import Words
+from tasks.common.batching import BatchPlan
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
+from tasks.vocabulary import END, PAD, START, Vocabulary
+
+VALIDATION_TEXTS = 256
+#: (start, stop) of words of a text
+Middle = tuple[int, int]
+
+
+def encode(texts: Iterable[Words], vocabulary: Vocabulary, length: int, padding: str) -> Tensor:
+    """Training sequences (N, length) of ids: START, the words, END.
+
+    ``pad``: filled up with PAD; a longer text loses its end (and END), as in the reference code.
+    ``block``: all texts in one row, cut every ``length`` tokens, the rest dropped.
+    """
+    rows = [[START, *vocabulary.encode(words), END] for words in texts]
+    if padding == "pad":
+        filled = [(row + [PAD] * length)[:length] for row in rows]
+    else:
+        flat = [i for row in rows for i in row]
+        filled = [flat[i : i + length] for i in range(0, len(flat) - length + 1, length)]
+    if not filled:
+        raise UserError(f"no text fills a sequence of {length} tokens")
+    return torch.tensor(filled, dtype=torch.long)
+
+
+def around(middles: Sequence[Middle], length: int) -> Tensor:
+    """(N, L): whether a position of the sequence that :func:`encode` pads is outside its text's
+    middle; all are where the middle is cut off."""
+    places = torch.arange(length) - 1  # START comes first
+    bounds = torch.tensor(middles)
+    return (places < bounds[:, :1]) | (places >= bounds[:, 1:])
+
+
+def losses(
+    denoiser: Denoiser,
+    ids: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    start: Tensor,
+    clean: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The three terms of L_simple^e2e for each sequence, (B,) each.
+
+    ``ids`` (B, L); ``t`` (B,) training steps; ``noise`` and ``start`` (B, L, D) standard normal:
+    the noise of x_t given x_0, and of x_0 given the words. Terms: ``mse`` of the network's
+    prediction (at t=0, of the clean embedding), ``tT`` that pulls x_T to the prior, and
+    ``rounding``, the cross-entropy of the words given the noised x_0, with weight 1 at every t.
+    Gradients reach the embeddings through both sides of the mse. A fourth term of
+    :class:`WordDenoiser`: ``anchor``, the cross-entropy of the words given x_t and the context;
+    with frozen embeddings, which have nothing to learn from the ``mse``, it stands for that.
+
+    ``clean`` (B, L): positions that hold their word's own embedding instead of a latent; all terms
+    are means over the others, of which each sequence needs one.
+    """
+    schedule = denoiser.schedule
+    mean = denoiser.embedding(ids).float()  # (B, L, D)
+    x0 = mean + initial_std(schedule) * start
+    alpha_bar = torch.as_tensor(schedule.alpha_bar, dtype=torch.float32)[t.cpu()].to(ids.device)
+    x_t = q_sample(x0, alpha_bar[:, None, None], noise)
+    if clean is not None:
+        x_t = torch.where(clean[..., None], mean, x_t)
+    more = {}
+    if isinstance(denoiser, WordDenoiser):
+        known = None if clean is None else ids.masked_fill(~clean, -1)
+        nll, said = denoiser.nll(x_t, t, ids, known)
+        more["anchor"] = _mean(nll, clean)
+        learned = denoiser.config.learned_embedding
+        x0_hat = out = denoiser.estimate(said, x_t, t, known) if learned else None
+        goal = x0
+    elif denoiser.config.predict == "x0":
+        x0_hat = out = denoiser.x0(x_t, t)
+        goal = x0
+    else:
+        out = denoiser(x_t, denoiser.times(t))
+        goal = noise if denoiser.config.predict == "eps" else _posterior_mean(denoiser, x0, x_t, t)
+        x0_hat = denoiser.x0(x_t, t) if bool((t == 0).any()) else out
+    if out is not None and x0_hat is not None:
+        mse = _mean((goal - out).square(), clean)
+        at_zero = _mean((mean - x0_hat).square(), clean)
+        more["mse"] = torch.where(t == 0, at_zero, mse)
+    last = float(schedule.alpha_bar[-1])
+    noised = slice(None) if clean is None else (~clean).nonzero(as_tuple=True)
+    rounding = rounding_nll(x0[noised], denoiser.embedding.weight, denoiser.head_bias, ids[noised])
+    if clean is not None:
+        rounding = x0.new_zeros(ids.shape).index_put(noised, rounding)
+    return {
+        **more,
+        "tT": last * _mean(x0.square(), clean),
+        "rounding": _mean(rounding, clean),
+    }
+
+
+def _mean(values: Tensor, clean: Tensor | None) -> Tensor:
+    """Of (B, L) or (B, L, D), the mean of each sequence over the positions that are not clean."""
+    if clean is None:
+        return values.flatten(1).mean(1)
+    values = values if values.dim() == 2 else values.mean(2)
+    return values.masked_fill(clean, 0).sum(1) / (~clean).sum(1)
+
+
+def _posterior_mean(denoiser: Denoiser, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+    on_x0, on_xt = denoiser.posterior(t)
+    return on_x0 * x0 + on_xt * x_t
+
+
+class DiffusionObjective:
+    """What :func:`models.nets.train.fit` descends: the mean of the summed terms over a batch."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        train: Tensor,
+        valid: Tensor,
+        batch: int,
+        seed: int,
+        contexts: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        """``contexts`` (N, L) of the training and of the validation sequences: the positions around
+        a middle, which ``config.clean_contexts`` needs."""
+        self.module = denoiser
+        self.train_ids = train
+        self.valid_ids = valid[:VALIDATION_TEXTS]
+        self.contexts = contexts
+        self.plan = BatchPlan(len(train), batch, seed)
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        device = self.module.embedding.weight.device
+        rows = torch.from_numpy(self.plan(step))
+        ids = self.train_ids[rows].to(device)
+        shape = (*ids.shape, self.module.config.embedding)
+        t = torch.randint(0, self.module.config.steps, (len(ids),)).to(device)
+        noise, start = torch.randn(shape).to(device), torch.randn(shape).to(device)
+        ours = [ids, t, noise, start]
+        if self.contexts is not None:
+            chosen = torch.rand(len(rows)) < self.module.config.clean_contexts
+            ours.append((self.contexts[0][rows] & chosen[:, None]).to(device))
+        shared = map(parallel.share, ours)
+        parts = {k: parallel.mean(v) for k, v in losses(self.module, *shared).items()}
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def validate(self) -> Mapping[str, float]:
+        """The same terms on fixed validation texts, steps and noise."""
+        device = self.module.embedding.weight.device
+        rng = torch.Generator().manual_seed(0)
+        ids = self.valid_ids
+        t = torch.randint(0, self.module.config.steps, (len(ids),), generator=rng)
+        shape = (*ids.shape, self.module.config.embedding)
+        noise, start = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
+        given = [ids, t, noise, start]
+        if self.contexts is not None:
+            chosen = torch.rand(len(ids), generator=rng) < self.module.config.clean_contexts
+            given.append(self.contexts[1][: len(ids)] & chosen[:, None])
+        sums: dict[str, float] = {}
+        for i in range(0, len(ids), 64):
+            part = [v[i : i + 64].to(device) for v in given]
+            for name, value in losses(self.module, *part).items():
+                sums[name] = sums.get(name, 0.0) + float(value.sum()) / len(ids)
+        return {"loss": sum(sums.values()), **sums}
+
+
+def train_diffusion(
+    folder: Path,
+    train: Sequence[Words],
+    valid: Sequence[Words],
+    vocabulary: Vocabulary,
+    config: DiffusionConfig,
+    seed: int,
+    device: torch.device,
+    progress: Progress = silent,
+    middles: tuple[Sequence[Middle], Sequence[Middle]] | None = None,
+) -> None:
+    """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``.
+
+    ``middles``: of each text of ``train`` and of ``valid``, its words (start, stop) that
+    ``config.clean_contexts`` noises alone. Raises ``UserError`` if that is asked for without.
+    """
+    torch.manual_seed(stream_seed(seed, "diffusion", "init"))
+    denoiser = make_denoiser(config, len(vocabulary)).to(device)
+    if config.init_pretrained:
+        assert isinstance(denoiser, WordDenoiser)  # the config says so
+        start_from_bert(denoiser, config.init_pretrained, vocabulary)
+    ids = encode(train, vocabulary, config.length, config.padding)
+    held = encode(valid, vocabulary, config.length, config.padding)
+    if isinstance(denoiser, WordDenoiser):
+        counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
+        with torch.no_grad():
+            denoiser.prior.copy_(((counts + 1) / counts.sum()).log())
+    contexts = None
+    if config.clean_contexts:
+        if middles is None or config.padding == "block":
+            raise UserError("diffusion.clean_contexts needs window=3 and padding=pad")
+        ours, others = (around(m, config.length) for m in middles)
+        ids, held = ids[~ours.all(1)], held[~others.all(1)]
+        contexts = ours[~ours.all(1)], others[~others.all(1)]
+    objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed, contexts)
+    fit(objective, config.train, folder, seed, device, progress)
+    vocabulary.save(folder / "vocabulary.json")
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
+    save_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
+
+
+def _meta(config: DiffusionConfig, vocabulary: Vocabulary) -> dict[str, Any]:
+    return {
+        "kind": "diffusion",
+        "vocabulary": vocabulary.digest,
+        "padding": config.padding,
+        "steps": config.steps,
+    }
+
+
+def load_diffusion(folder: Path, device: torch.device) -> tuple[Denoiser, Vocabulary]:
+    """The trained network in eval mode, fp32, parameters frozen.
+
+    Raises ``UserError`` if a file is missing, cut short, or made for another vocabulary.
+    """
+    vocabulary = Vocabulary.load(folder / "vocabulary.json")
+    config = read_config(folder / "config.json", DiffusionConfig)
+    denoiser = make_denoiser(config, len(vocabulary))
+    load_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
+    return denoiser.to(device).eval().requires_grad_(False), vocabulary
+
+
+def read_config(path: Path, cls: type) -> Any:
+    """A config dataclass (nested ones included) from its JSON; ``UserError`` if it does not fit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(cls).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

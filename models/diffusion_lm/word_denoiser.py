@@ -1,0 +1,136 @@
+"""A denoising Transformer that reads and writes words, as a language model does, and leaves their
+Gaussian noise to Bayes' rule. Not in the paper, whose networks read and write latents
+(:mod:`models.diffusion_lm.denoiser`) and need far longer training to learn what a context says.
+
+Shapes: B batch, L length, D embedding dimension, W width of the Transformer, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.diffusion.rounding import rounding_nll
+from models.diffusion.word_mixture import mixture
+from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion_lm.denoiser import Denoiser, initial_std
+
+
+class WordDenoiser(Denoiser):
+    """``output="words"``: the estimate of x_0 is the mean of the word embeddings under
+    p(w | x_t, context), which is proportional to
+
+        N(x_t; sqrt(alpha_bar) e_w, v) exp(h . f_w + b_w),  v = 1 - alpha_bar (1 - std_0^2),
+
+    the noise of x_0 included. f_w is a second table, as wide as the Transformer, that it reads
+    words by, and h what it says of a position: of a noised position it reads the mean of f_w under
+    the same distribution with h = 0, which is exact for words that come independently of each
+    other, and of a position whose word is known that word's f_w. b starts as the words'
+    log-frequencies. Diffusion and the sampler are the same; so is the loss, with one more term,
+    -log p(w | x_t, context) (the anchor loss of Gao et al. 2022, the score interpolation of
+    Dieleman et al. 2022), whose gradient reaches the Transformer, f and b, and the embeddings e
+    through x_t alone: from the squared error, all that is learned of the context comes slowly.
+    """
+
+    def __init__(self, config: DiffusionConfig, vocabulary: int) -> None:
+        super().__init__(config, vocabulary)
+        width = config.network.width
+        self.up = nn.Sequential()  # reads the words as they are
+        self.down = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width))
+        self.words = nn.Embedding(vocabulary, width)
+        self.prior = nn.Parameter(torch.zeros(vocabulary))
+        #: divides h . f_w + b_w in decoding
+        self.temperature = 1.0
+        with torch.no_grad():
+            # words, positions and times start at one scale
+            self.words.weight *= width**-0.5
+            self.position_embedding.weight *= width**-0.5
+
+    def x0(
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """As :meth:`Denoiser.x0`; a known position's estimate is its latent itself."""
+        return self.estimate(self._said(x_t, index, model_time, known), x_t, index, known)
+
+    def nll(
+        self, x_t: Tensor, index: Tensor, ids: Tensor, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """-log p(w | x_t, context) of the words ``ids`` (B, L), 0 where known, and h, for
+        :meth:`estimate`."""
+        said = self._said(x_t, index, None, known)
+        free = self._free(x_t, known)
+        query, shrink = self._evidence(x_t, index)
+        table = self.embedding.weight.detach()
+        rows = torch.cat([query, -shrink[..., None], said], -1).flatten(0, 1)[free]
+        words = torch.cat([table, self._norms()[:, None], self.words.weight], 1)
+        nll = rounding_nll(rows, words, self.prior, ids.flatten()[free])
+        spread = torch.zeros(ids.numel(), device=x_t.device).index_copy(0, free, nll)
+        return spread.view_as(ids), said
+
+    def _said(
+        self, x_t: Tensor, index: Tensor, model_time: Tensor | None, known: Tensor | None
+    ) -> Tensor:
+        """h, (B, L, W), fp32."""
+        if model_time is None:
+            model_time = self.times(index)
+        query, shrink = self._evidence(x_t, index)
+        free = self._free(x_t, known)
+        # no gradient in training, where it would cost as much as the Transformer; guidance needs it
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
+            alone = mixture(
+                query.flatten(0, 1)[free],
+                shrink.flatten()[free],
+                self.embedding.weight,
+                self._norms(),
+                self.prior,
+                self.words.weight,
+            )
+        if known is None:
+            read = alone.view(*x_t.shape[:2], -1)
+        else:
+            read = self.words(known.clamp(min=0)).float()
+            read = read.flatten(0, 1).index_copy(0, free, alone).view_as(read)
+        said: Tensor = self(read, model_time)
+        return said
+
+    def estimate(self, said: Tensor, x_t: Tensor, index: Tensor, known: Tensor | None) -> Tensor:
+        """The x_0 estimate where the network says ``said`` (B, L, W)."""
+        query, shrink = self._evidence(x_t, index)
+        free = self._free(x_t, known)
+        found = mixture(
+            torch.cat([query, said / self.temperature], -1).flatten(0, 1)[free],
+            shrink.flatten()[free],
+            torch.cat([self.embedding.weight, self.words.weight], 1),
+            self._norms(),
+            self.prior / self.temperature,
+            self.embedding.weight,
+        )
+        return x_t.float().flatten(0, 1).index_copy(0, free, found).view_as(x_t)
+
+    def _evidence(self, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, L, D), (B, L): log N(x_t; sqrt(alpha_bar) e, v) = query . e - shrink |e|^2 + ..."""
+        alpha_bar = self._gather(self.schedule.alpha_bar, index)  # (B, 1, 1)
+        variance = 1 - alpha_bar * (1 - initial_std(self.schedule) ** 2)
+        query = alpha_bar.sqrt() / variance * x_t.float()
+        return query, (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))[..., 0]
+
+    def _norms(self) -> Tensor:
+        """|e|^2 of every word, (V,), a constant."""
+        return self.embedding.weight.detach().float().square().sum(1)
+
+    @staticmethod
+    def _free(x_t: Tensor, known: Tensor | None) -> Tensor:
+        """The rows of (B * L) whose word is not known."""
+        if known is None:
+            return torch.arange(x_t.shape[0] * x_t.shape[1], device=x_t.device)
+        return (known < 0).flatten().nonzero()[:, 0]
+
+
+def make_denoiser(config: DiffusionConfig, vocabulary: int) -> Denoiser:
+    """A fresh network of that config."""
+    kind = WordDenoiser if config.output == "words" else Denoiser
+    return kind(config, vocabulary)

@@ -1,0 +1,1 @@
+"""Networks and their training: what every family of generators is built from."""

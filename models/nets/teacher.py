@@ -1,0 +1,98 @@
+"""lm-score: how likely a separate, well-trained language model finds a text (paper, section 6.2).
+
+Definitions (reference notes, section 2.9). For a text w: words outside the corpus vocabulary become
+UNK; nats(w) = -log p(w, eos | bos), summed over the predicted tokens: those of the text and eos,
+never bos; tokens(w) is their number.
+
+- ``nll``: mean over targets of the mean over their samples of nats(w) / tokens(w) (macro mean).
+- ``ppl``: exp(nll), the paper's lm-score.
+- token-weighted variants sum nats and tokens over all samples first.
+
+They follow from what :meth:`Teacher.score` returns. The empty text has one token, eos.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.nets.artefact import read_tensors
+from models.nets.causal import by_length, load_lm, pad_rows, token_nll
+from models.nets.codec import Codec
+from tasks.base import Words
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+ROWS = 64
+
+
+class Teacher:
+    """A language model in the role of judge."""
+
+    def __init__(self, model: GPT2LMHeadModel, codec: Codec, digest: str) -> None:
+        self.model, self.codec = model, codec
+        self.id = f"causal_lm-{digest[:12]}"
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> Teacher:
+        """Raises ``UserError`` if the language model in ``folder`` is missing or damaged."""
+        model, codec, _ = load_lm(folder, device)
+        return cls(model, codec, weights_digest(folder))
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[Words], progress: Progress = silent) -> list[tuple[float, int]]:
+        """(nats, tokens) of each text, in order, computed in fp32.
+
+        Equal for a text up to rounding whatever stands beside it. Raises ``UserError`` for a text
+        longer than the teacher's positions.
+        """
+        rows = [np.array(self.codec.sequence((), words)[0], dtype=np.int32) for words in texts]
+        most = self.model.config.n_positions
+        for row, words in zip(rows, texts, strict=True):
+            if len(row) > most:
+                raise UserError(
+                    f"a text of {len(words)} words is too long for the teacher ({most} positions)"
+                )
+        scores: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
+        done = 0
+        for chosen in by_length([len(row) for row in rows], ROWS):
+            ids = pad_rows([rows[i] for i in chosen], self.codec.pad).to(self.model.device)
+            counts = [len(rows[i]) - 1 for i in chosen]
+            at = torch.arange(ids.shape[1] - 1, device=ids.device)
+            mask = at < torch.tensor(counts, device=ids.device)[:, None]
+            nll = token_nll(self.model, ids, mask).double().cpu()
+            for i, nats, count in zip(chosen, nll.split(counts), counts, strict=True):
+                scores[i] = (float(nats.sum()), count)
+            done += len(chosen)
+            progress(done, len(rows), "lm-score")
+        return scores
+
+
+def weights_digest(folder: Path) -> str:
+    """A hash of the weights themselves, whatever the file's metadata says."""
+    tensors, _ = read_tensors(folder / "weights.safetensors")
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
+
+
+def assert_distinct(teacher: Path, judged: Iterable[Path]) -> None:
+    """Raises ``UserError`` if the teacher's weights are those of a model whose texts it judges."""
+    own = weights_digest(teacher)
+    for folder in judged:
+        if weights_digest(folder) == own:
+            raise UserError(
+                f"the teacher {teacher} and the judged model {folder} are the same network: train "
+                "the teacher with another seed"
+            )
