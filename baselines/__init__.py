@@ -1,35 +1,48 @@
-"""One file for each baseline, and the registry of all methods."""
+"""One folder or file for each baseline, and the registry of all methods.
+
+A method is found by its card: ``card.py`` of a folder, or ``CARD`` (``CARDS``) of a file, in
+``models/`` or ``baselines/``. A file that holds a card imports heavy packages inside its functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import models
 from baselines.own import MethodRegistry
+from models.base import Card
+from tasks.base import Task
 
-METHODS = MethodRegistry(
-    "method",
-    {
-        "diffusion_lm": "models.diffusion_lm.method:DiffusionLM",
-        "pplm": "baselines.pplm.method:PPLM",
-        "fudge": "baselines.fudge.method:Fudge",
-        "ft_sample": "baselines.finetuned.method:FTSample",
-        "ft_search": "baselines.finetuned.method:FTSearch",
-        "ft_poe": "baselines.finetuned.method:FTPoE",
-        "ar_infilling": "baselines.ar_infilling.method:ARInfilling",
-        "left_only": "baselines.left_only.method:LeftOnly",
-        "delorean": "baselines.delorean.method:Delorean",
-        "cold": "baselines.cold.method:Cold",
-    },
-)
-#: the methods of the paper's Table 5; those of the control tasks are the others and Diffusion-LM
-INFILLERS = ("left_only", "delorean", "cold", "diffusion_lm", "ar_infilling")
+_CARDS = re.compile(r"^CARDS? = ", re.MULTILINE)
 
 
-def suited(tasks: Sequence[str]) -> list[str]:
+def _cards() -> Iterator[Card]:
+    """The cards of this checkout."""
+    for place, name in ((Path(p), m) for m, ps in _places() for p in ps):
+        for found in pkgutil.iter_modules([str(place)]):
+            module = f"{name}.{found.name}"
+            if found.ispkg:
+                if not (place / found.name / "card.py").is_file():
+                    continue
+                module += ".card"
+            elif not _CARDS.search((place / f"{found.name}.py").read_text(encoding="utf-8")):
+                continue
+            loaded = importlib.import_module(module)
+            yield from getattr(loaded, "CARDS", None) or (loaded.CARD,)
+
+
+def _places() -> list[tuple[str, Sequence[str]]]:
+    return [("models", models.__path__), ("baselines", __path__)]
+
+
+METHODS = MethodRegistry(sorted(_cards(), key=lambda card: (card.order, card.name)))
+
+
+def suited(tasks: Sequence[Task]) -> list[str]:
     """The methods that ``method=all`` stands for under these tasks."""
-    infilling = [task == "infilling" for task in tasks]
-    if all(infilling):
-        return list(INFILLERS)
-    if any(infilling):
-        return list(METHODS)
-    return [name for name in METHODS if name == "diffusion_lm" or name not in INFILLERS]
+    tables = {task.table for task in tasks}
+    return [name for name in METHODS if METHODS.card(name).tables & tables]

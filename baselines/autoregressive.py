@@ -14,7 +14,6 @@ import torch
 from models.base import Generator, Sample, TargetSamples, sample_rng
 from models.nets.codec import Codec
 from models.nets.decoding import next_group
-from tasks import parts
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
@@ -44,16 +43,6 @@ class Job:
 
 Decode = Callable[[list[Job]], list[tuple[list[int], float]]]
 """Generated ids and network evaluations of jobs whose heads are equally long."""
-
-
-#: why methods that prompt with a control have no cell for infilling
-NO_PROMPT = "its prompts are controls; ar_infilling reads contexts"
-
-
-def roles(kind: str, task: str) -> tuple[str, ...]:
-    """``kind`` for a single task, ``kind:part`` for each part of a composition."""
-    names = parts(task)
-    return (kind,) if len(names) == 1 else tuple(f"{kind}:{name}" for name in names)
 
 
 def split(task: Task, control: Control) -> list[tuple[Task, Control]]:

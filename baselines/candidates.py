@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 #: words that end a sentence
 MARKS = (".", "!", "?")
-INFILLING = "infilling"
-
-
-def refuses_others(task: str) -> str | None:
-    """Why a method that fills in sentences has no cell for ``task``, or None."""
-    return None if task == INFILLING else "it fills in sentences only"
 
 
 def excluded(codec: Codec, unk: str) -> list[int]:

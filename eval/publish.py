@@ -47,7 +47,7 @@ def publish(given: Sequence[str]) -> list[Path]:
     config = parse(given)
     target = Path(config.prebuilt.split(",")[0])
     run = Run(config, Display(), given)
-    recipes = [r for job in [run.floor, *run.jobs] for r in job.recipes.values()]
+    recipes = [r for job in run.cells for r in job.recipes.values()]
     recipes += run.judges.values()
     store = Store(Path(config.store))
     target.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def judge(run: Run, task: str, name: str, path: Path, found: dict[str, list[Word
         run.perform(human)
     run.build([*run.judges.values(), run.plan.texts_for(task)])
     with run.display.stage(f"judge {task}") as progress:
-        run.scoring.score_task(task, {name: cell}, {name: run.provenance}, run.floor.cell, progress)
+        run.scoring.score_task(task, {name: cell}, {name: run.provenance}, run.floor_cell, progress)
     scored = [m for m in METHODS if (run.folder / task / m / SCORES).exists()]
     report(run, run.display.console, scored)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from eval.run import guarded
 from eval.running.config import key_list, override, pairs
-from eval.running.store import DIGESTS, SPEC, Spec, read_digests, verify
+from eval.running.store import DIGESTS, SPEC, read_digests, verify
 from tasks.common.errors import UserError
+from tasks.common.recipe import Spec
 
 DAMAGED = 1
 BUILDING = ".building-"

@@ -1,18 +1,23 @@
-"""The one interface that every way of generating text under control sits behind."""
+"""The one interface that every way of generating text under control sits behind: a card, which says
+what a method is, and a class, which generates. Nothing here imports torch."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import torch
-
-from tasks.base import Target, Task, Words
+from tasks import parts
+from tasks.base import Target, Task, Text, Words
 from tasks.common.progress import Progress, silent
+from tasks.common.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -53,52 +58,188 @@ def sample_rng(seed: int, method: str, target_id: str, index: int) -> torch.Gene
     It depends on (seed, method, target, index) alone, so neither the batch size, the order of
     targets, a shard nor a resume changes a sample.
     """
+    import torch
+
     return torch.Generator().manual_seed(stream_seed(seed, method, target_id, index))
+
+
+class Plan(Protocol):
+    """What a recipe may ask of the run that it is part of."""
+
+    @property
+    def config(self) -> Any:
+        """The run's settings, every section of them an attribute."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def data(self) -> Path | None:
+        """The folder of official files."""
+
+    def task(self, name: str) -> Task: ...
+
+    def role(self, role: str, task: str = "") -> Recipe:
+        """The recipe of a role, under ``task`` or under the task that the role itself names
+        (``classifier:length``). Each is made once."""
+
+    def texts_for(self, task: str) -> Recipe:
+        """The corpus with what a task reads of it."""
+
+    def seen(self, texts: Iterable[Text]) -> list[Words]:
+        """What a network is trained on: the texts, or windows of stories."""
+
+    def seen_triples(self, texts: Iterable[Text]) -> list[tuple[Words, Words, Words]]:
+        """Contexts and middles of stories: left, middle, right."""
+
+    @property
+    def window(self) -> dict[str, Any]:
+        """What keys say of :meth:`seen`."""
+
+
+RecipeOf = Callable[[Plan, str], Recipe]
+"""(plan, task name) -> the recipe of a role; the task is empty for a role that has none."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """Something that generators load and that is built before: a network, a count.
+
+    ``recipe``: "module:function" (or the function itself) beside its training, a
+    :data:`RecipeOf`. ``section`` and ``Config``: the keys of its settings and their frozen
+    dataclass; ``meaning`` is what ``--help`` says of the section. ``preset``: (preset's name, the
+    run's settings so far) -> its settings under that preset. ``check`` refuses (``UserError``) run
+    settings that it cannot be trained under. ``title``, ``curve``, ``curve_label``: how figures
+    call it, the entries of its training curve to draw, the first that there is, and their meaning.
+    """
+
+    name: str
+    recipe: str | RecipeOf
+    section: str = ""
+    Config: type | None = None
+    preset: Callable[[str, Any], Any] | None = None
+    check: Callable[[Any], None] | None = None
+    title: str = ""
+    curve: tuple[str, ...] = ()
+    curve_label: str = "training loss"
+    log_scale: bool = False
+
+    def make(self, plan: Plan, task: str) -> Recipe:
+        """The recipe under ``task``."""
+        function = self.recipe
+        if isinstance(function, str):
+            module, name = function.split(":")
+            function = getattr(importlib.import_module(module), name)
+        made: Recipe = function(plan, task)
+        return made
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """No decoding options."""
+
+
+#: the comparisons that a method can belong to: tables of control tasks, of sentence infilling
+CONTROL, INFILLING = "control", "infilling"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a method is, free of torch: command-line keys, tables, figures, ``method=all``, sweeps,
+    tuning and estimates are loops over cards, and nothing else names a method.
+
+    ``name``: its folder in results, its section of keys, and part of its random streams.
+    ``method``: "module:Class" of its :class:`Generator`; empty for the class of a user's file,
+    which brings the card. ``label``: as papers write it. ``order``: its place in tables and lists.
+    ``colour``: its place in the figures' palette; None takes a free one. ``Settings``: a frozen
+    dataclass of its decoding options, all with defaults. ``uses``: the roles that it loads.
+    ``brings``: the roles that it adds to those there are. ``tables``: the comparisons that it
+    belongs to. ``trained``: it was trained on the very control, so tables set it apart.
+    ``knows_rule``: it knows the metric's rule. ``reference``: paired tests compare with it.
+    ``floor``: it asks for no control and stands behind a table's floor.
+
+    ``tradeoff``: the key of its section that trades control for fluency. ``step_size``: that of its
+    gradient steps' size. ``free``: settings of its section that must be in force for those keys to
+    count. ``steps``: the key of its number of steps, where quality depends on it. ``ranges``: key
+    -> values that ``eval.tune`` tries unless it is told others. ``preset``: as of a :class:`Role`.
+    """
+
+    name: str
+    method: str = ""
+    label: str = ""
+    order: int = 1000
+    colour: int | None = None
+    Settings: type = NoSettings
+    uses: tuple[str, ...] = ()
+    brings: tuple[Role, ...] = ()
+    tables: frozenset[str] = frozenset({CONTROL})
+    trained: bool = False
+    knows_rule: bool = False
+    reference: bool = False
+    floor: bool = False
+    tradeoff: str = ""
+    step_size: str = ""
+    free: Mapping[str, str] = field(default_factory=dict)
+    steps: str = ""
+    ranges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    preset: Callable[[str, Any], Any] | None = None
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
+
+    def refuses(self, task: Task) -> str | None:
+        """Why it has no cell for ``task`` ("no positional control"), or None."""
+        return None if task.table in self.tables else f"it is no method of {task.table} tasks"
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        """The roles that it loads for ``task`` under these decoding options, in load order. A role
+        is of the task itself, or of the one after its colon (``discriminator:length``)."""
+        return self.uses
+
+    def resolve(self, settings: Any, task: Task | None) -> Any:
+        """``settings`` with every default that depends on the task filled in, as stored with the
+        samples; the generator takes either."""
+        return settings
+
+    def room(self, config: Any) -> int | None:
+        """The most words that a text of it can have under the run's settings; None: any number."""
+        return None
+
+    def generator(self) -> type[Generator]:
+        """The class, imported now."""
+        module, name = self.method.split(":")
+        found: type[Generator] = getattr(importlib.import_module(module), name)
+        return found
+
+
+def of_parts(role: str, task: Task) -> tuple[str, ...]:
+    """``role`` for a single task, ``role:part`` for each part of a composition."""
+    names = parts(task.name)
+    return (role,) if len(names) == 1 else tuple(f"{role}:{name}" for name in names)
 
 
 class Generator(ABC):
     """A way to generate text under a control.
 
-    A subclass is one file plus one line in ``baselines/__init__.py``. ``Settings`` is a frozen
-    dataclass of its decoding options, all with defaults.
+    A subclass has a :class:`Card` as ``card``, and is one file or one folder.
     """
 
-    name: ClassVar[str]
-    Settings: ClassVar[type]
+    card: ClassVar[Card]
 
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        """Why this method has no cell for ``task`` ("no positional control"), or None."""
-        return None
-
-    @classmethod
-    def resolve(cls, settings: Any, task: str) -> Any:
-        """``settings`` with every default that depends on the task filled in, as stored with the
-        samples. ``load`` accepts either."""
-        return settings
-
-    @classmethod
-    @abstractmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        """Roles of the trained artefacts that it needs for ``task``, in load order.
-
-        Known roles: ``diffusion``, ``lm``, and of that task, or of another one named after a colon
-        (``discriminator:length``): ``classifier`` (on noisy latents), ``discriminator``,
-        ``finetuned``, ``attribute_head``.
-        """
-
-    @classmethod
-    def needs(cls, task: str, settings: Any) -> tuple[str, ...]:
-        """Those of :meth:`artefacts` that these decoding options leave in use."""
-        return cls.artefacts(task)
+    @property
+    def name(self) -> str:
+        """What results call it; part of its random streams."""
+        return self.card.name
 
     @classmethod
     @abstractmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Generator:
-        """Loads the artefacts (role -> folder). Raises ``UserError`` if they do not fit together
-        (another vocabulary, padding mode or step count) or are damaged."""
+        """Loads the artefacts that the card needs (role -> folder). Raises ``UserError`` if they do
+        not fit together (another vocabulary, padding mode or step count) or are damaged."""
 
     @abstractmethod
     def generate(

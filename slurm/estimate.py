@@ -10,22 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from eval.running.cells import CONFIG, TIMING
+from eval.running.roles import roles
 from eval.running.runner import Job as CellJob
-from eval.running.store import SPEC, Recipe
+from eval.running.store import SPEC
 from tasks.common.jsonl import read
+from tasks.common.recipe import Recipe
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-#: what ``eval.studies.bench`` calls the training of each kind of artefact
-BENCH = {
-    "diffusion": "train diffusion",
-    "classifier": "train classifier",
-    "lm": "train causal LM",
-    "backward_lm": "train causal LM",
-    "reordered_lm": "train causal LM",
-    "teacher": "train causal LM",
-    "finetuned": "train causal LM",
-    "discriminator": "train discriminator",
-}
 #: entries of a config that do not change how long a step takes
 FREE = ("seed", "task", "task_version")
 
@@ -68,14 +59,14 @@ class Estimator:
 
     def training(self, recipe: Recipe) -> Estimate:
         kind, config = recipe.spec.kind, recipe.spec.config
-        steps = _training(config).get("steps")
+        steps = _training(recipe.pace).get("steps")
         if not steps:
             return UNKNOWN
         if (kind, _pace_key(config)) in self._trained:
             pace, folder = self._trained[kind, _pace_key(config)]
             return Estimate(pace * steps, f"the curve of {folder}")
         for figures, path in self._bench:
-            measured = figures.get(BENCH.get(kind, ""))
+            measured = next((figures[name] for name in _alike(kind) if name in figures), None)
             if measured:
                 return Estimate(measured["seconds a step"] * steps, _bench_source(figures, path))
         return UNKNOWN
@@ -101,6 +92,17 @@ class Estimator:
             times = [s for record in read(folder / TIMING) for s in record["seconds"]]
             if same and times:
                 yield sum(times) / len(times), folder
+
+
+def _alike(kind: str) -> list[str]:
+    """What ``eval.bench`` calls the training of a kind of network, and of those of its settings."""
+    known = roles()
+    same = [
+        name
+        for name, role in known.items()
+        if kind in known and role.Config is not None and role.Config is known[kind].Config
+    ]
+    return [f"train {name}" for name in (kind, *same)]
 
 
 def _training(config: Mapping[str, Any]) -> Mapping[str, Any]:

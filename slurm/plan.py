@@ -11,21 +11,18 @@ from eval.running.config import RunConfig, pairs, parse
 from eval.running.display import Display
 from eval.running.runner import Job as CellJob
 from eval.running.runner import Run
-from eval.running.store import Recipe, Store
+from eval.running.store import Store
 from slurm.config import Sweep
 from slurm.estimate import UNKNOWN, Estimate, Estimator
-
-#: read off the corpus files in seconds: built by the first job that needs them
-CHEAP = ("corpus", "vocabulary", "lengths")
-#: trained with several processes where ``gpus`` is above 1
-PARALLEL = ("diffusion", "lm", "backward_lm", "reordered_lm", "finetuned", "teacher")
+from tasks.common.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Job:
     """One job. ``run``: which of the sweep's runs it belongs to. ``stage``: what it does there
     (``artefact``, ``generate``, ``gather``, ``finish``). ``needs``: names of the jobs that must
-    have succeeded; ``finish`` only waits for them to end."""
+    have succeeded; ``finish`` only waits for them to end.
+    ``parallel``: several processes do it faster."""
 
     name: str
     stage: str
@@ -38,11 +35,7 @@ class Job:
     task: str | None = None
     method: str = ""
     shard: Shard | None = None
-
-    @property
-    def parallel(self) -> bool:
-        """Whether several processes do it faster."""
-        return self.stage == "artefact" and self.key.rpartition("-")[0] in PARALLEL
+    parallel: bool = False
 
 
 def open_run(arguments: Sequence[str], config: RunConfig | None = None) -> Run:
@@ -84,7 +77,7 @@ class _Planner:
         self.judges = list(run.judges.values())
 
     def jobs(self) -> Iterator[Job]:
-        cells = [self.run.floor, *self.run.jobs]
+        cells = self.run.cells
         parts = {id(cell): self._shards(cell) for cell in cells}
         yield from self._artefacts(cells, parts)
         # all samples before all gathering: jobs with equal needs beside each other are one array
@@ -190,7 +183,7 @@ class _Planner:
         for recipe in recipes:
             if self.store.find(recipe.key):
                 continue
-            if recipe.spec.kind in CHEAP:
+            if recipe.cheap:
                 found |= dict.fromkeys(self._keys(list(recipe.deps.values())))
             else:
                 found[recipe.key] = None
@@ -212,7 +205,7 @@ class _Planner:
                 wanted += self.run.choosing(task).needs
         missing = {recipe.key: recipe for recipe in self.store.missing(wanted)}
         for recipe in [*missing.values(), *(r for k, r in used.items() if k not in missing)]:
-            if recipe.spec.kind in CHEAP:
+            if recipe.cheap:
                 continue
             done = recipe.key not in missing
             needs = [] if done else self._keys(list(recipe.deps.values()))
@@ -226,4 +219,5 @@ class _Planner:
                 done,
                 estimate,
                 key=recipe.key,
+                parallel=recipe.parallel,
             )

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from tasks.common.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from eval.running.recipes import Folders
     from eval.running.runner import Run
-    from eval.running.store import Recipe
+    from tasks.common.recipe import Folders, Recipe
 
 
 def build_together(run: Run, recipe: Recipe) -> None:

@@ -103,8 +103,7 @@ def _choose(run: Run, task: str) -> None:
 
 
 def _cell(run: Run, job: Job) -> CellJob:
-    cells = [run.floor, *run.jobs]
-    return next(c for c in cells if (c.task, c.method) == (job.task, job.method))
+    return next(c for c in run.cells if (c.task, c.method) == (job.task, job.method))
 
 
 def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
@@ -112,12 +111,12 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
     from eval.run import report, write_summary
 
     write_summary(run)  # of cells that cannot be; those that failed may yet succeed
-    complete = [job for job in [run.floor, *run.jobs] if not run.missing(job)]
+    complete = [job for job in run.cells if not run.missing(job)]
     for job in run.jobs:
         if job not in complete and job.task:
             run.refused[job.task, job.method] = f"n/a: {reason(state, jobs, job)}"
     with hold(run.folder / ".lock"):
-        if run.floor in complete:
+        if run.floor and run.floor in complete:
             run.perform(run.gathering(run.floor))
             stages = [run.human()] if run.fluency else []
             for task in run.config.tasks:

@@ -122,6 +122,16 @@ class Task(ABC):
     fluency: bool = True
     #: whether its controls quote texts of the corpus
     quotes: bool = False
+    #: the comparison that it belongs to: "control" or "infilling"
+    table: str = "control"
+    #: whether a sample stands between contexts that the control gives
+    fills: bool = False
+    #: whether its controls are values of attributes, without positions
+    attributes: bool = False
+    #: tokens that a prompt and a text take together; 0 where they need no more than a text
+    least_sequence: int = 0
+    #: identity of the code of a task from a user's file
+    digest: str = ""
     #: headline metric under the paper's own definition (differs from the first only for length)
     paper_metric: str
 

@@ -37,6 +37,8 @@ class Infilling(Task):
 
     name = "infilling"
     quotes = True
+    fills = True
+    table = "infilling"
     fluency = False
     metrics: Mapping[str, str] = {
         "bleu4": "corpus BLEU-4 (sacrebleu, 13a, lower-cased, no smoothing)",

@@ -35,6 +35,7 @@ class SemanticContent(Task):
 
     name = "semantic_content"
     reads = frozenset({"fields"})
+    attributes = True
     metrics: Mapping[str, str] = {
         "value_stated": "the value is a case-sensitive substring of the text",
         "value_words": "the value's words stand in the text as whole words, one after the other",

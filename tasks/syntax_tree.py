@@ -31,6 +31,8 @@ class SyntaxTree(Task):
     """``data`` is taken so that all tasks are made alike."""
 
     name = "syntax_tree"
+    #: the reference code's length for its long prompts (reference notes, section 2.11)
+    least_sequence = 256
     needs = frozenset({"tree"})
     metrics: Mapping[str, str] = {
         "tree_f1": "labelled bracketing F1 of the samples of a target together",

@@ -15,8 +15,8 @@ from baselines import INFILLERS, METHODS
 from eval.run import _refused, main
 from eval.running.config import RunConfig, key_list, keys, parse
 from eval.running.presets import PRESETS
-from eval.running.recipes.base import settings
 from tasks.common.errors import UserError
+from tasks.common.recipe import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.running.config import parse
-from eval.running.recipes.base import CorpusPlan
+from eval.running.plan import CorpusPlan
 from tasks import load_task
 from tasks.base import Annotation, Corpus, Target, Text, Words
 from tasks.common.errors import UserError

@@ -11,15 +11,15 @@ from rich.console import Console
 from eval.running.cells import Cell, first_difference, share
 from eval.running.display import Display, duration
 from eval.running.judge import Judge, guard
-from eval.running.recipes import settings
 from eval.running.scoring import together
-from eval.running.store import Spec, seal
+from eval.running.store import seal
 from models.base import Sample, TargetSamples
 from models.nets.config import TrainConfig
 from tasks import load_task
 from tasks.base import Target, Words
 from tasks.common.errors import UserError
 from tasks.common.jsonl import append, read
+from tasks.common.recipe import Spec, settings
 from tasks.controls import AllOf, FieldValue, Length, ParseTree
 
 SPANS, LENGTH = load_task("syntax_spans"), load_task("length")

@@ -19,9 +19,10 @@ from eval.reading.figures.training import NOISE
 from eval.reading.figures.trajectory import positions
 from eval.reading.projection import affinities, tsne
 from eval.reading.results import ResultSet
-from eval.running.store import Spec, Store, seal
+from eval.running.store import Store, seal
 from eval.studies.collect import artefacts, collect, word_tags
 from tasks.common.errors import UserError
+from tasks.common.recipe import Spec
 from tasks.controls import Length, to_json
 
 DEMO = ROOT / "results" / "demo"

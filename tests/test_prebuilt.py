@@ -26,7 +26,7 @@ def needed(given: list[str], tmp_path: Path) -> tuple[set[str], list[str]]:
     given = [*given, f"store={tmp_path / 'store'}", f"out={tmp_path / 'out'}"]
     given.append(f"prebuilt={PREBUILT}")
     run = Run(parse(given), Display(), given)
-    needs = [recipe for job in [run.floor, *run.jobs] for recipe in job.recipes.values()]
+    needs = [recipe for job in run.cells for recipe in job.recipes.values()]
     needs += run.judges.values()
     missing = [recipe.key for recipe in run.store.missing(needs)]
     trained = [key for key in missing if key.rsplit("-", 1)[0] not in LEFT_OUT]
@@ -59,8 +59,10 @@ def test_shipped_files_are_whole_and_small() -> None:
 
 def test_a_setting_that_came_later_changes_no_older_key() -> None:
     """Shipped networks were stored before these settings were there."""
-    from eval.running.recipes.base import LATER, settings
+    from eval.running.recipes.base import LATER
+
     from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
+    from tasks.common.recipe import settings
 
     plain = settings(DiffusionConfig())
     assert not set(LATER) & set(plain)

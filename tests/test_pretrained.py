@@ -28,7 +28,7 @@ from baselines.left_only.method import LeftOnly
 from baselines.left_only.settings import LeftOnlySettings
 from baselines.pplm.head import AttributeHeadConfig, train_attribute_head
 from eval.running.config import parse
-from eval.running.recipes import Plan
+from eval.running.plan import Plan
 from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.word_denoiser import WordDenoiser

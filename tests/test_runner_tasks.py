@@ -13,8 +13,7 @@ from test_runner import write_corpus
 from eval.run import main
 from eval.running.config import parse
 from eval.running.display import Display
-from eval.running.inputs import read_texts
-from eval.running.recipes import Plan
+from eval.running.plan import Plan
 from eval.running.runner import Run
 from eval.running.taggers import load_tagger, tagger_source
 from tasks import COMPOSITIONS, CONTROL_TASKS, load_task
@@ -22,6 +21,7 @@ from tasks.common.errors import UserError
 from tasks.common.jsonl import read
 from tasks.controls import AllOf, TagSequence, from_json
 from tasks.corpora import grammar, load_corpus
+from tasks.corpora.stored import read_texts
 
 LM = "{0}.layers=1 {0}.width=16 {0}.heads=2 {0}.train.steps=2"
 TOY = (

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from eval.running.cells import Cell, Shard, read_samples
-from eval.running.store import Store, recipe
+from eval.running.store import Store
 from eval.verify import Damaged, damage, main, unfinished
 from models.base import Sample, TargetSamples
 from tasks.base import Target
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.lease import AGAIN, hold
+from tasks.common.recipe import recipe
 from tasks.controls import Length
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -230,7 +231,8 @@ def test_an_artefact_is_built_once_by_many(tmp_path: Path) -> None:
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from eval.running.store import Store, recipe
+from eval.running.store import Store
+from tasks.common.recipe import recipe
 from tasks.common.progress import silent
 def build(folder, deps, progress):
     with open({str(log)!r}, "a") as f: f.write("x")

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.running.store import Recipe, Spec, Store, recipe
+from eval.running.store import Store
 from tasks.common.errors import UserError
 from tasks.common.lease import hold
 from tasks.common.progress import Progress, silent
+from tasks.common.recipe import Recipe, Spec, recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -146,7 +147,8 @@ SCRIPT = """
 import sys, time
 from contextlib import contextmanager
 from pathlib import Path
-from eval.running.store import Store, recipe
+from eval.running.store import Store
+from tasks.common.recipe import recipe
 from tasks.common.progress import silent
 root = Path(sys.argv[1])
 def build(folder, deps, progress):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 
+from baselines.ar_infilling.card import CARD
 from baselines.ar_infilling.settings import ARInfillingSettings
 from baselines.autoregressive import Autoregressive, Job, run, uniforms
-from models.base import TargetSamples
+from models.base import Card, TargetSamples
 from models.diffusion_lm.infilling import answer, infill
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
@@ -30,8 +31,7 @@ class ARInfilling(Autoregressive):
     """Samples the middle after ``bos, left, right``, until eos; the answer is the sample of minimum
     Bayes risk. A sample may be empty. Network evaluations: one a token, eos included."""
 
-    name: ClassVar[str] = "ar_infilling"
-    Settings: ClassVar[type] = ARInfillingSettings
+    card: ClassVar[Card] = CARD
 
     def __init__(
         self,
@@ -45,14 +45,6 @@ class ARInfilling(Autoregressive):
         self.repair = repair
         unk = codec.unknown if settings.unk == "avoid" else []
         self.forbidden = sorted({*codec.forbidden, *unk})
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return None if task == "infilling" else "it fills in sentences only"
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("reordered_lm",)
 
     @classmethod
     def load(

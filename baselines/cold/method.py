@@ -27,8 +27,8 @@ from baselines.candidates import (
     continuation,
     excluded,
     first_sentence,
-    refuses_others,
 )
+from baselines.cold.card import CARD
 from baselines.cold.energy import Energy, Group
 from baselines.cold.keywords import keywords
 from baselines.cold.langevin import langevin
@@ -36,7 +36,7 @@ from baselines.cold.reader import NONE, Reader, after, before
 from baselines.cold.rounding import initial, round_off
 from baselines.cold.settings import ColdSettings
 from baselines.soft import SoftReader
-from models.base import Generator, TargetSamples, stream_seed
+from models.base import Card, Generator, TargetSamples, stream_seed
 from models.diffusion_lm.infilling import infill
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
@@ -72,8 +72,7 @@ class Cold(Generator):
     of fluency, and the gradient through the right context's likelihood); ranking is not counted.
     """
 
-    name: ClassVar[str] = "cold"
-    Settings: ClassVar[type] = ColdSettings
+    card: ClassVar[Card] = CARD
 
     def __init__(
         self,
@@ -99,24 +98,12 @@ class Cold(Generator):
         self.marks = sorted(self.index[mark] for mark in {codec.inner(mark) for mark in known})
 
     @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return refuses_others(task)
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("lm", "backward_lm")
-
-    @classmethod
-    def needs(cls, task: str, settings: ColdSettings) -> tuple[str, ...]:
-        return cls.artefacts(task)[: 1 if settings.left_right == 1 else None]
-
-    @classmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: ColdSettings, device: torch.device
     ) -> Self:
         """Raises ``UserError`` for models of different vocabularies and for a repair model that
         cannot be had."""
-        used = [folders[role] for role in cls.needs(task.name, settings)]
+        used = [folders[role] for role in cls.card.needs(task, settings)]
         models, codecs, _ = zip(*(load_lm(folder, device) for folder in used))
         check_vocabularies(used, codecs)
         (model, backward), (codec, other) = [*models, None][:2], [*codecs, None][:2]

@@ -32,13 +32,13 @@ from baselines.candidates import (
     best,
     continuation,
     excluded,
-    refuses_others,
     until_period,
 )
+from baselines.delorean.card import CARD
 from baselines.delorean.passes import Relaxation
 from baselines.delorean.settings import DeloreanSettings
 from baselines.soft import SoftReader, groups
-from models.base import Generator, Sample, TargetSamples, sample_rng
+from models.base import Card, Generator, Sample, TargetSamples, sample_rng
 from models.diffusion_lm.infilling import infill
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
@@ -67,8 +67,7 @@ class Delorean(Generator):
     Ranking is not counted.
     """
 
-    name: ClassVar[str] = "delorean"
-    Settings: ClassVar[type] = DeloreanSettings
+    card: ClassVar[Card] = CARD
 
     def __init__(
         self,
@@ -83,14 +82,6 @@ class Delorean(Generator):
         self.ranking = LMRanking(model, codec) if ranking is None else ranking
         barred = sorted({codec.eos, *excluded(codec, settings.unk)})
         self.relaxation = Relaxation(self.reader, settings, barred)
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return refuses_others(task)
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("lm",)
 
     @classmethod
     def load(

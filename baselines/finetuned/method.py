@@ -14,20 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 
 from baselines.autoregressive import (
-    NO_PROMPT,
     Autoregressive,
     Job,
     check_vocabularies,
     prompts,
-    roles,
     uniforms,
 )
-from baselines.finetuned.settings import FTPoESettings, FTSampleSettings, FTSearchSettings
-from models.base import TargetSamples
+from baselines.finetuned.card import FT_POE, FT_SAMPLE, FT_SEARCH
+from baselines.finetuned.settings import FTPoESettings
+from models.base import Card, TargetSamples
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import Experts, beam_search, sample
-from tasks import parts
 from tasks.base import Target, Task
 from tasks.common.progress import Progress, silent
 from tasks.controls import Control
@@ -38,18 +36,6 @@ if TYPE_CHECKING:
 
 class _FineTuned(Autoregressive):
     """A fine-tuned model with its task's prompts; subclasses say how a group of jobs decodes."""
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        if task == "infilling":
-            return NO_PROMPT
-        if len(parts(task)) == 1:
-            return None
-        return "it is fine-tuned on single controls, which ft_poe composes"
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("finetuned",)
 
     @classmethod
     def load(
@@ -65,8 +51,7 @@ class _FineTuned(Autoregressive):
 class FTSample(_FineTuned):
     """Ancestral sampling; temperature 1 over the whole vocabulary unless set otherwise."""
 
-    name: ClassVar[str] = "ft_sample"
-    Settings: ClassVar[type] = FTSampleSettings
+    card: ClassVar[Card] = FT_SAMPLE
 
     def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
         texts = sample(
@@ -89,8 +74,7 @@ class FTSearch(_FineTuned):
     Network evaluations: the steps until the target's search ended, times the number of beams.
     """
 
-    name: ClassVar[str] = "ft_search"
-    Settings: ClassVar[type] = FTSearchSettings
+    card: ClassVar[Card] = FT_SEARCH
 
     def generate(
         self,
@@ -121,16 +105,7 @@ class FTPoE(Autoregressive):
     one of each model a token.
     """
 
-    name: ClassVar[str] = "ft_poe"
-    Settings: ClassVar[type] = FTPoESettings
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return None if len(parts(task)) > 1 else "a product of experts needs two controls"
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return roles("finetuned", task)
+    card: ClassVar[Card] = FT_POE
 
     def __init__(
         self,
@@ -147,7 +122,7 @@ class FTPoE(Autoregressive):
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Self:
         """Raises ``UserError`` where the models were trained on different vocabularies."""
-        used = [folders[role] for role in cls.artefacts(task.name)]
+        used = [folders[role] for role in cls.card.needs(task, settings)]
         models, codecs, _ = zip(*(load_lm(folder, device) for folder in used), strict=True)
         check_vocabularies(used, codecs)
         return cls(models, codecs, task, settings)

@@ -19,10 +19,10 @@ from baselines.candidates import (
     MARKS,
     excluded,
     first_sentence,
-    refuses_others,
 )
+from baselines.left_only.card import CARD
 from baselines.left_only.settings import LeftOnlySettings
-from models.base import Generator, TargetSamples
+from models.base import Card, Generator, TargetSamples
 from models.diffusion_lm.infilling import infill
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
@@ -63,8 +63,7 @@ class LeftOnly(Generator):
     no words. Network evaluations: one a token.
     """
 
-    name: ClassVar[str] = "left_only"
-    Settings: ClassVar[type] = LeftOnlySettings
+    card: ClassVar[Card] = CARD
 
     def __init__(
         self,
@@ -77,14 +76,6 @@ class LeftOnly(Generator):
         known = [mark for mark in MARKS if mark in codec.vocabulary.ids]
         self.marks = sorted({codec.inner(mark) for mark in known})
         self.excluded = excluded(codec, settings.unk)
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return refuses_others(task)
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("lm",)
 
     @classmethod
     def load(

@@ -22,8 +22,10 @@ import torch
 from torch import Tensor
 
 from baselines.autoregressive import Autoregressive, Job, uniforms
+from baselines.pplm.card import CARD
 from baselines.pplm.head import AttributeHead, load_attribute_head
 from baselines.pplm.settings import PPLMSettings
+from models.base import Card
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import draw, padded_rows, truncate
@@ -116,8 +118,7 @@ class PPLM(Autoregressive):
     for each gradient step two more, of the last token and of the one ahead.
     """
 
-    name: ClassVar[str] = "pplm"
-    Settings: ClassVar[type] = PPLMSettings
+    card: ClassVar[Card] = CARD
 
     def __init__(
         self,
@@ -129,14 +130,6 @@ class PPLM(Autoregressive):
     ) -> None:
         super().__init__(model, codec, task, settings)
         self.head, self.steering = head, Steering(model, head, settings)
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return None if task == "semantic_content" else "PPLM has no positional control"
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("lm", "attribute_head")
 
     @classmethod
     def load(

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import tasks.corpora
 from tasks import STORIES
-from tasks.base import Corpus, Text
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, file_digest, write_text
-from tasks.common.jsonl import read
 from tasks.corpora import load_corpus
-
-
-def write_texts(path: Path, texts: Iterable[Text]) -> None:
-    """One text a line as JSON."""
-    with open(path, "w", encoding="utf-8") as file:
-        for text in texts:
-            record = {k: v for k, v in dataclasses.asdict(text).items() if v}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def read_texts(path: Path) -> tuple[Text, ...]:
-    return tuple(
-        Text(
-            words=tuple(record["words"]),
-            tree=record.get("tree"),
-            tags=tuple(record["tags"]) if "tags" in record else None,
-            fields=tuple((a, b) for a, b in record.get("fields", ())),
-            sentences=tuple(record.get("sentences", ())),
-        )
-        for record in read(path)
-    )
-
-
-def read_corpus(folder: Path) -> Corpus:
-    """A corpus from its artefact, or with an oracle's trees from that of its parses."""
-    train, valid = (read_texts(folder / f"{split}.jsonl") for split in ("train", "valid"))
-    return Corpus((folder / "name").read_text(encoding="utf-8"), train, valid)
-
-
-def write_corpus(folder: Path, corpus: Corpus) -> None:
-    write_texts(folder / "train.jsonl", corpus.train)
-    write_texts(folder / "valid.jsonl", corpus.valid)
-    (folder / "name").write_text(corpus.name, encoding="utf-8")
 
 
 def embedded(corpus: str) -> bool:

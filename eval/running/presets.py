@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from eval.running.config import ParserSection, RunConfig, VocabularyConfig
+from baselines import METHODS
+from eval.running.config import RunConfig, run_config
+from eval.running.roles import ParserSection, VocabularyConfig, roles
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
 from models.nets.config import DiscriminatorConfig, EncoderConfig, LMConfig, TrainConfig
@@ -20,7 +23,8 @@ def paper(corpus: str | None = None) -> RunConfig:
     if corpus in STORIES:
         train = replace(diffusion.train, steps=400_000)
         diffusion = replace(diffusion, embedding=128, train=train)
-    return RunConfig(
+    make: Any = run_config()
+    return make(
         preset="paper",
         corpus=corpus or "e2e",
         diffusion=diffusion,
@@ -44,9 +48,9 @@ def small(corpus: str | None = None) -> RunConfig:
     lm = LMConfig(
         layers=4, width=224, heads=4, dropout=0.1, train=replace(train, steps=1_500, lr=8e-4)
     )
-    config = replace(
-        base,
+    config = base.having(
         preset="small",
+        longest=46,
         diffusion=DiffusionConfig(
             length=48,
             positions=48,
@@ -85,8 +89,7 @@ def _small_stories(config: RunConfig) -> RunConfig:
     config = infilling(config, steps=50)
     own = config.diffusion_lm.infilling
     assert own is not None
-    return replace(
-        config,
+    return config.having(
         vocabulary=VocabularyConfig(above=2),
         gaps=True,
         diffusion=replace(
@@ -129,14 +132,14 @@ def infilling(config: RunConfig, steps: int = 100) -> RunConfig:
         middle="variable",
         sampling=SamplingConfig(sampler="ancestral", steps=steps),
     )
-    return replace(config, window=3, diffusion_lm=replace(config.diffusion_lm, infilling=own))
+    return config.having(window=3, diffusion_lm=replace(config.diffusion_lm, infilling=own))
 
 
 def demo(corpus: str | None = None) -> RunConfig:
     """On the embedded grammar corpus: everything is trained from nothing in 40 minutes on two CPU
     cores, one job on each."""
     base = small(corpus or "grammar")
-    base = replace(base, preset="demo", vocabulary=VocabularyConfig(above=0), targets=40, samples=5)
+    base = base.having(preset="demo", vocabulary=VocabularyConfig(above=0), targets=40, samples=5)
     if base.corpus in STORIES:
         return _demo_stories(base)
     network = replace(base.diffusion.network, layers=3, width=192, feedforward=768)
@@ -147,8 +150,8 @@ def demo(corpus: str | None = None) -> RunConfig:
     sampling = SamplingConfig(steps=100)
     short = replace(base.lm.train, steps=1_000, batch=32, lr=2e-3)
     lm = replace(base.lm, layers=3, width=128, dropout=0.0, train=short)
-    return replace(
-        base,
+    return base.having(
+        longest=30,
         diffusion=replace(base.diffusion, length=32, positions=32, network=network, train=train),
         diffusion_lm=replace(base.diffusion_lm, sampling=sampling),
         unconditional=replace(base.unconditional, sampling=sampling),
@@ -183,8 +186,7 @@ def _demo_stories(config: RunConfig) -> RunConfig:
     train = replace(config.diffusion.train, steps=4_000, lr=1e-3, warmup=300)
     own = DiffusionConfig()  # with the paper's last layer
     published = paper(config.corpus)  # decoding of the baselines
-    return replace(
-        infilling(config),
+    return infilling(config).having(
         gaps=False,
         lm=replace(
             config.lm,
@@ -234,8 +236,7 @@ def pretrained(corpus: str | None = None) -> RunConfig:
         layers=6, width=384, heads=12, feedforward=1536, dropout=0.1, attention_dropout=0.0
     )
     train = replace(config.diffusion.train, steps=6_000, lr=3e-4, warmup=200)
-    return replace(
-        config,
+    return config.having(
         preset="pretrained",
         task="infilling",
         diffusion=replace(config.diffusion, init_pretrained=MINILM, network=network, train=train),
@@ -252,3 +253,16 @@ PRESETS: dict[str, Callable[[str | None], RunConfig]] = {
     "pretrained": pretrained,
     "paper": paper,
 }
+
+
+def preset_config(name: str, corpus: str | None) -> RunConfig:
+    """A preset with the values that roles and methods bring for it themselves."""
+    config = PRESETS[name](corpus)
+    own: dict[str, Any] = {}
+    for role in roles().values():
+        if role.preset is not None and role.section:
+            own[role.section] = role.preset(name, config)
+    for card in METHODS.cards:
+        if card.preset is not None:
+            own[card.name] = card.preset(name, config)
+    return config.having(**own)

@@ -6,37 +6,33 @@ after an interruption, and finding that nothing is left, is the same command aga
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, Shard
 from eval.running.config import RunConfig, as_dict
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
-from eval.running.inputs import read_corpus
 from eval.running.judge import Judge, guard
+from eval.running.oracles import load_parser
+from eval.running.plan import Plan
 from eval.running.provenance import parser_figures, provenance
-from eval.running.recipes import Plan, load_parser, settings
 from eval.running.scoring import FLOOR, HUMAN, Scoring
-from eval.running.store import Recipe, Store
+from eval.running.store import Store
 from eval.running.taggers import load_tagger, tagger_figures
 from eval.running.target_lists import TargetLists
+from models.base import Card
 from tasks.base import Corpus, Target, Words
 from tasks.common import stop
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
+from tasks.common.recipe import Recipe, settings
 from tasks.controls import Length
-
-if TYPE_CHECKING:
-    from models.base import Generator
-
-#: the generator behind the floor; it answers to no control, so it is no method of the table
-FLOOR_CLASS = "models.diffusion_lm.method:Unconditional"
+from tasks.corpora.stored import read_corpus
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Job:
 
     task: str | None
     method: str
-    cls: type[Generator]
+    card: Card
     recipes: Mapping[str, Recipe]
     cell: Cell
     samples: int
@@ -74,17 +70,17 @@ class Run:
         controls = [self.plan.task(task) for task in config.tasks]
         needs = frozenset[str]().union(*(control.needs for control in controls))
         self.fluency = any(control.fluency for control in controls)
-        self.judges = {"teacher": self.plan.teacher} if self.fluency else {}
+        self.judges = {"teacher": self.plan.role("teacher")} if self.fluency else {}
         if "tree" in needs:
-            self.judges["parser"] = self.plan.parser
+            self.judges["parser"] = self.plan.role("parser")
         if "tags" in needs:
-            self.judges["tagger"] = self.plan.tagger
+            self.judges["tagger"] = self.plan.role("tagger")
         self.judge = Judge(
             {role: recipe.key for role, recipe in self.judges.items()},
             {
                 "teacher": self._load_teacher,
-                "parser": lambda: load_parser(self.path(self.plan.parser)),
-                "tagger": lambda: load_tagger(self.path(self.plan.tagger)),
+                "parser": lambda: load_parser(self.path(self.plan.role("parser"))),
+                "tagger": lambda: load_tagger(self.path(self.plan.role("tagger"))),
             },
         )
         self.lists = TargetLists(self.folder, config, self.plan, self.corpus)
@@ -92,7 +88,7 @@ class Run:
         self.jobs: list[Job] = []
         for task in config.tasks:
             for method in config.methods:
-                reason = METHODS.load(method).refuses(task)
+                reason = METHODS.card(method).refuses(self.plan.task(task))
                 if reason:
                     self.refused[task, method] = f"n/a: {reason}"
                 else:
@@ -125,10 +121,10 @@ class Run:
     def check(self) -> None:
         """Refuses stored results that were made with other settings, or with ``overwrite`` empties
         their folders."""
-        for cell in [*map(self.lists.cell, self.config.tasks), self.floor.cell]:
+        for cell in [*map(self.lists.cell, self.config.tasks), *(job.cell for job in self.cells)]:
             cell.check(self.config.overwrite)
-        for job in self.jobs:
-            job.cell.check(self.config.overwrite)
+        if self.config.overwrite:
+            self.lists.forget()
 
     def perform(self, stage: Stage) -> None:
         """Builds what a stage needs, just before it, so that targets come before training."""
@@ -139,7 +135,7 @@ class Run:
     def recipes(self) -> list[Recipe]:
         """Every artefact that this run may need, dependencies included, each once."""
         found: dict[str, Recipe] = {}
-        waiting = [r for job in [self.floor, *self.jobs] for r in job.recipes.values()]
+        waiting = [r for job in self.cells for r in job.recipes.values()]
         waiting += [*self.judges.values(), *map(self.plan.texts_for, self.config.tasks)]
         while waiting:
             recipe = waiting.pop()
@@ -157,7 +153,7 @@ class Run:
 
     def _stages(self) -> Iterator[Stage]:
         yield from map(self.choosing, self.config.tasks)
-        yield from map(self.generation, [self.floor, *self.jobs])
+        yield from map(self.generation, self.cells)
         if self.fluency:
             yield self.human()
         for task in self.config.tasks:
@@ -197,7 +193,7 @@ class Run:
         return Stage(
             "judge human texts",
             self.scoring.human_done,
-            [self.plan.teacher, self.plan.corpus],
+            [self.plan.role("teacher"), self.plan.role("corpus")],
             self.scoring.score_human,
         )
 
@@ -210,14 +206,27 @@ class Run:
             lambda progress: self._judge(task, jobs, progress),
         )
 
+    @property
+    def floor_cell(self) -> Cell:
+        """The floor's cell, or where this run samples none the one that is stored, if any."""
+        if self.floor:
+            return self.floor.cell
+        stored = Cell(self.folder / FLOOR, {}).config()
+        return Cell(self.folder / FLOOR, stored.get("identity", {}))
+
+    @property
+    def cells(self) -> list[Job]:
+        """Every cell to fill, the floor first where there is one."""
+        return [*([self.floor] if self.floor else []), *self.jobs]
+
     def _job(self, task: str, method: str) -> Job:
-        cls = METHODS.load(method)
-        needed = cls.needs(task, self.own(method, cls))
-        recipes = {role: self.plan.role(role, task) for role in needed}
+        card, control = METHODS.card(method), self.plan.task(task)
+        own = self.own(card)
+        recipes = {role: self.plan.role(role, task) for role in card.needs(control, own)}
         identity = {
             "method": method,
-            "version": getattr(cls, "version", 1),
-            "settings": settings(cls.resolve(self.own(method, cls), task)),
+            "version": card.version,
+            "settings": settings(card.resolve(own, control)),
             "task": task,
             "samples": self.config.samples,
             "seed": self.config.seed,
@@ -227,28 +236,32 @@ class Run:
         if METHODS.digest(method):
             identity["code"] = METHODS.digest(method)
         cell = Cell(self.folder / task / method, identity)
-        return Job(task, method, cls, recipes, cell, self.config.samples)
+        return Job(task, method, card, recipes, cell, self.config.samples)
 
-    def own(self, method: str, cls: type[Generator]) -> Any:
-        """A method's decoding options: its section of the config, or its defaults where a newly
-        added method has no section yet."""
-        section = getattr(self.config, method, None)
-        return section if isinstance(section, cls.Settings) else cls.Settings()
+    def own(self, card: Card) -> Any:
+        """A method's decoding options: its section of the config."""
+        return getattr(self.config, card.name, None) or card.Settings()
 
-    def _floor(self) -> Job:
-        module, name = FLOOR_CLASS.split(":")
-        cls = getattr(importlib.import_module(module), name)
-        recipes = {role: self.plan.role(role, "") for role in cls.artefacts("")}
-        identity = {
-            "method": FLOOR,
-            "version": getattr(cls, "version", 1),
-            "settings": settings(self.config.unconditional),
-            "samples": self.config.floor,
-            "seed": self.config.seed,
-            "artefacts": {role: recipe.key for role, recipe in recipes.items()},
-        }
-        cell = Cell(self.folder / FLOOR, identity)
-        return Job(None, FLOOR, cls, recipes, cell, self.config.floor)
+    def _floor(self) -> Job | None:
+        """The first floor whose networks the run's methods need anyway."""
+        used = {role for job in self.jobs for role in job.recipes}
+        for card in METHODS.floors.values() if self.config.floor else ():
+            own = self.own(card)
+            needed = card.needs(None, own)
+            if not used.issuperset(needed):
+                continue
+            recipes = {role: self.plan.role(role) for role in needed}
+            identity = {
+                "method": FLOOR,
+                "version": card.version,
+                "settings": settings(own),
+                "samples": self.config.floor,
+                "seed": self.config.seed,
+                "artefacts": {role: recipe.key for role, recipe in recipes.items()},
+            }
+            cell = Cell(self.folder / FLOOR, identity)
+            return Job(None, FLOOR, card, recipes, cell, self.config.floor)
+        return None
 
     # what is stored
 
@@ -277,7 +290,8 @@ class Run:
         """Whether these cells of a task, its floor and its human texts have scores by the judges
         of this run."""
         wanted = self.scoring.judges(task)
-        references = [Cell(self.folder / task / name, {}) for name in (FLOOR, HUMAN)]
+        names = [HUMAN, *([FLOOR] if self.floor or self.floor_cell.samples() else [])]
+        references = [Cell(self.folder / task / name, {}) for name in names]
         return all(c.scored_by() == wanted for c in [*(job.cell for job in jobs), *references])
 
     # work
@@ -295,9 +309,8 @@ class Run:
             if job.task and not shard:
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
             control = self.plan.task(job.task or self.config.tasks[0])
-            generator = job.cls.load(
-                folders, control, self.own(job.method, job.cls), self.plan.device
-            )
+            cls = METHODS.load(job.card.name)
+            generator = cls.load(folders, control, self.own(job.card), self.plan.device)
             job.cell.write_config(**self._record(job))
             success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
 
@@ -342,11 +355,14 @@ class Run:
     def _judge(self, task: str, jobs: Sequence[Job], progress: Progress) -> None:
         records = {job.method: self._record(job) for job in jobs}
         cells = {job.method: job.cell for job in jobs}
-        self.scoring.score_task(task, cells, records, self.floor.cell, progress)
+        self.scoring.score_task(task, cells, records, self.floor_cell, progress)
 
     def _record(self, job: Job) -> dict[str, Any]:
         """What ``config.json`` says beside the identity."""
         record = dict(self.provenance)
+        control = self.plan.task(job.task) if job.task else None
+        record["settings"] = as_dict(job.card.resolve(self.own(job.card), control))
+        record["card"] = {"label": job.card.label, "trained": job.card.trained}
         record["oracles"] = {role: {"id": r.key} for role, r in self.judges.items()}
         for role, figures in (("parser", parser_figures), ("tagger", tagger_figures)):
             folder = self.store.find(self.judges[role].key) if role in self.judges else None
@@ -361,4 +377,4 @@ class Run:
     def _load_teacher(self) -> Any:
         from models.nets.teacher import Teacher
 
-        return Teacher.load(self.path(self.plan.teacher), self.plan.device)
+        return Teacher.load(self.path(self.plan.role("teacher")), self.plan.device)

@@ -21,10 +21,10 @@ from eval.running.cells import (
 )
 from eval.running.infilling import COPY, InfillingMetrics, answers
 from eval.running.judge import Judge
-from eval.running.recipes import Plan
-from eval.running.store import Recipe
+from eval.running.plan import Plan
 from tasks.base import Corpus, Score, Target, Words
 from tasks.common.progress import Progress
+from tasks.common.recipe import Recipe
 
 if TYPE_CHECKING:
     from models.base import TargetSamples
@@ -130,13 +130,13 @@ class Scoring:
         for method, cell in cells.items():
             write_lines(cell.folder / SCORES, metrics.rows(targets, answers(cell.samples())))
             cell.write_config(**records[method], **facts)
-        own = Cell(self.folder / name / FLOOR, floor.identity)
         found = floor.samples()
         if found:
+            own = Cell(self.folder / name / FLOOR, floor.identity)
             texts = [tuple(record["words"]) for record in next(iter(found.values()))]
             own.write_config()
             write_lines(own.folder / SCORES, metrics.floor(targets, texts))
-        own.write_config(**facts)
+            own.write_config(**facts)
         for label, rows in ((HUMAN, metrics.human(targets)), (COPY, metrics.copies(targets))):
             cell = Cell(self.folder / name / label, {"method": label})
             cell.write_config()
@@ -206,7 +206,7 @@ class Scoring:
     # human lm-score
 
     def _human_cell(self) -> Cell:
-        identity = {"method": HUMAN, "texts": self.plan.corpus.key, "n": HUMAN_TEXTS}
+        identity = {"method": HUMAN, "texts": self.plan.role("corpus").key, "n": HUMAN_TEXTS}
         return Cell(self.folder / HUMAN, identity)
 
     def human_done(self) -> bool:
@@ -215,7 +215,7 @@ class Scoring:
     def score_human(self, progress: Progress) -> None:
         """The teacher on validation texts, a seeded draw without replacement."""
         cell = self._human_cell()
-        valid = self.corpus(self.plan.corpus).valid
+        valid = self.corpus(self.plan.role("corpus")).valid
         rows = np.random.default_rng(0).permutation(len(valid))[:HUMAN_TEXTS]
         texts = [valid[i].words for i in sorted(rows)]
         found = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)

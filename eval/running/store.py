@@ -6,84 +6,20 @@ renamed. The building folder outlives a kill, so that training goes on from its 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.common.files import canonical, file_digest, write_text
+from tasks.common.files import file_digest, write_text
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
+from tasks.common.recipe import Recipe, Spec
 
 SPEC, DIGESTS = "spec.json", "digests.json"
-
-Build = Callable[[Path, Mapping[str, Path], Progress], None]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """Everything that an artefact's content follows from.
-
-    ``version``: the builder's own number, bumped by hand when what it makes changes meaning.
-    ``data``: digest of the corpus it reads itself, if any. ``deps``: role -> key.
-    """
-
-    kind: str
-    config: Mapping[str, Any]
-    version: int
-    data: str | None = None
-    deps: Mapping[str, str] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "config": self.config,
-            "version": self.version,
-            "data": self.data,
-            "deps": dict(self.deps),
-        }
-
-    @property
-    def key(self) -> str:
-        """``kind-`` and 16 hex digits of the sha256 of the canonical JSON."""
-        digest = hashlib.sha256(canonical(self.as_dict()).encode()).hexdigest()
-        return f"{self.kind}-{digest[:16]}"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to build one artefact. ``build(folder, dependency folders by role, progress)`` fills
-    ``folder``, going on from what a killed build left there."""
-
-    spec: Spec
-    deps: Mapping[str, Recipe]
-    build: Build
-    title: str
-
-    @property
-    def key(self) -> str:
-        return self.spec.key
-
-
-def recipe(
-    kind: str,
-    title: str,
-    build: Build,
-    config: Mapping[str, Any],
-    version: int = 1,
-    data: str | None = None,
-    deps: Mapping[str, Recipe] | None = None,
-) -> Recipe:
-    """A recipe whose spec names the keys of its dependencies."""
-    deps = dict(deps or {})
-    keys = {role: dep.key for role, dep in deps.items()}
-    return Recipe(Spec(kind, config, version, data, keys), deps, build, title)
 
 
 #: opens the display of one building stage

@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.running.inputs import nltk_folder, read_corpus, write_corpus
-from eval.running.store import Recipe, recipe
+from eval.running.inputs import nltk_folder
 from tasks.base import Corpus
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, file_digest
 from tasks.common.progress import Progress
+from tasks.common.recipe import Recipe, recipe
+from tasks.corpora.stored import read_corpus, write_corpus
 
 if TYPE_CHECKING:
     from tasks.oracles.base import Tagger

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, read_targets, withheld, write_targets
 from eval.running.config import RunConfig
 from eval.running.inputs import embedded
-from eval.running.recipes import Plan
+from eval.running.plan import Plan
 from eval.running.scoring import FLOOR
-from eval.running.store import Recipe
-from tasks.base import Corpus, Tag, Target
+from tasks.base import Corpus, Tag, Target, Task
 from tasks.common.errors import UserError
+from tasks.common.recipe import Recipe
 from tasks.controls import Length, Withheld
 
 
@@ -24,6 +25,8 @@ class TargetLists:
         self, folder: Path, config: RunConfig, plan: Plan, corpus: Callable[[Recipe], Corpus]
     ) -> None:
         self.folder, self.config, self.plan, self.corpus = folder, config, plan, corpus
+        self._drawn: dict[str, list[Target]] = {}
+        self._stored: dict[str, list[Target]] = {}
 
     def cell(self, task: str) -> Cell:
         """Where a task's targets are stored; two runs with its identity have the same ones."""
@@ -32,26 +35,31 @@ class TargetLists:
             "targets": self.config.targets,
             "source": self.config.source,
             "seed": self.config.seed,
-            "longest": self.longest,
+            "longest": self.config.longest,
             "texts": self.plan.texts_for(task).key,
             **{role: recipe.key for role, recipe in self.judges(task).items()},
         }
+        if self.plan.task(task).digest:
+            identity["code"] = self.plan.task(task).digest
         return Cell(self.folder / task, identity)
 
-    @property
-    def longest(self) -> int:
-        """The most words that a text of the diffusion model has."""
-        return self.config.diffusion.length - 2
+    def forget(self) -> None:
+        """Reads the stored lists anew when they are next asked for."""
+        self._stored.clear()
 
     def judges(self, task: str) -> dict[str, Recipe]:
         """The oracles that targets themselves hang on."""
-        return {"tagger": self.plan.tagger} if "tags" in self.plan.task(task).needs else {}
+        return {"tagger": self.plan.role("tagger")} if "tags" in self.plan.task(task).needs else {}
 
     def stored(self, task: str | None) -> list[Target]:
         """As results have them; the floor has no task and one stand-in."""
         if task is None:
             return [Target(FLOOR, Length(1))]
-        return read_targets(self.folder / task / TARGETS)
+        if task not in self._stored:
+            self._stored[task] = read_targets(self.folder / task / TARGETS)
+        if not self._stored[task]:  # not chosen yet, perhaps by another process
+            return self._stored.pop(task)
+        return self._stored[task]
 
     def full(self, task: str | None) -> list[Target]:
         """The targets as generators and judges need them, with what results may not store.
@@ -74,24 +82,33 @@ class TargetLists:
         if self.judges(task):
             targets = self.plan.task(task).retag(targets, tag)
         cell = self.cell(task)
-        for target in targets:
-            words = target.control.needed_words
-            if words > self.longest and "diffusion_lm" in self.config.methods:
-                raise UserError(
-                    f"target {target.id} of {task} needs {words} words, but diffusion.length="
-                    f"{self.config.diffusion.length} holds {self.longest}"
-                )
+        for method in self.config.methods:
+            room = METHODS.card(method).room(self.config)
+            for target in targets:
+                words = target.control.needed_words
+                if room is not None and words > room:
+                    raise UserError(
+                        f"target {target.id} of {task} needs {words} words, but a text of {method} "
+                        f"has at most {room}: choose another longest= or a longer network"
+                    )
         # ids begin with the list that a target came from
-        cell.write_config(drawn_from=targets[0].id.split("-")[0], **record)
+        facts = task_facts(self.plan.task(task))
+        cell.write_config(drawn_from=targets[0].id.split("-")[0], task=facts, **record)
         withhold = self.plan.task(task).quotes and not embedded(self.config.corpus)
         write_targets(cell.folder / TARGETS, targets, withhold)
+        self._stored.pop(task, None)
 
     def sources(self, task: str) -> list[Target]:
-        """The targets of a task with the human texts behind them.
+        """The targets of a task with the human texts behind them, drawn once.
 
-        Targets drawn from validation texts are those that fit the diffusion model; a released list
+        Targets drawn from validation texts are those of at most ``longest`` words; a released list
         is taken as it is.
         """
+        if task not in self._drawn:
+            self._drawn[task] = self._draw(task)
+        return self._drawn[task]
+
+    def _draw(self, task: str) -> list[Target]:
         texts, config = self.corpus(self.plan.texts_for(task)), self.config
         wanted, fitting = config.targets, list[Target]()
         while True:
@@ -101,10 +118,10 @@ class TargetLists:
                 if wanted == config.targets:
                     raise
                 raise UserError(
-                    f"{error} ({len(fitting)} of {config.targets} fit diffusion.length="
-                    f"{config.diffusion.length}, which holds {self.longest} words)"
+                    f"{error} ({len(fitting)} of {config.targets} have at most "
+                    f"longest={config.longest} words)"
                 ) from None
-            fitting = [t for t in drawn if t.control.needed_words <= self.longest]
+            fitting = [t for t in drawn if t.control.needed_words <= config.longest]
             lacking = config.targets - len(fitting)
             if lacking <= 0:
                 return fitting[: config.targets]
@@ -113,3 +130,15 @@ class TargetLists:
             if len(drawn) < wanted:  # all there are
                 return fitting
             wanted += lacking
+
+
+def task_facts(task: Task) -> dict[str, Any]:
+    """What tables say of a task, for readers that have not its class."""
+    return {
+        "label": getattr(task, "label", task.name),
+        "metrics": dict(task.metrics),
+        "headlines": list(task.headlines),
+        "paper_metrics": sorted(task.paper_metrics),
+        "pooled": bool(task.pooled),
+        "fills": task.fills,
+    }

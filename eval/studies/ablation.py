@@ -137,17 +137,17 @@ def measure(
     base: RunConfig, variant: Variant, chosen: AblationOptions, display: Display
 ) -> dict[str, float]:
     """Perplexity of a variant's samples under the set's teacher, with its 95 % interval."""
-    from eval.running.recipes import Plan
+    from eval.running.plan import Plan
     from eval.running.store import Store
     from models.diffusion_lm.method import Diffusion, Unconditional
     from models.diffusion_lm.training import load_diffusion
     from models.nets.teacher import Teacher
 
-    run = Plan(dataclasses.replace(base, diffusion=variant.config))
+    run = Plan(base.having(diffusion=variant.config))
     where = Store(Path(base.store), [Path(p) for p in base.prebuilt.split(",") if p])
     folders = {
-        name: where.resolve(recipe, lambda part: display.stage(part.title))
-        for name, recipe in (("diffusion", run.diffusion), ("teacher", run.teacher))
+        role: where.resolve(run.role(role), lambda part: display.stage(part.title))
+        for role in ("diffusion", "teacher")
     }
     denoiser, vocabulary = load_diffusion(folders["diffusion"], run.device)
     diffusion = Diffusion(denoiser, base.unconditional.sampling, run.device)

@@ -1,7 +1,8 @@
 """``python -m eval.bench preset=small``: how fast the networks of a preset train and decode.
 
-The time of a step does not depend on what the weights are, so networks are trained for a few steps
-on made-up texts of the corpus's usual lengths, and decode from there.
+The time of a step does not depend on what the weights are, so the networks that the run's methods
+load are trained for a few steps on made-up texts of the corpus's usual lengths, by their own
+recipes, and decode from there.
 """
 
 from __future__ import annotations
@@ -20,16 +21,22 @@ from unittest.mock import patch
 
 import numpy as np
 
+from baselines import METHODS
 from eval.running.config import RunConfig, asks_help, parse
-from tasks import STORIES
-from tasks.base import Target, Text, Words
-from tasks.controls import Span
+from eval.running.plan import Plan
+from eval.running.store import Store
+from models.nets.config import TrainConfig
+from tasks.base import Corpus, Target, Text
+from tasks.common.progress import Progress
+from tasks.common.recipe import Folders, Recipe, recipe
+from tasks.controls import Infill, Span
+from tasks.corpora.stored import VOCABULARY, write_corpus
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
     import torch
 
-    from models.nets.config import TrainConfig
+    from models.base import Card
 
 USAGE = """\
 usage: python -m eval.bench key=value ...
@@ -45,7 +52,9 @@ Keys, with type, default and meaning, are those of python -m eval.run:
 WORDS = {"e2e": 821, "grammar": 662, "rocstories": 4994, "anlg": 4994}
 TEXTS = 512
 STEPS = 12
-TARGET = Target("bench", Span(2, 4, "NP"))
+#: words of a sentence of a story, and items to fill in
+SENTENCE, ITEMS = 10, 8
+SPAN = Span(2, 4, "NP")
 
 
 class Clock:
@@ -63,37 +72,74 @@ class Clock:
         return float(statistics.median(gaps))
 
 
-def texts(vocabulary: Vocabulary, seed: int = 0) -> list[Text]:
-    """Made-up texts of 8 to 38 words, each with a tree of one noun phrase."""
+def texts(vocabulary: Vocabulary, stories: bool, seed: int = 0) -> list[Text]:
+    """Made-up texts: of 8 to 38 words, each with a tree of one noun phrase, or stories of three
+    sentences."""
     rng = np.random.default_rng(seed)
     out = []
     for _ in range(TEXTS):
-        n = int(np.clip(rng.normal(25, 6), 8, 38))
+        n = 3 * SENTENCE if stories else int(np.clip(rng.normal(25, 6), 8, 38))
         words = tuple(vocabulary.words[i] for i in rng.integers(4, len(vocabulary), n))
+        if stories:
+            out.append(Text(words, sentences=(SENTENCE,) * 3))
+            continue
         leaves = [f"(NN {word})" for word in words]
         tree = " ".join([*leaves[:2], "(NP", *leaves[2:5], ")", *leaves[5:]])
         out.append(Text(words, f"(S {tree})"))
     return out
 
 
-def short(config: TrainConfig) -> TrainConfig:
-    """The same training for a few steps, without checkpoints or points of the curve between."""
-    return dataclasses.replace(config, steps=STEPS, every=10**6, checkpoint=1e9)
+def short(config: RunConfig) -> RunConfig:
+    """The same run with every network trained for a few steps, without checkpoints or points of the
+    curve between, and none of them pretrained."""
+    changes = {}
+    for one in dataclasses.fields(config):
+        section = getattr(config, one.name)
+        if isinstance(getattr(section, "train", None), TrainConfig):
+            train = dataclasses.replace(section.train, steps=STEPS, every=10**6, checkpoint=1e9)
+            section = dataclasses.replace(section, train=train)
+            if hasattr(section, "pretrained"):
+                section = dataclasses.replace(section, pretrained="", zero_shot=False)
+            changes[one.name] = section
+    return config.having(**changes)
+
+
+class MadeUp(Plan):
+    """The recipes of a run whose corpus is made up."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self.stories = self.task(config.tasks[0]).fills
+        size = WORDS.get(config.corpus, 821)
+        self.vocabulary = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(size - len(SPECIALS)))])
+        self.made = texts(self.vocabulary, self.stories)
+
+    def role(self, role: str, task: str = "") -> Recipe:
+        if role == "corpus":
+            return recipe("corpus", "make texts up", self._corpus, {"made up": self.stories})
+        if role == "vocabulary":
+            return recipe("vocabulary", "make words up", self._words, {"made up": self.stories})
+        return super().role(role, task)
+
+    def texts_for(self, task: str) -> Recipe:
+        return self.role("corpus")
+
+    def _corpus(self, folder: Path, deps: Folders, progress: Progress) -> None:
+        write_corpus(folder, Corpus("made up", tuple(self.made), tuple(self.made[:8])))
+
+    def _words(self, folder: Path, deps: Folders, progress: Progress) -> None:
+        self.vocabulary.save(folder / VOCABULARY)
 
 
 class Bench:
-    """Trains each network for a few steps into a folder and decodes with each method."""
+    """Trains each network that the run's methods load for a few steps and decodes with each
+    method."""
 
     def __init__(self, config: RunConfig, folder: Path, say: Callable[[str], None]) -> None:
-        from eval.running.recipes import Plan
-
-        self.config, self.folder, self.say = config, folder, say
-        self.plan = plan = Plan(config)
-        self.device, self.task = plan.device, plan.task("syntax_spans")
-        size = WORDS.get(config.corpus, 821)
-        self.vocabulary = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(size - len(SPECIALS)))])
-        self.texts = texts(self.vocabulary)
-        self.words: list[Words] = [text.words for text in self.texts]
+        self.config, self.say = short(config), say
+        self.plan = MadeUp(self.config)
+        self.store = Store(folder)
+        self.device, self.task = self.plan.device, self.plan.task(config.tasks[0])
         self.figures: dict[str, Any] = {
             "preset": config.preset,
             "device": str(self.device),
@@ -101,134 +147,87 @@ class Bench:
         }
 
     def run(self) -> dict[str, Any]:
-        self.train_diffusion()
-        self.train_classifier()
-        self.train_autoregressive()
-        for method in ("diffusion_lm", "fudge", "ft_sample", "ft_search"):
-            self.decode(method)
-        self.compare()
+        """The figures. Raises ``UserError`` if none of the methods has a cell of the task."""
+        cards = [METHODS.card(name) for name in self.config.methods]
+        for card in cards:
+            if card.refuses(self.task) is None:
+                self.decode(card, self.folders(card))
+        if not self.plan.stories:
+            self.compare()
         self.figures["peak memory GiB"] = peak_memory(self.device)
         return self.figures
-
-    def place(self, role: str) -> Path:
-        path = self.folder / role
-        path.mkdir(exist_ok=True)
-        return path
 
     def note(self, name: str, **figures: float) -> None:
         self.figures[name] = figures
         shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
         self.say(f"{name}: {shown}")
 
-    # training
+    def folders(self, card: Card) -> dict[str, Path]:
+        """What a method loads, trained now where it is not yet."""
+        own = getattr(self.config, card.name)
+        return {role: self.build(role) for role in card.needs(self.task, own)}
 
-    def train_diffusion(self) -> None:
-        from models.diffusion_lm.denoiser import Denoiser
-        from models.diffusion_lm.training import train_diffusion
+    def build(self, role: str) -> Path:
+        return self.store.resolve(self.plan.role(role, self.task.name), self._stage)
 
-        config, clock = self.config.diffusion, Clock()
-        own = dataclasses.replace(config, train=short(config.train))
-        held = self.words[:8]
-        train_diffusion(
-            self.place("diffusion"), self.words, held, self.vocabulary, own, 0, self.device, clock
-        )
-        size = sum(p.numel() for p in Denoiser(config, len(self.vocabulary)).parameters())
-        self._training("train diffusion", clock, config.train.batch * config.length, size)
-
-    def train_classifier(self) -> None:
-        from models.diffusion.classifiers.training import train_classifier
-
-        config, clock = self.config.classifier, Clock()
-        own = dataclasses.replace(config, train=short(config.train))
-        train_classifier(
-            self.place("classifier"), self.folder / "diffusion", "syntax_spans", self.texts,
-            self.texts[:8], own, 0, self.device, clock,
-        )  # fmt: skip
-        tokens = config.train.batch * self.config.diffusion.length
-        self._training("train classifier", clock, tokens)
-
-    def train_autoregressive(self) -> None:
-        from models.nets.causal import load_lm, train_lm
-        from models.nets.codec import WordCodec
-        from models.nets.discriminator import train_discriminator
-
-        plain = [((), words) for words in self.words]
-        pairs = [
-            (self.task.prompt(control), words)
-            for control, words in self.task.examples(self.texts, 0)
-        ]
-        codec = WordCodec(self.vocabulary)
-        prompts = codec.with_prompt(self.task.prompt_tokens(self.texts))
-        mean = float(np.mean([len(words) for words in self.words])) + 2
-        lm = dataclasses.replace(self.config.lm, pretrained="", train=short(self.config.lm.train))
-        tuned = dataclasses.replace(
-            self.config.finetune, pretrained="", train=short(self.config.finetune.train)
-        )
-        judge = self.config.discriminator
-        judge = dataclasses.replace(judge, train=short(judge.train))
+    @contextmanager
+    def _stage(self, made: Recipe) -> Iterator[Progress]:
         clock = Clock()
-        train_lm(self.place("lm"), plain, plain[:8], codec, lm, 0, self.device, clock)
-        model, _, _ = load_lm(self.folder / "lm", self.device)
-        size = sum(p.numel() for p in model.parameters())
-        self._training("train causal LM", clock, lm.train.batch * mean, size)
-        train_lm(self.place("finetuned"), pairs, pairs[:8], prompts, tuned, 0, self.device)
-        clock = Clock()
-        train_discriminator(
-            self.place("discriminator"), pairs, pairs[:8], prompts, judge, 0, self.device, clock
-        )
-        self._training("train discriminator", clock, judge.train.batch * mean)
+        yield clock
+        # one of each kind is enough
+        if len(clock.times) > 3 and f"train {made.spec.kind}" not in self.figures:
+            step = clock.step()
+            figures = {"seconds a step": step, "steps/s": 1 / step}
+            weights = self.store.root / f".building-{made.key}" / "weights.safetensors"
+            self.note(f"train {made.spec.kind}", **figures, parameters=parameters(weights))
 
-    def _training(self, name: str, clock: Clock, tokens: float, size: int = 0) -> None:
-        step = clock.step()
-        figures = {"seconds a step": step, "steps/s": 1 / step, "tokens/s": tokens / step}
-        if size:
-            figures["parameters"] = size
-        self.note(name, **figures)
+    def targets(self) -> list[Target]:
+        """Made-up targets of the task."""
+        if not self.plan.stories:
+            return [Target(f"bench-{i}", SPAN) for i in range(self.config.batch)]
+        texts = self.plan.made[:ITEMS]
+        contexts = [(text.split()[0], text.split()[2]) for text in texts]
+        return [Target(f"bench-{i}", Infill(*pair)) for i, pair in enumerate(contexts)]
 
-    # decoding
-
-    def decode(self, method: str) -> None:
-        """One batch of samples under a span, and for Diffusion-LM where the time goes."""
-        from baselines import METHODS
-
-        cls = METHODS.load(method)
-        folders = {role: self.folder / role for role in cls.artefacts("syntax_spans")}
-        generator = cls.load(folders, self.task, getattr(self.config, method), self.device)
-        count = self.config.batch
-        targets = [dataclasses.replace(TARGET, id=f"bench-{i}") for i in range(count)]
+    def decode(self, card: Card, folders: Mapping[str, Path]) -> None:
+        """One batch of samples, or ``ITEMS`` items with as many candidates as the preset asks for;
+        where a generator holds a denoiser, also the share of the time outside networks."""
+        cls, own = METHODS.load(card.name), getattr(self.config, card.name)
+        generator = cls.load(folders, self.task, own, self.device)
+        each = self.config.samples if self.plan.stories else 1
         with network_time(generator) as inside:
             began = time.perf_counter()
-            samples = [
-                sample
-                for done in generator.generate(targets, 1, 0, self.config.batch)
-                for sample in done.samples
-            ]
+            done = list(generator.generate(self.targets(), each, 0, self.config.batch))
             seconds = time.perf_counter() - began
+        samples = [sample for one in done for sample in one.samples]
         figures = {
-            "seconds a batch": seconds,
+            "seconds": seconds,
             "samples/s": len(samples) / seconds,
             "network evaluations a sample": float(np.mean([s.nfe for s in samples])),
         }
-        if method == "diffusion_lm":
+        if self.plan.stories:
+            figures["seconds an item"] = seconds / len(done)
+            figures["candidates an item"] = len(samples) / len(done)
+        elif inside["seconds"]:
             figures["share outside networks"] = 1 - inside["seconds"] / seconds
-        self.note(f"decode {method}", **figures)
+        self.note(f"decode {card.name}", **figures)
 
     def compare(self) -> None:
-        """PPLM in a batch against one sample after another; FUDGE's discriminator with its cache
-        against reading the prefix again."""
-        from eval.studies import speedups
+        """What batching and caching are worth (:mod:`eval.studies.speedups`)."""
+        from eval.studies.speedups import comparisons
 
-        head = self.config.attribute_head
-        head = dataclasses.replace(head, train=short(head.train))
-        folders = {role: self.place(role) for role in ("lm", "attribute_head")}
-        words, device = self.words, self.device
-        speedups.train_head(folders["attribute_head"], folders["lm"], words, head, device)
-        lengths = [len(text) + 1 for text in words[: speedups.SAMPLES]]
-        figures = speedups.pplm(folders, self.config.pplm, float(np.mean(lengths)), device)
-        self.note("PPLM in a batch", **figures)
-        prompt = self.task.prompt(TARGET.control)
-        figures = speedups.fudge(self.folder / "discriminator", prompt, max(lengths), device)
-        self.note("FUDGE's discriminator, incremental", **figures)
+        for name, figures in comparisons(self):
+            self.note(name, **figures)
+
+
+def parameters(weights: Path) -> int:
+    """How many numbers a network's file holds; 0 where there is none."""
+    from safetensors import safe_open
+
+    if not weights.exists():
+        return 0
+    with safe_open(weights, framework="pt") as file:
+        return sum(int(np.prod(file.get_slice(name).get_shape())) for name in list(file.keys()))
 
 
 @contextmanager
@@ -290,30 +289,18 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def _timed(arguments: Sequence[str]) -> list[str]:
-    """``arguments`` with the one task that a corpus of stories is timed for, if they name none."""
-    given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    stories = given.get("corpus") in STORIES and "task" not in given
-    return [*arguments, *(["task=infilling"] if stories else [])]
-
-
 def main(arguments: Sequence[str]) -> None:
-    """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``. With a
-    corpus of stories, the methods of sentence infilling."""
+    """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``. A corpus of
+    stories, without a task, is timed under the task that fills."""
     if asks_help(arguments, USAGE):
         return
-    config = parse(_timed(arguments))
+    config = parse(arguments)
     if config.threads:
         import torch
 
         torch.set_num_threads(config.threads)
-    cls = Bench
-    if config.corpus in STORIES:
-        from eval.studies.bench_infilling import InfillingBench
-
-        cls = InfillingBench
     with tempfile.TemporaryDirectory() as folder:
-        figures = cls(config, Path(folder), lambda line: print(line, flush=True)).run()
+        figures = Bench(config, Path(folder), lambda line: print(line, flush=True)).run()
     print(f"peak memory: {figures['peak memory GiB']:.2f} GiB")
     if config.out:
         Path(config.out).write_text(json.dumps(figures, indent=1), encoding="utf-8")

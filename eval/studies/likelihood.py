@@ -27,9 +27,9 @@ from tasks.common.files import write_text
 if TYPE_CHECKING:
     import torch
 
-    from eval.running.store import Recipe
     from tasks.base import Words
     from tasks.common.progress import Progress
+    from tasks.common.recipe import Recipe
 
 USAGE = """\
 usage: python -m eval.likelihood key=value ...
@@ -97,7 +97,7 @@ def main(given: Sequence[str]) -> None:
         if getattr(chosen, name) < 1:
             raise UserError(f"{name}={getattr(chosen, name)}: at least 1")
     from eval.running.display import Display
-    from eval.running.recipes import pick_device
+    from eval.running.plan import pick_device
     from tasks.corpora import load_corpus
 
     results = ResultSet(Path(chosen.run))
@@ -129,15 +129,15 @@ def likelihood_model(
     """A network trained under the bound, at the size and on the texts of the set's Diffusion-LM
     but for the settings ``network``. Raises ``UserError`` for an unknown kind or setting."""
     from eval.running.config import override
-    from eval.running.inputs import read_corpus
-    from eval.running.recipes import VALID, Plan, settings, vocabulary_of
-    from eval.running.store import recipe
+    from eval.running.plan import Plan
     from models.diffusion_lm.bound import KINDS, train_bound
+    from tasks.common.recipe import recipe, settings
+    from tasks.corpora.stored import VALID, read_corpus, read_vocabulary
 
     if kind not in KINDS:
         raise unknown("likelihood model", kind, KINDS)
-    base = dataclasses.replace(results.config(chosen.store, chosen.prebuilt), data=data)
-    run = Plan(dataclasses.replace(base, device=chosen.device))
+    base = results.config(chosen.store, chosen.prebuilt).having(data=data)
+    run = Plan(base.having(device=chosen.device))
     # laid over the copy: the corpus and the vocabulary stay those of the set
     config = override(base, network).diffusion
     train = config.train.lasting(chosen.train_steps or config.train.steps)
@@ -146,15 +146,25 @@ def likelihood_model(
     def build(folder: Path, deps: Mapping[str, Path], progress: Progress) -> None:
         corpus = read_corpus(deps["corpus"])
         train, valid = ([t.words for t in part] for part in (corpus.train, corpus.valid[:VALID]))
-        rest = vocabulary_of(deps), config, base.train_seed, run.device, progress
-        train_bound(folder, kind, train, valid, *rest)
+        train_bound(
+            folder,
+            kind,
+            train,
+            valid,
+            read_vocabulary(deps["vocabulary"]),
+            config,
+            base.train_seed,
+            run.device,
+            progress,
+        )
 
     return recipe(
         f"likelihood_{kind}",
         f"train a likelihood model ({kind})",
         build,
         settings(config, seed=base.train_seed),
-        deps={"corpus": run.corpus, "vocabulary": run.vocabulary},
+        deps={"corpus": run.role("corpus"), "vocabulary": run.role("vocabulary")},
+        pace=config,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baselines import METHODS
 from eval.reading.results import ResultSet, read_json
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
@@ -32,12 +33,6 @@ control, fluency and cost of each for python -m eval.plots.
       key=diffusion_lm.sampling.steps values=20,50,100
 """
 SWEEP = "sweep.json"
-#: what trades control for fluency in each method
-TRADEOFFS = {
-    "diffusion_lm": "diffusion_lm.guidance.fluency",
-    "fudge": "fudge.lam",
-    "pplm": "pplm.steps",
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,8 @@ def main(given: Sequence[str]) -> None:
     for task in tasks:
         if task not in having:
             raise UserError(f"{results.folder} has no samples of {chosen.method} under {task}")
-    key = chosen.key or TRADEOFFS.get(chosen.method)
+    tradeoff = METHODS.card(chosen.method).tradeoff
+    key = chosen.key or (f"{chosen.method}.{tradeoff}" if tradeoff else None)
     if key is None:
         raise UserError(f"{chosen.method} has no known trade-off: name a setting with key=")
     display = Display()
@@ -104,10 +100,13 @@ def configured(
     # the floor is the set's own: one sample of it is all that a run does without
     arguments += [f"out={place}", "floor=1", f"{key}={value}"]
     cell = results.cell(task, chosen.method)
-    if key.startswith("diffusion_lm.guidance.") and cell is not None:
-        resolved = cell.config["identity"]["settings"]["guidance"]
-        names = {f"diffusion_lm.guidance.{name}": v for name, v in resolved.items()}
-        arguments += ["diffusion_lm.profile=custom"]
+    card = METHODS.card(chosen.method)
+    group = card.tradeoff.rpartition(".")[0]
+    if cell is not None and group and key.startswith(f"{card.name}.{group}."):
+        # constants that depend on the task, as they were resolved for it
+        resolved = cell.config["settings"][group]
+        names = {f"{card.name}.{group}.{name}": v for name, v in resolved.items()}
+        arguments += [f"{card.name}.{name}={v}" for name, v in card.free.items()]
         arguments += [f"{name}={v}" for name, v in names.items() if name != key]
     return parse(arguments), arguments
 

@@ -63,7 +63,7 @@ def main(given: Sequence[str]) -> None:
         return
     if chosen.frames < 2:
         raise UserError(f"frames={chosen.frames}: at least 2")
-    from eval.running.recipes import pick_device
+    from eval.running.plan import pick_device
 
     results = ResultSet(Path(chosen.run))
     cell = _cell(results, chosen.task)

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from baselines import METHODS
 from eval.reading.stats import macro, perplexity
 from eval.running.cells import ANNOTATIONS, as_ratio
 from eval.running.config import RunConfig, override, parse
@@ -49,15 +50,6 @@ if TYPE_CHECKING:
     from eval.running.runner import Run
     from models.base import TargetSamples
 
-#: the paper's own search, appendix B
-GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "diffusion_lm": {
-        "diffusion_lm.guidance.fluency": ("0.1", "0.01", "0.001", "0.0005"),
-        "diffusion_lm.guidance.lr": ("0.05", "0.1", "0.15", "0.2"),
-    },
-    "fudge": {"fudge.lam": ("16", "8", "4", "2")},
-    "pplm": {"pplm.steps": ("10", "30")},
-}
 #: targets and samples where none are asked for
 TARGETS, SAMPLES = 10, 5
 #: targets of infilling, whose metrics are of a set
@@ -102,8 +94,11 @@ class Best:
 
 
 def grid(method: str, given: Mapping[str, str]) -> list[Point]:
-    """Every combination of the values given for keys of ``method``, or of the paper's."""
-    values = {key: value.split(",") for key, value in given.items()} or GRIDS.get(method, {})
+    """Every combination of the values given for keys of ``method``, or of its card's ranges."""
+    values: Mapping[str, Sequence[str]] = {key: value.split(",") for key, value in given.items()}
+    if not values:
+        ranges = METHODS.card(method).ranges
+        values = {f"{method}.{key}": tried for key, tried in ranges.items()}
     if not values:
         raise UserError(f"nothing to tune: give values, as {method}.KEY=0.1,0.2")
     return [
@@ -121,8 +116,8 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     def sources(config: RunConfig) -> list[Target]:
         return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
 
-    draw = sources(dataclasses.replace(run.config, source="validation", targets=kept + n))
-    own = sources(dataclasses.replace(run.config, targets=kept + n)) if kept else []
+    draw = sources(run.config.having(source="validation", targets=kept + n))
+    own = sources(run.config.having(targets=kept + n)) if kept else []
     reported = [target.control for target in own[:kept]]
     found = list[Target]()
     for target in draw[kept:] + draw[:kept] + own[kept:]:
@@ -229,7 +224,7 @@ def tune(
     }
     write_text(folder / CHOSEN, json.dumps(record, indent=1, ensure_ascii=False))
     run.display.say(f"chosen: {_name(best.point)}  (all of it: {folder / CHOSEN})")
-    extra = "diffusion_lm.profile=custom " if method == "diffusion_lm" else ""
+    extra = "".join(f"{method}.{key}={value} " for key, value in job.card.free.items())
     run.display.say(
         f"python -m eval.run task={task} method={method} {extra}{_name(best.point)} ..."
     )
@@ -246,11 +241,9 @@ def attempt(
 ) -> dict[str, float]:
     """The figures of samples under one combination, see :class:`Tried`."""
     job, control = run.jobs[0], run.plan.task(task)
-    settings = with_point(
-        run.config, job.cls.resolve(run.own(job.method, job.cls), task), job, point
-    )
+    settings = with_point(run.config, job.card.resolve(run.own(job.card), control), job, point)
     folders = {role: run.path(recipe) for role, recipe in job.recipes.items()}
-    generator = job.cls.load(folders, control, settings, run.plan.device)
+    generator = METHODS.load(job.method).load(folders, control, settings, run.plan.device)
     done = generator.generate(
         targets, run.config.samples, run.config.seed, run.config.batch, progress
     )
@@ -285,10 +278,9 @@ def _overlap(targets: Sequence[Target], found: Sequence[TargetSamples]) -> dict[
 
 def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
     """The method's options for the task with those of ``point`` in their place."""
-    if hasattr(resolved, "profile"):
-        # the constants of the profile, filled in by ``resolve``, become the starting point
-        resolved = dataclasses.replace(resolved, profile="custom")
-    base = dataclasses.replace(config, **{job.method: resolved})
+    # constants that depend on the task, filled in by ``resolve``, become the starting point
+    resolved = dataclasses.replace(resolved, **job.card.free)
+    base = config.having(**{job.method: resolved})
     return getattr(override(base, point), job.method)
 
 

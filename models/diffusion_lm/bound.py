@@ -103,7 +103,8 @@ def simplex_terms(
     """As :func:`models.diffusion_lm.likelihood.bound_terms`, where x_0 is the one-hot vector
     itself: ``start`` is nothing, and ``rounding`` is -log p(w | x_{t=0}). With ``surrogate``,
     cross-entropies stand for the squared errors, and every eighth text alone is rounded, for all
-    of them: words that little noise hides need no more teaching, and a step costs almost half as much."""
+    of them: words that little noise hides need no more teaching, and a step costs almost half as
+    much."""
     schedule = model.schedule
     x0 = F.one_hot(ids, model.vocabulary).float()
     zero = torch.zeros(len(ids), dtype=torch.float64, device=ids.device)

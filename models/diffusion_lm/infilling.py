@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from models.base import Generator, Sample, TargetSamples, sample_rng, stream_seed
+from models.base import Card, Generator, Sample, TargetSamples, sample_rng, stream_seed
 from models.diffusion.classifiers.training import refuse_block
 from models.diffusion.loop import Noise, sample
 from models.diffusion.pinning import Pins, Row, arrange, draw_slots, read_lengths
-from models.diffusion_lm.config import DiffusionLMSettings, InfillingConfig
+from models.diffusion_lm.card import DIFFUSION_LM
+from models.diffusion_lm.config import InfillingConfig
 from models.diffusion_lm.method import Diffusion
 from models.diffusion_lm.training import load_diffusion
 from models.diffusion_lm.word_denoiser import WordDenoiser
@@ -78,8 +79,7 @@ class Infilling(Generator):
     the noise of its contexts from three streams of its own.
     """
 
-    name: ClassVar[str] = "diffusion_lm"
-    Settings: ClassVar[type] = DiffusionLMSettings
+    card: ClassVar[Card] = DIFFUSION_LM
 
     def __init__(
         self,
@@ -100,14 +100,6 @@ class Infilling(Generator):
         self.forbidden = sorted(framed | ({UNK} if config.unk == "avoid" else set()))
         kept = [i for i in range(len(vocabulary)) if i not in self.forbidden]
         self._words = diffusion.denoiser.embedding.weight.float()[kept]
-
-    @classmethod
-    def refuses(cls, task: str) -> str | None:
-        return None if task == "infilling" else "it fills in sentences only"
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("diffusion", "lengths")
 
     @classmethod
     def load(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,16 +12,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from models.base import Generator, Sample, TargetSamples, sample_rng
+from models.base import Card, Generator, Sample, TargetSamples, sample_rng
+from models.diffusion.classifiers.recipe import role_for
 from models.diffusion.classifiers.training import GUIDES, load_classifier, refuse_block
 from models.diffusion.config import GuidanceConfig, SamplingConfig
 from models.diffusion.guidance import Guidance, LogProb, add
 from models.diffusion.loop import Noise, sample
 from models.diffusion.schedule import Schedule, decoding_schedule
+from models.diffusion_lm.card import DIFFUSION_LM, UNCONDITIONAL
 from models.diffusion_lm.config import (
-    DiffusionLMSettings,
-    InfillingConfig,
-    UnconditionalSettings,
     guidance_for,
 )
 from models.diffusion_lm.denoiser import Denoiser
@@ -37,8 +35,6 @@ from tasks.vocabulary import END, START, Vocabulary
 
 #: guided by the denoising network itself
 WITHOUT_CLASSIFIER = ("length",)
-#: pins positions instead of being guided (:mod:`models.diffusion_lm.infilling`)
-INFILLING = "infilling"
 #: the guide of one control, row by row of a batch
 MakeGuide = Callable[[Sequence[Control]], LogProb]
 
@@ -176,8 +172,7 @@ class DiffusionLM(_Batched):
     for each part, in the order of the controls of ``AllOf``.
     """
 
-    name: ClassVar[str] = "diffusion_lm"
-    Settings: ClassVar[type] = DiffusionLMSettings
+    card: ClassVar[Card] = DIFFUSION_LM
 
     def __init__(
         self,
@@ -190,33 +185,11 @@ class DiffusionLM(_Batched):
         self.guides = tuple(guides)
 
     @classmethod
-    def refuses(cls, task: str) -> str | None:
-        if task == INFILLING:
-            return None
-        lacking = [p for p in parts(task) if p not in GUIDES and p not in WITHOUT_CLASSIFIER]
-        return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
-
-    @classmethod
-    def resolve(cls, settings: Any, task: str) -> Any:
-        if task == INFILLING:  # nothing else of the settings plays a part in it
-            return DiffusionLMSettings(infilling=settings.infilling or InfillingConfig())
-        guidance = guidance_for(settings, task)
-        return dataclasses.replace(settings, guidance=guidance, infilling=None)
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        """One classifier for each part that needs one; spans and trees share theirs."""
-        if task == INFILLING:
-            return ("diffusion", "lengths")
-        needed = [classifier_role(part, task) for part in parts(task) if part in GUIDES]
-        return ("diffusion", *dict.fromkeys(needed))
-
-    @classmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Any:
         """A ``DiffusionLM``; for infilling, a :class:`models.diffusion_lm.infilling.Infilling`."""
-        if task.name == INFILLING:
+        if task.fills:
             from models.diffusion_lm.infilling import Infilling
 
             return Infilling.load(folders, task, settings, device)
@@ -232,7 +205,7 @@ class DiffusionLM(_Batched):
             trained, guide = GUIDES[part]
             network, labels = load_classifier(
                 trained,
-                folders[classifier_role(part, task.name)],
+                folders[role_for(part)],
                 denoiser,
                 vocabulary,
                 settings.sampling.steps,
@@ -254,25 +227,13 @@ class DiffusionLM(_Batched):
         return [make(part) for make, part in zip(self.guides, zip(*rows), strict=True)]
 
 
-def classifier_role(part: str, task: str) -> str:
-    """The role of the classifier that guides ``part`` in a cell of ``task``; a role without a task
-    is of the cell's own."""
-    trained = GUIDES[part][0]
-    return "classifier" if trained == task == "syntax_spans" else f"classifier:{trained}"
-
-
 class Unconditional(_Batched):
     """Samples without any control: the floor that a task's score is compared with."""
 
-    name: ClassVar[str] = "unconditional"
-    Settings: ClassVar[type] = UnconditionalSettings
+    card: ClassVar[Card] = UNCONDITIONAL
 
     def __init__(self, diffusion: Diffusion, vocabulary: Vocabulary) -> None:
         self.diffusion, self.vocabulary = diffusion, vocabulary
-
-    @classmethod
-    def artefacts(cls, task: str) -> tuple[str, ...]:
-        return ("diffusion",)
 
     @classmethod
     def load(

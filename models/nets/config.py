@@ -7,9 +7,12 @@ Defaults are GPT-2 small's, bert-base's and the reference code's (reference note
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tasks.common.errors import UserError
+
+if TYPE_CHECKING:
+    from tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ class TrainConfig:
     #: compile the network (needs a C++ compiler on a CPU): a third faster for the demo's
     #: Diffusion-LM after a minute of compiling; changes no key. Has no effect on causal language
     #: models and discriminators, whose batches differ in length from step to step.
-    compile: bool = False
+    compile: bool = field(default=False, metadata={"key": False})
     #: seconds between checkpoints; changes no key
-    checkpoint: float = 60.0
+    checkpoint: float = field(default=60.0, metadata={"key": False})
     #: steps between points of the training curve, each with its validation
     every: int = 500
 
@@ -149,15 +152,10 @@ class AttributeHeadConfig:
     )
 
 
-#: the reference code's length for the one task whose prompts are longer than the others' 128
-#: (reference notes, section 2.11)
-LONG_PROMPTS = {"syntax_tree": 256}
-
-
 C = TypeVar("C", LMConfig, DiscriminatorConfig)
 
 
-def long_enough(config: C, task: str) -> C:
+def long_enough(config: C, task: Task) -> C:
     """``config`` with room for the prompts of ``task`` and a text."""
-    longest = max(config.max_length, LONG_PROMPTS.get(task, 0))
+    longest = max(config.max_length, task.least_sequence)
     return config if longest == config.max_length else replace(config, max_length=longest)

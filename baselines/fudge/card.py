@@ -1,0 +1,68 @@
+"""FUDGE's card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from baselines.fudge.settings import FudgeSettings
+from models.base import Card, of_parts
+from models.nets.recipes import DISCRIMINATOR
+from tasks import parts
+from tasks.base import Task
+from tasks.common.errors import UserError
+
+#: lambda of the paper's Table 6
+LAMBDA: Mapping[str, float] = {
+    "semantic_content": 8.0,
+    "parts_of_speech": 20.0,
+    "syntax_tree": 20.0,
+    "syntax_spans": 20.0,
+    "length": 2.0,
+}
+#: for tasks that are not in it: the middle of the values that the paper tried
+OTHER_TASKS = 8.0
+
+
+def lambdas(settings: FudgeSettings, task: str) -> tuple[float, ...]:
+    """The weight of each part's discriminator. Raises ``UserError`` if there are other numbers of
+    weights and parts."""
+    names = parts(task)
+    if len(names) > 1 and settings.lams is not None:
+        if len(settings.lams) != len(names):
+            raise UserError(f"fudge.lams has {len(settings.lams)} weights; {task} has {len(names)}")
+        return settings.lams
+    if settings.lam is not None:
+        return (settings.lam,) * len(names)
+    return tuple(LAMBDA.get(name, OTHER_TASKS) for name in names)
+
+
+@dataclass(frozen=True)
+class FudgeCard(Card):
+    """One discriminator for each part of a task."""
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        assert task is not None
+        return ("lm", *of_parts("discriminator", task))
+
+    def resolve(self, settings: Any, task: Task | None) -> Any:
+        assert task is not None
+        lams = lambdas(settings, task.name)
+        if len(lams) == 1:
+            return dataclasses.replace(settings, lam=lams[0], lams=None)
+        return dataclasses.replace(settings, lam=None, lams=lams)
+
+
+CARD = FudgeCard(
+    "fudge",
+    "baselines.fudge.method:Fudge",
+    label="FUDGE",
+    order=50,
+    colour=1,
+    Settings=FudgeSettings,
+    brings=(DISCRIMINATOR,),
+    tradeoff="lam",
+    ranges={"lam": ("16", "8", "4", "2")},
+)

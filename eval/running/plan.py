@@ -1,0 +1,111 @@
+"""What a run is made from: its tasks, its device, and the recipe of every role.
+
+Keys follow from the corpus's digest, the settings and seeds, the builders' versions and the keys
+of dependencies; neither the device nor the time between checkpoints changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.running.config import RunConfig
+from eval.running.roles import roles
+from tasks import STORIES, load_task
+from tasks.base import Task, Text, Words
+from tasks.common.errors import UserError, unknown
+from tasks.common.recipe import Recipe
+from tasks.corpora.anlg import load_items, overlap
+from tasks.corpora.stored import words_of
+from tasks.infilling import RELEASED_FOR, Triple, triples, windows
+from tasks.targets import NoReleasedList
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is a GPU where there is one. Raises ``UserError`` for a device that is not there."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:N)") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device={name}: {torch.cuda.device_count()} CUDA devices are available")
+    return device
+
+
+class Plan:
+    """What the recipes of one run share (:class:`models.base.Plan`); each is made once."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self._tasks: dict[str, Task] = {}
+        self._recipes: dict[tuple[str, str], Recipe] = {}
+
+    def task(self, name: str) -> Task:
+        if name not in self._tasks:
+            self._tasks[name] = load_task(name, self.data)
+        return self._tasks[name]
+
+    @cached_property
+    def device(self) -> torch.device:
+        return pick_device(self.config.device)
+
+    @property
+    def data(self) -> Path | None:
+        return Path(self.config.data) if self.config.data else None
+
+    def role(self, role: str, task: str = "") -> Recipe:
+        """As of :class:`models.base.Plan`. Raises ``UserError`` for a role that nothing brings."""
+        name, _, own = role.partition(":")
+        task = own or task
+        if (name, task) not in self._recipes:
+            known = roles()
+            if name not in known:
+                raise unknown("role", name, known)
+            self._recipes[name, task] = known[name].make(self, task)
+        return self._recipes[name, task]
+
+    def texts_for(self, task: str) -> Recipe:
+        """The corpus with what a task reads of it: parsing and tagging a corpus is work."""
+        reads, gold = self.task(task).reads, self.gold_trees
+        role = "texts" if "tree" in reads and not gold else "corpus"
+        return self.role("tagged_" + role if "tags" in reads and not gold else role)
+
+    @property
+    def gold_trees(self) -> bool:
+        """Whether the corpus brings its own trees and tags."""
+        return self.config.corpus == "grammar"
+
+    def seen(self, texts: Iterable[Text]) -> list[Words]:
+        if self.config.corpus in STORIES:
+            return windows(self._unasked(texts), self.config.window, self.config.gaps)
+        return words_of(texts)
+
+    def seen_triples(self, texts: Iterable[Text]) -> list[Triple]:
+        return triples(self._unasked(texts), self.config.gaps)
+
+    def _unasked(self, texts: Iterable[Text]) -> list[Text]:
+        """With ``gaps``, without the stories that hold both contexts of one of aNLG's items, where
+        these are at hand: their first and last sentence would be seen together."""
+        stories = list(texts)
+        if self.config.gaps and self.config.corpus in RELEASED_FOR:
+            try:
+                asked = {row for row, _ in overlap(stories, load_items(self.data))}
+            except NoReleasedList:
+                return stories
+            return [story for row, story in enumerate(stories) if row not in asked]
+        return stories
+
+    @property
+    def window(self) -> dict[str, Any]:
+        if self.config.corpus not in STORIES:
+            return {}
+        return {"window": self.config.window} | ({"gaps": True} if self.config.gaps else {})

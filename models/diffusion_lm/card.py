@@ -1,0 +1,158 @@
+"""Diffusion-LM's card, the floor's, and the recipes of what they load."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.base import CONTROL, INFILLING, Card, Plan, Role
+from models.diffusion.classifiers.recipe import CLASSIFIER, guides, role_for
+from models.diffusion_lm.config import (
+    DiffusionConfig,
+    DiffusionLMSettings,
+    InfillingConfig,
+    UnconditionalSettings,
+    guidance_for,
+)
+from tasks import parts
+from tasks.base import Task
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress
+from tasks.common.recipe import Folders, Recipe, recipe, settings
+from tasks.corpora.stored import read_corpus, read_vocabulary
+from tasks.infilling import joined, middle_lengths, middle_of
+
+LENGTHS = "lengths.json"
+
+
+def diffusion(plan: Plan, task: str) -> Recipe:
+    config, seed = plan.config.diffusion, plan.config.train_seed
+
+    def build(folder: Path, deps: Folders, progress: Progress) -> None:
+        from models.diffusion_lm.training import train_diffusion
+
+        corpus = read_corpus(deps["corpus"])
+        if config.clean_contexts:
+            ours, others = plan.seen_triples(corpus.train), plan.seen_triples(corpus.valid)
+            train, valid = (list(map(joined, triples)) for triples in (ours, others))
+            middles = list(map(middle_of, ours)), list(map(middle_of, others))
+        else:
+            train, valid, middles = plan.seen(corpus.train), plan.seen(corpus.valid), None
+        train_diffusion(
+            folder,
+            train,
+            valid,
+            read_vocabulary(deps["vocabulary"]),
+            config,
+            seed,
+            plan.device,
+            progress,
+            middles,
+        )
+
+    return recipe(
+        "diffusion",
+        "train Diffusion-LM",
+        build,
+        settings(config, seed=seed) | plan.window,
+        deps={"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")},
+        parallel=True,
+        pace=config,
+    )
+
+
+def lengths(plan: Plan, task: str) -> Recipe:
+    """How many words the middle sentences of stories have."""
+
+    def build(folder: Path, deps: Folders, progress: Progress) -> None:
+        counts = middle_lengths(list(read_corpus(deps["corpus"]).train))
+        record = {"counts": {str(n): counts[n] for n in sorted(counts)}}
+        (folder / LENGTHS).write_text(json.dumps(record), encoding="utf-8")
+
+    title = "count the words of middle sentences"
+    return recipe("lengths", title, build, {}, deps={"corpus": plan.role("corpus")}, cheap=True)
+
+
+def check(config: Any) -> None:
+    """Raises ``UserError`` for contexts that could not be told from middles."""
+    if config.diffusion.clean_contexts and config.window != 3:
+        raise UserError(f"diffusion.clean_contexts needs window=3, not {config.window}")
+
+
+DIFFUSION = Role(
+    "diffusion",
+    "models.diffusion_lm.card:diffusion",
+    section="diffusion",
+    Config=DiffusionConfig,
+    check=check,
+    title="Diffusion-LM",
+    curve=("valid_loss",),
+    curve_label="L_simple, held out",
+    log_scale=True,
+)
+
+
+@dataclass(frozen=True)
+class DiffusionLMCard(Card):
+    """Guided under control tasks, pinned under those that fill."""
+
+    def refuses(self, task: Task) -> str | None:
+        if task.fills:
+            return None
+        lacking = [part for part in parts(task.name) if not guides(part)]
+        return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        """One classifier for each part that needs one; spans and trees share theirs."""
+        assert task is not None
+        if task.fills:
+            return ("diffusion", "lengths")
+        return ("diffusion", *dict.fromkeys(filter(None, map(role_for, parts(task.name)))))
+
+    def resolve(self, settings: Any, task: Task | None) -> Any:
+        assert task is not None
+        if task.fills:  # nothing else of the settings plays a part in it
+            return DiffusionLMSettings(infilling=settings.infilling or InfillingConfig())
+        guidance = guidance_for(settings, task.name)
+        return dataclasses.replace(settings, guidance=guidance, infilling=None)
+
+    def room(self, config: Any) -> int | None:
+        return int(config.diffusion.length) - 2
+
+
+DIFFUSION_LM = DiffusionLMCard(
+    "diffusion_lm",
+    "models.diffusion_lm.method:DiffusionLM",
+    label="Diffusion-LM",
+    order=60,
+    colour=0,
+    Settings=DiffusionLMSettings,
+    brings=(
+        DIFFUSION,
+        Role("lengths", "models.diffusion_lm.card:lengths"),
+        CLASSIFIER,
+    ),
+    tables=frozenset({CONTROL, INFILLING}),
+    reference=True,
+    tradeoff="guidance.fluency",
+    step_size="guidance.lr",
+    steps="sampling.steps",
+    free={"profile": "custom"},
+    ranges={
+        "guidance.fluency": ("0.1", "0.01", "0.001", "0.0005"),
+        "guidance.lr": ("0.05", "0.1", "0.15", "0.2"),
+    },
+)
+UNCONDITIONAL = Card(
+    "unconditional",
+    "models.diffusion_lm.method:Unconditional",
+    order=2000,
+    Settings=UnconditionalSettings,
+    uses=("diffusion",),
+    tables=frozenset(),
+    floor=True,
+)
+CARDS = (DIFFUSION_LM, UNCONDITIONAL)

@@ -1,0 +1,206 @@
+"""Recipes of the causal language models and of what is trained on pairs of a control and a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.base import Plan, Role
+from models.nets.config import DiscriminatorConfig, LMConfig, long_enough
+from tasks.base import Task, Text, Words
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress
+from tasks.common.recipe import Folders, Recipe, recipe, settings
+from tasks.corpora.stored import VALID, read_corpus, read_vocabulary
+from tasks.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from models.nets.codec import Codec
+
+Pairs = list[tuple[list[str], Words]]
+
+
+def plain_lm(
+    plan: Plan,
+    kind: str,
+    title: str,
+    read: Callable[[Iterable[Text]], list[Words]],
+    *,
+    config: LMConfig,
+    seed: int,
+    reverse: bool = False,
+) -> Recipe:
+    """A language model without prompts. ``read``: the sequences that it is trained on; ``reverse``:
+    they are from right to left."""
+
+    def build(folder: Path, deps: Folders, progress: Progress) -> None:
+        from models.nets.causal import adopt_lm, train_lm
+
+        codec = make_codec(config, read_vocabulary(deps["vocabulary"]), reverse)
+        if config.zero_shot and not reverse:
+            adopt_lm(folder, codec, config)
+            return
+        corpus = read_corpus(deps["corpus"])
+        train, valid = (
+            [((), words) for words in read(texts)] for texts in (corpus.train, corpus.valid[:VALID])
+        )
+        train_lm(folder, train, valid, codec, config.fresh, seed, plan.device, progress)
+
+    return recipe(
+        kind,
+        title,
+        build,
+        settings(config, seed=seed) | plan.window,
+        deps={"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")},
+        parallel=True,
+        pace=config,
+    )
+
+
+def lm(plan: Plan, task: str) -> Recipe:
+    config, seed = plan.config.lm, plan.config.train_seed
+    return plain_lm(plan, "lm", "train the language model", plan.seen, config=config, seed=seed)
+
+
+def teacher(plan: Plan, task: str) -> Recipe:
+    """Judges fluency; with another seed than any language model that it judges."""
+    title = "train the teacher of lm-score"
+    config, seed = plan.config.teacher, plan.config.train_seed + 1
+    return plain_lm(plan, "teacher", title, plan.seen, config=config, seed=seed)
+
+
+def examples(task: Task, deps: Folders, seed: int) -> tuple[Pairs, Pairs]:
+    """(prompt, words) pairs that hold, of training and of validation texts."""
+    corpus = read_corpus(deps["texts"])
+    train, valid = (
+        [(task.prompt(control), words) for control, words in task.examples(texts, seed)]
+        for texts in (corpus.train, corpus.valid[:VALID])
+    )
+    return train, valid
+
+
+def prompted_codec(task: Task, deps: Folders, config: LMConfig) -> Codec:
+    """The codec of a network that reads prompts of ``task``."""
+    codec = make_codec(config, read_vocabulary(deps["vocabulary"]))
+    return codec.with_prompt(task.prompt_tokens(read_corpus(deps["texts"]).train))
+
+
+def finetuned(plan: Plan, task: str) -> Recipe:
+    single(task, "finetuned")
+    control = plan.task(task)
+    config, seed = long_enough(plan.config.finetune, control), plan.config.train_seed
+    start = {} if config.pretrained else {"lm": plan.role("lm")}
+
+    def build(folder: Path, deps: Folders, progress: Progress) -> None:
+        from models.nets.causal import train_lm
+
+        train, valid = examples(control, deps, seed)
+        train_lm(
+            folder,
+            train,
+            valid,
+            prompted_codec(control, deps, config),
+            config,
+            seed,
+            plan.device,
+            progress,
+            init=deps.get("lm"),
+        )
+
+    return recipe(
+        "finetuned",
+        f"fine-tune a language model for {task}",
+        build,
+        for_task(plan, config, control),
+        deps={"texts": plan.texts_for(task), "vocabulary": plan.role("vocabulary"), **start},
+        parallel=True,
+        pace=config,
+    )
+
+
+def discriminator(plan: Plan, task: str) -> Recipe:
+    single(task, "discriminator")
+    control = plan.task(task)
+    config, seed = long_enough(plan.config.discriminator, control), plan.config.train_seed
+    base = plan.config.lm
+
+    def build(folder: Path, deps: Folders, progress: Progress) -> None:
+        from models.nets.discriminator import train_discriminator
+
+        train, valid = examples(control, deps, seed)
+        codec = prompted_codec(control, deps, base)
+        train_discriminator(folder, train, valid, codec, config, seed, plan.device, progress)
+
+    return recipe(
+        "discriminator",
+        f"train the future discriminator of {task}",
+        build,
+        for_task(plan, config, control) | {"pretrained": base.pretrained},
+        deps={"texts": plan.texts_for(task), "vocabulary": plan.role("vocabulary")},
+        version=2,
+        pace=config,
+    )
+
+
+def single(task: str, role: str) -> None:
+    """Raises ``UserError`` for a composition, on which nothing is trained."""
+    if "+" in task:
+        raise UserError(f"no {role} is trained on {task}, but on each of its tasks")
+
+
+def for_task(plan: Plan, config: Any, task: Task) -> dict[str, Any]:
+    """The settings of what is trained for one task, as they enter a key."""
+    return settings(
+        config, seed=plan.config.train_seed, task=task.name, task_version=task.version
+    ) | ({"code": task.digest} if task.digest else {})
+
+
+def make_codec(config: LMConfig, vocabulary: Vocabulary, reverse: bool = False) -> Codec:
+    """``reverse``: of a model that reads from right to left, where that makes a difference."""
+    from models.nets.codec import PlainCodec, TokenizerCodec, WordCodec
+
+    if config.zero_shot:
+        return PlainCodec.from_pretrained(config.pretrained, vocabulary, reverse)
+    if config.pretrained:
+        return TokenizerCodec.from_pretrained(config.pretrained, vocabulary)
+    return WordCodec(vocabulary)
+
+
+NATS = "nats a token, held out"
+LM = Role(
+    "lm",
+    "models.nets.recipes:lm",
+    section="lm",
+    Config=LMConfig,
+    title="language model",
+    curve=("valid_nll",),
+    curve_label=NATS,
+)
+TEACHER = Role(
+    "teacher",
+    "models.nets.recipes:teacher",
+    section="teacher",
+    Config=LMConfig,
+    title="teacher of lm-score",
+    curve=("valid_nll",),
+    curve_label=NATS,
+)
+FINETUNED = Role(
+    "finetuned",
+    "models.nets.recipes:finetuned",
+    section="finetune",
+    Config=LMConfig,
+    title="fine-tuned LMs",
+    curve=("valid_nll",),
+    curve_label=NATS,
+)
+DISCRIMINATOR = Role(
+    "discriminator",
+    "models.nets.recipes:discriminator",
+    section="discriminator",
+    Config=DiscriminatorConfig,
+    title="FUDGE's discriminators",
+    curve=("valid_accuracy",),
+    curve_label="accuracy, held out",
+)

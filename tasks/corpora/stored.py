@@ -1,0 +1,58 @@
+"""A corpus as an artefact: one text a line as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasks.base import Corpus, Text, Words
+from tasks.common.jsonl import read
+from tasks.vocabulary import Vocabulary
+
+#: texts of the validation split that training curves are drawn on
+VALID = 512
+VOCABULARY = "vocabulary.json"
+
+
+def write_texts(path: Path, texts: Iterable[Text]) -> None:
+    """One text a line as JSON."""
+    with open(path, "w", encoding="utf-8") as file:
+        for text in texts:
+            record = {k: v for k, v in dataclasses.asdict(text).items() if v}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_texts(path: Path) -> tuple[Text, ...]:
+    return tuple(
+        Text(
+            words=tuple(record["words"]),
+            tree=record.get("tree"),
+            tags=tuple(record["tags"]) if "tags" in record else None,
+            fields=tuple((a, b) for a, b in record.get("fields", ())),
+            sentences=tuple(record.get("sentences", ())),
+        )
+        for record in read(path)
+    )
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """A corpus from its artefact, or with an oracle's trees from that of its parses."""
+    train, valid = (read_texts(folder / f"{split}.jsonl") for split in ("train", "valid"))
+    return Corpus((folder / "name").read_text(encoding="utf-8"), train, valid)
+
+
+def write_corpus(folder: Path, corpus: Corpus) -> None:
+    write_texts(folder / "train.jsonl", corpus.train)
+    write_texts(folder / "valid.jsonl", corpus.valid)
+    (folder / "name").write_text(corpus.name, encoding="utf-8")
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary of an artefact."""
+    return Vocabulary.load(folder / VOCABULARY)
+
+
+def words_of(texts: Iterable[Text]) -> list[Words]:
+    return [text.words for text in texts]
