@@ -191,7 +191,11 @@ class Card:
 
     def refuses(self, task: Task) -> str | None:
         """Why it has no cell for ``task`` ("no positional control"), or None."""
-        return None if task.table in self.tables else f"it is no method of {task.table} tasks"
+        if task.table in self.tables:
+            return None
+        if self.tables == {INFILLING}:
+            return "it fills in sentences only"
+        return "it reads controls and no contexts"
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         """The roles that it loads for ``task`` under these decoding options, in load order. A role

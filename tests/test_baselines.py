@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from carded import needs, refuses
 
 from baselines import METHODS
 from baselines.finetuned.method import FTSample, FTSearch
@@ -105,7 +106,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def make(method: type[Generator], folders: Mapping[str, Path]) -> Generator:
-    return method.load(folders, TASK, method.Settings(), CPU)
+    return method.load(folders, TASK, method.card.Settings(), CPU)
 
 
 def accuracy(results: Iterable[TargetSamples]) -> float:
@@ -217,10 +218,10 @@ def test_targets_that_do_not_fit_are_refused(
     unseen = Target("odd", Length(12))
     with pytest.raises(UserError, match="unknown prompt token '12'"):
         list(generator.generate([unseen], 1, 0))
-    short = method.load(folders, TASK, method.Settings(max_words=5), CPU)
+    short = method.load(folders, TASK, method.card.Settings(max_words=5), CPU)
     with pytest.raises(UserError, match=r"target t4 needs 6 words.*at most 5"):
         list(short.generate(TARGETS, 1, 0))
-    settings = method.Settings(max_words=3)
+    settings = method.card.Settings(max_words=3)
     for result in method.load(folders, TASK, settings, CPU).generate(TARGETS[:2], 3, 0):
         assert all(len(s.tokens) <= 4 for s in result.samples)
 
@@ -241,8 +242,8 @@ def test_artefacts_that_do_not_fit_are_refused(folders: Mapping[str, Path], tmp_
     with pytest.raises(UserError):
         make(FTSample, {"finetuned": tmp_path / "nowhere"})
     for method in (Fudge, FTSample, FTSearch):
-        assert set(method.artefacts("length")) <= set(folders)
-        assert method.refuses("length") is None
+        assert set(needs(method, "length")) <= set(folders)
+        assert refuses(method, "length") is None
 
 
 def test_settings_mistakes() -> None:

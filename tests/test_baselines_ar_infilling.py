@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from carded import needs, refuses
 
 from baselines.ar_infilling.method import ARInfilling
 from baselines.ar_infilling.settings import ARInfillingSettings
@@ -177,8 +178,8 @@ def test_samples_end_where_words_or_positions_do(folder: Path) -> None:
 def test_what_it_refuses(folder: Path, tmp_path: Path) -> None:
     for task in (*TASKS, *COMPOSITIONS, "infilling+length"):
         expected = None if task == "infilling" else "it fills in sentences only"
-        assert ARInfilling.refuses(task) == expected
-    assert ARInfilling.artefacts("infilling") == ("reordered_lm",)
+        assert refuses(ARInfilling, task) == expected
+    assert needs(ARInfilling, "infilling") == ("reordered_lm",)
     with pytest.raises(UserError, match="target l: infilling cannot read Length"):
         list(infilling(folder).generate([Target("l", Length(3))], 1, seed=0))
     with pytest.raises(UserError, match="cannot read codec"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from carded import refuses
 from torch import Tensor
 
 from baselines.cold import method as cold
@@ -190,8 +191,8 @@ def test_unknown_words_of_the_contexts_are_no_keywords(folders: dict[str, Path])
 
 
 def test_what_it_refuses(folders: dict[str, Path], tmp_path: Path) -> None:
-    assert Cold.refuses("infilling") is None
-    assert "sentences only" in str(Cold.refuses("length"))
+    assert refuses(Cold, "infilling") is None
+    assert "sentences only" in str(refuses(Cold, "length"))
     method = make(folders)
     long = Target("long-one", Infill(("out",) * 20, ("Ann", ".") * 10))
     with pytest.raises(UserError, match="target long-one takes 44 tokens.*read 32"):

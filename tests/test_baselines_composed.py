@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from carded import needs, refuses
 from torch import Tensor
 
 from baselines.finetuned.method import FTPoE, FTSample, FTSearch
@@ -82,7 +83,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def make(method: type[Generator], folders: Mapping[str, Path]) -> Generator:
-    return method.load(folders, TASK, method.Settings(), CPU)
+    return method.load(folders, TASK, method.card.Settings(), CPU)
 
 
 def content(generator: Generator, **options: int) -> dict[str, list[tuple[Words, float]]]:
@@ -91,15 +92,17 @@ def content(generator: Generator, **options: int) -> dict[str, list[tuple[Words,
 
 
 def test_roles_name_the_parts() -> None:
-    assert Fudge.artefacts("length") == ("lm", "discriminator")
-    found = Fudge.artefacts(BOTH)
+    assert needs(Fudge, "length") == ("lm", "discriminator")
+    found = needs(Fudge, BOTH)
     assert found[0] == "lm"
     assert set(found[1:]) == {"discriminator:length", "discriminator:parts_of_speech"}
-    assert set(FTPoE.artefacts(BOTH)) == {"finetuned:length", "finetuned:parts_of_speech"}
-    assert FTPoE.refuses(BOTH) is None and Fudge.refuses(BOTH) is None
-    assert "two controls" in str(FTPoE.refuses("length"))
+    assert set(needs(FTPoE, BOTH)) == {"finetuned:length", "finetuned:parts_of_speech"}
+    assert refuses(FTPoE, BOTH) is None and refuses(Fudge, BOTH) is None
+    assert "two controls" in str(refuses(FTPoE, "length"))
     for single in (FTSample, FTSearch):
-        assert single.refuses("length") is None and "ft_poe" in str(single.refuses(BOTH))
+        assert refuses(single, "length") is None and "product of experts" in str(
+            refuses(single, BOTH)
+        )
 
 
 @pytest.mark.parametrize("method", [Fudge, FTPoE])

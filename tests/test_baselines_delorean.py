@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from carded import needs, refuses
 from fetching import CODEC, CPU, FOLLOWS, TARGETS, make_lm
 from torch import Tensor
 from transformers import GPT2LMHeadModel
@@ -254,8 +255,8 @@ def test_errors(folder: Path, tmp_path: Path) -> None:
     for options in wrong:
         with pytest.raises(UserError):
             DeloreanSettings(**options)
-    assert Delorean.refuses("length") == "it fills in sentences only"
-    assert Delorean.refuses("infilling") is None and Delorean.artefacts("infilling") == ("lm",)
+    assert refuses(Delorean, "length") == "it fills in sentences only"
+    assert refuses(Delorean, "infilling") is None and needs(Delorean, "infilling") == ("lm",)
 
 
 def test_an_item_as_long_as_the_model(folder: Path) -> None:

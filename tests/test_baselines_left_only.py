@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from carded import needs, refuses
 from fetching import CODEC, CPU, TARGETS, make_lm
 
 from baselines.candidates import first_sentence
@@ -129,5 +130,5 @@ def test_errors(folder: Path) -> None:
     for options in wrong:
         with pytest.raises(UserError):
             LeftOnlySettings(**options)
-    assert LeftOnly.refuses("length") == "it fills in sentences only"
-    assert LeftOnly.refuses("infilling") is None and LeftOnly.artefacts("infilling") == ("lm",)
+    assert refuses(LeftOnly, "length") == "it fills in sentences only"
+    assert refuses(LeftOnly, "infilling") is None and needs(LeftOnly, "infilling") == ("lm",)

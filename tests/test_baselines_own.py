@@ -16,7 +16,7 @@ from tasks.common.errors import UserError
 ECHO = '''
 from dataclasses import dataclass
 
-from models.base import Generator, Sample, TargetSamples
+from models.base import Card, Generator, Sample, TargetSamples
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,10 @@ class Settings:
 class Echo(Generator):
     """One word as often as the length asks for."""
 
-    name, Settings = "{name}", Settings
+    card = Card("{name}", Settings=Settings)
 
     def __init__(self, settings):
         self.settings = settings
-
-    @classmethod
-    def artefacts(cls, task):
-        return ()
 
     @classmethod
     def load(cls, folders, task, settings, device):
@@ -86,7 +82,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         f"{tmp_path}/nowhere.py:Echo": "there is no file",
         f"{path}:Eco": "unknown class of .*did you mean 'Echo'",
         f"{path}:Unrelated": "no subclass of models.base.Generator",
-        f"{path}:NotComplete": "lacks name, Settings, artefacts, generate, load",
+        f"{path}:NotComplete": "lacks card, generate, load",
         f"{write(tmp_path, 'fudge')}:Echo": "called 'fudge', as another method is",
         f"{write(tmp_path, 'broken', 'x = 1' + chr(10) + 'y = (')}:Echo": r"line 2\): SyntaxError",
         f"{write(tmp_path, 'raises', 'import no_such_thing')}:Echo": r"\(line 1\): ModuleNotFound",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from carded import refuses
 from torch import Tensor, nn
 from transformers import GPT2LMHeadModel
 
@@ -260,9 +261,9 @@ def test_features_are_means_over_the_text(folders: Mapping[str, Path]) -> None:
 
 
 def test_mistakes_are_named(folders: Mapping[str, Path], tmp_path: Path) -> None:
-    assert PPLM.refuses("semantic_content") is None
+    assert refuses(PPLM, "semantic_content") is None
     for task in ("length", "syntax_tree", "semantic_content+syntax_tree"):
-        assert "positional" in str(PPLM.refuses(task))
+        assert "positional" in str(refuses(PPLM, task))
     generator = make(folders)
     with pytest.raises(UserError, match="unknown food 'thay': did you mean 'thai'"):
         list(generator.generate([Target("x", FieldValue("food", "thay"))], 1, 0))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from carded import needs
 from transformers import GPT2LMHeadModel
 
 from baselines import METHODS
@@ -293,8 +294,8 @@ def test_every_baseline_runs_on_a_pretrained_model(pretrained: Path, tmp_path: P
     teacher = Teacher.load(folders["teacher"], CPU)
     for name in ("fudge", "ft_sample", "ft_search"):
         cls = METHODS.load(name)
-        needed = {role: folders[role] for role in cls.artefacts("length")}
-        method = cls.load(needed, task, dataclasses.replace(cls.Settings(), max_words=15), CPU)
+        needed = {role: folders[role] for role in needs(cls, "length")}
+        method = cls.load(needed, task, dataclasses.replace(cls.card.Settings(), max_words=15), CPU)
         whole = list(method.generate(targets, 2, seed=0))
         again = [r for t in targets for r in method.generate([t], 2, seed=0, batch=1)]
         assert [r.target_id for r in whole] == ["a", "b"]

@@ -10,14 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from carded import resolve
 
-from baselines import INFILLERS, METHODS
+from baselines import METHODS
 from eval.run import _refused, main
 from eval.running.config import RunConfig, key_list, keys, parse
 from eval.running.presets import PRESETS
+from models.base import CONTROL, INFILLING
 from tasks.common.errors import UserError
 from tasks.common.recipe import settings
 
+INFILLERS = [m for m in METHODS if INFILLING in METHODS.card(m).tables]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -53,12 +56,12 @@ def test_all_methods_and_defaults() -> None:
     config = parse([])
     assert (config.preset, config.corpus) == ("demo", "grammar")
     assert config.tasks == ["syntax_spans"]
-    assert config.methods == [m for m in METHODS if m == "diffusion_lm" or m not in INFILLERS]
+    assert config.methods == [m for m in METHODS if CONTROL in METHODS.card(m).tables]
 
 
 def test_infilling_brings_its_own_corpus_and_methods() -> None:
     config = parse(["task=infilling"])
-    assert (config.corpus, config.methods) == ("stories", list(INFILLERS))
+    assert (config.corpus, config.methods) == ("stories", INFILLERS)
     assert parse(["task=infilling", "preset=small"]).corpus == "rocstories"
     assert parse(["task=all", "corpus=rocstories"]).tasks == ["infilling"]
     assert parse(["task=infilling,length", "corpus=stories"]).methods == list(METHODS)
@@ -83,7 +86,7 @@ def test_stored_infillings_were_decoded_as_their_presets_say(name: str, given: l
     for method in INFILLERS:
         path = ROOT / "results" / name / "infilling" / method
         stored = json.loads((path / "config.json").read_text(encoding="utf-8"))["identity"]
-        options = METHODS.load(method).resolve(getattr(config, method), "infilling")
+        options = resolve(METHODS.load(method), getattr(config, method), "infilling")
         # JSON has lists where settings have tuples
         assert json.loads(json.dumps(settings(options))) == stored["settings"], method
         assert stored["samples"] == config.samples

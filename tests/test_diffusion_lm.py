@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from carded import needs, refuses, resolve
 
 import models.diffusion_lm.method
 from models.base import TargetSamples
@@ -62,7 +63,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder = made[f"classifier:{task}"] = tmp_path_factory.mktemp(task)
         chosen = classifier if task == "syntax_spans" else short
         train_classifier(folder, diffusion, task, TEXTS, TEXTS, chosen, 0, CPU, examples=examples)
-    made["classifier"] = made["classifier:syntax_spans"]
     return made
 
 
@@ -81,7 +81,7 @@ OTHERS = {
 
 def generator(folders: dict[str, Path], task: str, **changes: object) -> DiffusionLM:
     settings = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    needed = {role: folders[role] for role in DiffusionLM.artefacts(task)}
+    needed = {role: folders[role] for role in needs(DiffusionLM, task)}
     return DiffusionLM.load(needed, load_task(task), settings, CPU)
 
 
@@ -165,13 +165,13 @@ def test_length_composes_too(folders: dict[str, Path]) -> None:
 
 def test_roles_of_classifiers() -> None:
     """Spans alone keep the role of the first release; everything else names the classifier."""
-    assert DiffusionLM.artefacts("syntax_spans") == ("diffusion", "classifier")
-    assert DiffusionLM.artefacts("length") == ("diffusion",)
-    assert DiffusionLM.artefacts("syntax_tree") == ("diffusion", "classifier:syntax_spans")
-    assert DiffusionLM.artefacts(COMPOSED) == (
+    assert needs(DiffusionLM, "syntax_spans") == ("diffusion", "classifier:syntax_spans")
+    assert needs(DiffusionLM, "length") == ("diffusion",)
+    assert needs(DiffusionLM, "syntax_tree") == ("diffusion", "classifier:syntax_spans")
+    assert needs(DiffusionLM, COMPOSED) == (
         "diffusion", "classifier:semantic_content", "classifier:syntax_spans",
     )  # fmt: skip
-    assert DiffusionLM.artefacts("syntax_spans+syntax_tree") == (
+    assert needs(DiffusionLM, "syntax_spans+syntax_tree") == (
         "diffusion", "classifier:syntax_spans",
     )  # fmt: skip
 
@@ -193,7 +193,7 @@ def test_constants_of_tasks_and_compositions() -> None:
     for profile, rows in published.items():
         for task, constants in rows.items():
             settings = DiffusionLMSettings(profile=profile)  # type: ignore[arg-type]
-            config = DiffusionLM.resolve(settings, task).guidance
+            config = resolve(DiffusionLM, settings, task).guidance
             assert (config.lr, config.fluency) == constants
 
 
@@ -266,7 +266,7 @@ def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str
 
 def test_tasks_without_guidance_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for task in (*CONTROL_TASKS, COMPOSED):
-        assert DiffusionLM.refuses(task) is None
+        assert refuses(DiffusionLM, task) is None
     monkeypatch.delitem(GUIDES, "syntax_tree")  # type: ignore[arg-type]
     for task in ("syntax_tree", COMPOSED):
-        assert DiffusionLM.refuses(task) == "no guidance is defined for syntax_tree"
+        assert refuses(DiffusionLM, task) == "no guidance is defined for syntax_tree"

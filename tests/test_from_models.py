@@ -12,7 +12,7 @@ import pytest
 import torch
 from stored import make_set
 
-import eval.running.recipes.base
+import eval.running.oracles
 import eval.studies.ablation
 from eval.reading.results import ResultSet
 from eval.running.display import Display
@@ -184,7 +184,7 @@ def test_settings_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match=r"did you mean 'diffusion.network.layers'"):
         likelihood_model(results, LikelihoodOptions(), "bound", None, wrong)
     # reading it takes seconds
-    monkeypatch.setattr(eval.running.recipes.base, "corpus_digest", lambda *_: "0")
+    monkeypatch.setattr(eval.running.oracles, "corpus_digest", lambda *_: "0")
     keys = {
         likelihood_model(results, LikelihoodOptions(), "bound", None, changed).key
         for changed in ({}, network, {"diffusion.train.compile": "true"})
@@ -218,12 +218,10 @@ def test_ablation_measures_and_stores(
         Store, "resolve", lambda self, wanted, on_stage: folders[roles[wanted.title]]
     )
     # reading it takes seconds
-    monkeypatch.setattr(eval.running.recipes.base, "corpus_digest", lambda *_: "0")
-    base = dataclasses.replace(PRESETS["demo"](None), store=str(tmp_path))
+    monkeypatch.setattr(eval.running.oracles, "corpus_digest", lambda *_: "0")
+    base = PRESETS["demo"](None).having(store=str(tmp_path))
     sampling = dataclasses.replace(base.unconditional.sampling, steps=10)
-    base = dataclasses.replace(
-        base, unconditional=dataclasses.replace(base.unconditional, sampling=sampling)
-    )
+    base = base.having(unconditional=dataclasses.replace(base.unconditional, sampling=sampling))
     chosen = AblationOptions(samples=6, dims="4")
     variant = next(plan(base, chosen))
     figures = measure(base, variant, chosen, Display())

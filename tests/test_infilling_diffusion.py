@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from carded import needs, refuses, resolve
 from torch import Tensor
 
 import models.diffusion_lm.method
@@ -367,18 +368,18 @@ def test_items_that_do_not_fit_are_named() -> None:
 def test_settings_of_other_tasks_stay_what_they_were() -> None:
     """A cell stored before infilling has no such key, which equals None."""
     settings = DiffusionLMSettings(profile="paper")
-    stored = dataclasses.asdict(DiffusionLM.resolve(settings, "syntax_spans"))
+    stored = dataclasses.asdict(resolve(DiffusionLM, settings, "syntax_spans"))
     assert stored.pop("infilling") is None
     assert set(stored) == {"profile", "guidance", "sampling"}
     assert stored["guidance"]["lr"] == 0.15
-    filled = DiffusionLM.resolve(settings, "infilling")
-    assert filled == DiffusionLM.resolve(DiffusionLMSettings(), "infilling")
+    filled = resolve(DiffusionLM, settings, "infilling")
+    assert filled == resolve(DiffusionLM, DiffusionLMSettings(), "infilling")
     assert filled.infilling == InfillingConfig()
-    again = DiffusionLM.resolve(DiffusionLM.resolve(settings, "length"), "infilling")
+    again = resolve(DiffusionLM, resolve(DiffusionLM, settings, "length"), "infilling")
     assert again == filled
-    assert DiffusionLM.refuses("infilling") is None and Infilling.refuses("length")
-    assert DiffusionLM.refuses("infilling+length") == "no guidance is defined for infilling"
-    assert DiffusionLM.artefacts("infilling") == Infilling.artefacts("") == ("diffusion", "lengths")
+    assert refuses(DiffusionLM, "infilling") is None and refuses(Infilling, "length")
+    assert refuses(DiffusionLM, "infilling+length") == "no guidance is defined for infilling"
+    assert needs(DiffusionLM, "infilling") == needs(Infilling, "") == ("diffusion", "lengths")
 
 
 def test_defaults_are_the_released_ones() -> None:
@@ -412,7 +413,7 @@ def test_settings_read_from_the_command_line_and_from_results() -> None:
     assert "nearest" in meanings["sampling.clamp"].meaning
     assert "PADs are dropped" in meanings["infilling.middle"].meaning
     for task in ("syntax_spans", "infilling"):
-        resolved = DiffusionLM.resolve(made, task)
+        resolved = resolve(DiffusionLM, made, task)
         data = json.loads(json.dumps(dataclasses.asdict(resolved)))
         assert TypeAdapter(DiffusionLMSettings).validate_python(data) == resolved
 
@@ -441,7 +442,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_a_trained_network_fills_in_what_its_context_asks_for(folders: dict[str, Path]) -> None:
     """Noun by the left context, verb by the right one; loaded as the runner loads it."""
     config = InfillingConfig("framed", "variable", sampling=SAMPLING)
-    resolved = DiffusionLM.resolve(DiffusionLMSettings(infilling=config), "infilling")
+    resolved = resolve(DiffusionLM, DiffusionLMSettings(infilling=config), "infilling")
     made = DiffusionLM.load(folders, TASK, resolved, CPU)
     assert isinstance(made, Infilling)
     asked = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.running.config import parse
-from eval.running.plan import CorpusPlan
+from eval.running.plan import Plan
 from tasks import load_task
 from tasks.base import Annotation, Corpus, Target, Text, Words
 from tasks.common.errors import UserError
@@ -279,10 +279,10 @@ def test_the_real_lists_leak_nothing() -> None:
     assert 3.9 < sum(first) / 200 < 4.3  # as the whole list: 4.07
     assert max(len(words) for words in windows(corpus.train, 3)) == 65
     # threes with gaps hold a story's first and last sentence, which 85 items have for contexts
-    seen = CorpusPlan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories", "gaps=true"]))
+    seen = Plan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories", "gaps=true"]))
     contexts = {(t.control.left, t.control.right) for t in found if isinstance(t.control, Infill)}
     threes = seen.seen_triples(corpus.train)
     assert not [left for left, _, right in threes if (left, right) in contexts]
     assert len(corpus.train) - 85 <= len(seen.unasked(corpus.train)) < len(corpus.train)
-    plain = CorpusPlan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories", "gaps=false"]))
+    plain = Plan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories", "gaps=false"]))
     assert plain.unasked(corpus.train) == list(corpus.train)

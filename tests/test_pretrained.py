@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from carded import needs
 from fetching import CODEC, CPU, TARGETS, stories
 from transformers import (
     BertConfig,
@@ -264,8 +265,8 @@ def test_methods_ask_a_llama(adopted: Path) -> None:
         alone = [next(method.generate([target], 2, 0, batch=1)) for target in TARGETS[:2]]
         for one, other in zip(alone, together, strict=False):
             assert [s.tokens for s in one.samples] == [s.tokens for s in other.samples]
-    assert Cold.needs("infilling", settings) == ("lm",)
-    assert Cold.needs("infilling", ColdSettings()) == ("lm", "backward_lm")
+    assert needs(Cold, "infilling", settings) == ("lm",)
+    assert needs(Cold, "infilling", ColdSettings()) == ("lm", "backward_lm")
 
 
 def test_a_model_of_another_kind_is_refused(bert: Path, tmp_path: Path, adopted: Path) -> None:
@@ -369,6 +370,9 @@ def test_the_preset_trains_what_no_pretrained_model_does() -> None:
     small = Plan(parse(["task=infilling", "preset=small", "corpus=stories"]))
     assert plan.config.tasks == ["infilling"]
     assert plan.role("reordered_lm", "infilling").key == small.role("reordered_lm", "infilling").key
-    assert plan.lm.key != small.lm.key and plan.diffusion.key != small.diffusion.key
+    assert (
+        plan.role("lm").key != small.role("lm").key
+        and plan.role("diffusion").key != small.role("diffusion").key
+    )
     with pytest.raises(UserError, match="preset=pretrained fills in stories"):
         parse(["preset=pretrained", "corpus=e2e", "task=length"])

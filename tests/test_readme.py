@@ -47,7 +47,7 @@ def test_adding_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     cpu = torch.device("cpu")
     train_lm(tmp_path, data, data, WordCodec(words), config, 0, cpu)
     cls = METHODS.load("lm_sample")
-    method = cls.load({"lm": tmp_path}, TASKS.load("length")(), cls.Settings(), cpu)
+    method = cls.load({"lm": tmp_path}, TASKS.load("length")(), cls.card.Settings(), cpu)
     targets = [Target("x", Length(3)), Target("y", Length(4))]
     one = list(method.generate(targets, 3, seed=0, batch=1))
     many = list(method.generate(targets, 3, seed=0))

@@ -120,12 +120,12 @@ def test_what_tasks_read_decides_what_is_derived(tmp_path: Path) -> None:
     more = [f"data={tmp_path / 'data'}", f"store={tmp_path}", "corpus=e2e"]
     plan = Plan(parse([*more, "parser.source=benepar", "tagger.source=spacy"]))
     both = plan.texts_for("parts_of_speech+syntax_tree")
-    assert plan.texts_for("semantic_content") is plan.corpus
-    assert plan.texts_for("semantic_content+syntax_tree").key == plan.texts.key
-    corpus, tagger = plan.corpus.key, plan.tagger.key
+    assert plan.texts_for("semantic_content") is plan.role("corpus")
+    assert plan.texts_for("semantic_content+syntax_tree").key == plan.role("texts").key
+    corpus, tagger = plan.role("corpus").key, plan.role("tagger").key
     tags = plan.texts_for("parts_of_speech")
     assert tags.spec.deps == {"corpus": corpus, "tagger": tagger}
-    assert both.spec.deps == {"corpus": plan.texts.key, "tagger": tagger}
+    assert both.spec.deps == {"corpus": plan.role("texts").key, "tagger": tagger}
     assert both.key != tags.key
     # a role may name its task, and no network is trained on a composition
     assert plan.role("finetuned:length", COMPOSITIONS[0]) is plan.role("finetuned", "length")
@@ -153,7 +153,7 @@ def test_which_tagger_auto_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     write_corpus(data)
     given = [f"data={data}", f"store={tmp_path}", "corpus=e2e", "tagger.source=trained"]
     with pytest.raises(UserError, match="no gold tags"):
-        _ = Plan(parse(given)).tagger
+        Plan(parse(given)).role("tagger")
 
 
 def test_the_small_grammar_is_the_large_ones_beginning() -> None:

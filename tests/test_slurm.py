@@ -149,7 +149,7 @@ def test_the_queue_names_an_array_by_what_its_jobs_share() -> None:
 
 def test_resources_of_training_and_of_other_jobs() -> None:
     config = SweepConfig(gpus=4, partition="p", mem="8GB", setup=["module load x"])
-    training = Job("diffusion-0", "artefact", "", 0, key="diffusion-0")
+    training = Job("diffusion-0", "artefact", "", 0, key="diffusion-0", parallel=True)
     small = Job("discriminator-0", "artefact", "", 0, key="discriminator-0")
     assert parameters(config, training)["gpus_per_node"] == 4
     assert parameters(config, small)["gpus_per_node"] == 1
@@ -270,13 +270,13 @@ def test_other_code_stops_a_job(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that knows the corpus: the first plan in a store reads it."""
     store = tmp_path_factory.mktemp("store")
-    assert open_run(["task=length", f"store={store}"]).plan.corpus.key
+    assert open_run(["task=length", f"store={store}"]).plan.role("corpus").key
     return store
 
 
 def test_pace_from_curves_and_from_benchmarks(known: Path, tmp_path: Path) -> None:
     run = open_run(["task=length", "method=fudge", f"store={known}"])
-    lm = run.plan.lm
+    lm = run.plan.role("lm")
     empty = estimate.Estimator([tmp_path], [], "demo")
     assert empty.training(lm) == UNKNOWN
     folder = tmp_path / "lm-other"

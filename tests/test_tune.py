@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from baselines import METHODS
 from eval.running.config import override, parse
 from eval.running.display import Display
 from eval.running.runner import Run
-from eval.studies.tune import GRIDS, Best, Fluent, Tried, grid, held_out, main, with_point
+from eval.studies.tune import Best, Fluent, Tried, grid, held_out, main, with_point
 from tasks.common.errors import UserError
 
 
@@ -41,7 +42,7 @@ def test_the_grid_is_every_combination_of_given_or_the_papers_values():
         grid("ft_search", {})
 
 
-@pytest.mark.parametrize("method", GRIDS)
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS.card(m).ranges])
 def test_the_papers_grids_are_valid_keys(method):
     config = parse([f"method={method}"])
     points = grid(method, {})
@@ -84,7 +85,7 @@ def test_lengths_may_come_again_from_other_texts(tmp_path):
 def test_a_point_starts_from_the_tasks_own_constants():
     run = Run(parse(["task=syntax_spans", "method=diffusion_lm"]), Display())
     job = run.jobs[0]
-    resolved = job.cls.resolve(run.own(job.method, job.cls), "syntax_spans")
+    resolved = job.card.resolve(run.own(job.card), run.plan.task("syntax_spans"))
     settings = with_point(run.config, resolved, job, {"diffusion_lm.guidance.lr": "0.2"})
     assert settings.profile == "custom" and settings.guidance.lr == 0.2
     assert settings.guidance.fluency == resolved.guidance.fluency == 0.1

@@ -182,11 +182,11 @@ class ResultSet:
         are not stored."""
         from pydantic import TypeAdapter
 
-        from eval.running.config import RunConfig
+        from eval.running.config import run_config
 
         if not self.settings:
             raise UserError(f"{self.folder} has no {RUN}: its settings are not known")
-        config: RunConfig = TypeAdapter(RunConfig).validate_python(dict(self.settings))
+        config: RunConfig = TypeAdapter(run_config()).validate_python(dict(self.settings))
         return dataclasses.replace(config, store=store, prebuilt=prebuilt)
 
     @property
