@@ -196,9 +196,9 @@ def test_models_of_other_words_are_refused(folders: Mapping[str, Path], tmp_path
 
 def test_long_prompts_get_room() -> None:
     for config in (LMConfig(), DiscriminatorConfig()):
-        assert long_enough(config, "length") is config
-        assert long_enough(config, "syntax_tree").max_length == 256
-    assert long_enough(LMConfig(max_length=512), "syntax_tree").max_length == 512
+        assert long_enough(config, load_task("length")) is config
+        assert long_enough(config, load_task("syntax_tree")).max_length == 256
+    assert long_enough(LMConfig(max_length=512), load_task("syntax_tree")).max_length == 512
 
 
 def test_a_longer_model_starts_as_the_shorter_one(

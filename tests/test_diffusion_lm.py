@@ -10,7 +10,8 @@ from carded import needs, refuses, resolve
 
 import models.diffusion_lm.method
 from models.base import TargetSamples
-from models.diffusion.classifiers.training import GUIDES, train_classifier
+from models.diffusion.classifiers.recipe import GUIDED_BY
+from models.diffusion.classifiers.training import train_classifier
 from models.diffusion.config import ClassifierConfig, GuidanceConfig, SamplingConfig
 from models.diffusion.gaussian import Step
 from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, UnconditionalSettings
@@ -267,6 +268,6 @@ def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str
 def test_tasks_without_guidance_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for task in (*CONTROL_TASKS, COMPOSED):
         assert refuses(DiffusionLM, task) is None
-    monkeypatch.delitem(GUIDES, "syntax_tree")  # type: ignore[arg-type]
+    monkeypatch.delitem(GUIDED_BY, "syntax_tree")  # type: ignore[arg-type]
     for task in ("syntax_tree", COMPOSED):
         assert refuses(DiffusionLM, task) == "no guidance is defined for syntax_tree"

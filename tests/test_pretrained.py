@@ -370,9 +370,7 @@ def test_the_preset_trains_what_no_pretrained_model_does() -> None:
     small = Plan(parse(["task=infilling", "preset=small", "corpus=stories"]))
     assert plan.config.tasks == ["infilling"]
     assert plan.role("reordered_lm", "infilling").key == small.role("reordered_lm", "infilling").key
-    assert (
-        plan.role("lm").key != small.role("lm").key
-        and plan.role("diffusion").key != small.role("diffusion").key
-    )
+    for role in ("lm", "diffusion"):
+        assert plan.role(role).key != small.role(role).key
     with pytest.raises(UserError, match="preset=pretrained fills in stories"):
         parse(["preset=pretrained", "corpus=e2e", "task=length"])
