@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from models.base import Generator, Sample, TargetSamples, sample_rng
+from models.base import Generator, TargetSamples, sample_rng
+from models.jobs import Job, Made, run
 from models.nets.codec import Codec
-from models.nets.decoding import next_group
+from models.nets.decoding import rows_at_once
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
@@ -25,24 +25,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One sample to decode. ``head``: the ids that the model starts from (prompt and bos);
+class Heads:
+    """What one sample starts from. ``head``: the ids that the model starts from (prompt and bos);
     ``others``: those of the networks beside it, in their order."""
 
-    position: int
-    target: Target
-    index: int
     head: tuple[int, ...]
     others: tuple[tuple[int, ...], ...] = ()
 
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> Heads:
+        """From the ids of the model, and of each network beside it."""
+        return cls(tuple(rows[0]), tuple(map(tuple, rows[1:])))
+
     @property
     def lengths(self) -> tuple[int, ...]:
-        """Jobs run together only where these are equal, so that nothing is padded."""
+        """Samples run together only where these are equal, so that nothing is padded."""
         return (len(self.head), *map(len, self.others))
 
 
-Decode = Callable[[list[Job]], list[tuple[list[int], float]]]
-"""Generated ids and network evaluations of jobs whose heads are equally long."""
+#: generated ids and network evaluations
+Decoded = tuple[list[int], float]
 
 
 def split(task: Task, control: Control) -> list[tuple[Task, Control]]:
@@ -79,7 +81,7 @@ def check_lengths(targets: Sequence[Target], rooms: Sequence[int], max_words: in
             )
 
 
-def uniforms(method: str, jobs: Sequence[Job], seed: int, limit: int) -> torch.Tensor:
+def uniforms(method: str, jobs: Sequence[Job[Heads]], seed: int, limit: int) -> torch.Tensor:
     """Each job's random numbers from its own stream: (jobs, limit), fp64, in [0, 1)."""
     rows = [
         torch.rand(
@@ -106,8 +108,8 @@ class Autoregressive(Generator):
         return [self.model.config.n_positions]
 
     @abstractmethod
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
-        """As :data:`Decode`, spending at most ``limit`` tokens on a text."""
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
+        """Decodes jobs whose heads are equally long, spending at most ``limit`` tokens on each."""
 
     def generate(
         self,
@@ -119,59 +121,54 @@ class Autoregressive(Generator):
     ) -> Iterator[TargetSamples]:
         """Raises ``UserError`` for a target that needs more words than the networks can read, or
         whose prompt holds a token that they were not trained with."""
-        heads = [self._heads(target.control) for target in targets]
+        heads = {target.id: Heads.of(self._heads(target.control)) for target in targets}
         positions, max_words = self._positions(), self.settings.max_words
 
         def room(lengths: Sequence[int]) -> int:
             return min(n - length for n, length in zip(positions, lengths, strict=True))
 
-        check_lengths(targets, [room([*map(len, head)]) - 1 for head in heads], max_words)
+        rooms = [room(heads[target.id].lengths) - 1 for target in targets]
+        check_lengths(targets, rooms, max_words)
         most = self.codec.limit(max_words)
 
-        def decode(jobs: list[Job]) -> list[tuple[list[int], float]]:
-            return self._decode(jobs, seed, min(most, room(jobs[0].lengths)))
+        def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
+            return self._decode(jobs, seed, min(most, room(jobs[0].given.lengths)))
 
-        first, others = [head[0] for head in heads], [head[1:] for head in heads]
-        rest = self.codec, batch, self.model.device, progress
-        yield from run(targets, samples_per_target, first, decode, *rest, others)
+        return continuations(
+            targets,
+            samples_per_target,
+            decode,
+            batch,
+            progress,
+            heads=heads,
+            codec=self.codec,
+            device=self.model.device,
+        )
 
 
-def run(
+def continuations(
     targets: Sequence[Target],
     samples: int,
-    heads: Sequence[Sequence[int]],
-    decode: Decode,
-    codec: Codec,
+    decode: Callable[[list[Job[Heads]]], list[Decoded]],
     batch: int,
-    device: torch.device,
     progress: Progress,
-    others: Sequence[Sequence[Sequence[int]]] | None = None,
+    *,
+    heads: Mapping[str, Heads],
+    codec: Codec,
+    device: torch.device,
 ) -> Iterator[TargetSamples]:
-    """Decodes ``samples`` samples a target, ``batch`` at once, those with heads of like lengths
-    together; yields each target once it is complete, in order. ``heads`` and ``others``: for each
-    target, what the model and the networks beside it start from."""
-    beside = [()] * len(targets) if others is None else others
-    waiting = [
-        Job(position, target, index, tuple(heads[position]), tuple(map(tuple, beside[position])))
-        for position, target in enumerate(targets)
-        for index in range(samples)
-    ]
-    total, sent = len(waiting), 0
-    found: list[list[Sample]] = [[] for _ in targets]
-    while waiting:
-        chosen = next_group([job.lengths for job in waiting], batch, device)
-        jobs = [waiting[i] for i in chosen]
-        began = time.perf_counter()
-        decoded = decode(jobs)
-        seconds = (time.perf_counter() - began) / len(jobs)
-        for job, (ids, nfe) in zip(jobs, decoded, strict=True):
-            found[job.position].append(
-                Sample(job.index, codec.words(ids), codec.tokens(ids), nfe, seconds)
-            )
-        taken = set(chosen)
-        waiting = [job for i, job in enumerate(waiting) if i not in taken]
-        progress(total - len(waiting), total, "samples")
-        while sent < len(targets) and len(found[sent]) == samples:
-            ordered = sorted(found[sent], key=lambda sample: sample.index)
-            yield TargetSamples(targets[sent].id, tuple(ordered))
-            sent += 1
+    """:func:`models.jobs.run` of samples that go on behind their targets' ``heads`` (by target id),
+    those with heads of equal lengths together; on an accelerator at most ``DEVICE_ROWS``."""
+
+    def made(jobs: list[Job[Heads]], report: Progress) -> list[Made]:
+        return [Made(codec.words(ids), codec.tokens(ids), nfe) for ids, nfe in decode(jobs)]
+
+    return run(
+        targets,
+        samples,
+        made,
+        rows_at_once(batch, device),
+        progress,
+        given=lambda target, index: heads[target.id],
+        alike=lambda job: job.given.lengths,
+    )

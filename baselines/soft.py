@@ -9,14 +9,12 @@ not depend on the rows beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from models.nets.decoding import next_group
 
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel
@@ -102,14 +100,3 @@ def nll(logits: Tensor, ids: Tensor, mask: Tensor | None = None) -> Tensor:
 def repeat(past: Past, times: int) -> Past:
     """The cache of R rows -> one of R * ``times`` rows, each row's copies side by side."""
     return [(k.repeat_interleave(times, 0), v.repeat_interleave(times, 0)) for k, v in past]
-
-
-def groups(keys: Sequence[object], batch: int, device: torch.device) -> Iterator[list[int]]:
-    """Indices of ``keys`` in groups that run together: equal keys (lengths) and at most ``batch``
-    of them, the first one that waits being in each next group."""
-    waiting = list(range(len(keys)))
-    while waiting:
-        chosen = [waiting[i] for i in next_group([keys[i] for i in waiting], batch, device)]
-        yield chosen
-        taken = set(chosen)
-        waiting = [i for i in waiting if i not in taken]

@@ -52,15 +52,16 @@ def stream_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def sample_rng(seed: int, method: str, target_id: str, index: int) -> torch.Generator:
-    """The random stream of one sample, on the CPU whatever the device.
+def sample_rng(seed: int, method: str, target_id: str, index: int, *uses: str) -> torch.Generator:
+    """The random stream of one sample, on the CPU whatever the device; ``uses`` names a further
+    stream of it.
 
     It depends on (seed, method, target, index) alone, so neither the batch size, the order of
     targets, a shard nor a resume changes a sample.
     """
     import torch
 
-    return torch.Generator().manual_seed(stream_seed(seed, method, target_id, index))
+    return torch.Generator().manual_seed(stream_seed(seed, method, target_id, index, *uses))
 
 
 class Plan(Protocol):

@@ -132,6 +132,9 @@ class Task(ABC):
     least_sequence: int = 0
     #: identity of the code of a task from a user's file
     digest: str = ""
+    #: the class of its controls, by which methods know what they can guide; None where it has
+    #: several or says nothing
+    control: type[Control] | None = None
     #: headline metric under the paper's own definition (differs from the first only for length)
     paper_metric: str
 

@@ -36,6 +36,7 @@ class Infilling(Task):
     """``data``: the folder that holds aNLG's development items (``anlg/dev.json``)."""
 
     name = "infilling"
+    control = Infill
     quotes = True
     fills = True
     table = "infilling"

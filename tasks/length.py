@@ -25,6 +25,7 @@ class LengthTask(Task):
     """``data`` is taken so that all tasks are made alike: the released list is a range."""
 
     name = "length"
+    control = Length
     metrics: Mapping[str, str] = {
         "len_exact": "the number of words equals the target",
         "len_pm2": "the number of words is within 2 of the target",

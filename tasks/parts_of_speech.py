@@ -37,6 +37,7 @@ class PartsOfSpeech(Task):
     """
 
     name = "parts_of_speech"
+    control = TagSequence
     needs = frozenset({"tags"})
     metrics: Mapping[str, str] = {
         "tag_match": "share of the target's positions with the asked tag",

@@ -34,6 +34,7 @@ class SemanticContent(Task):
     (``control_targets/target_attribute.jsonl``)."""
 
     name = "semantic_content"
+    control = FieldValue
     reads = frozenset({"fields"})
     attributes = True
     metrics: Mapping[str, str] = {

@@ -30,6 +30,7 @@ class SyntaxSpans(Task):
     without which targets can only be drawn from validation texts."""
 
     name = "syntax_spans"
+    control = Span
     needs = frozenset({"tree"})
     metrics: Mapping[str, str] = {
         "span_success": "the oracle's parse has exactly the constituent (start, end, label)"

@@ -31,6 +31,7 @@ class SyntaxTree(Task):
     """``data`` is taken so that all tasks are made alike."""
 
     name = "syntax_tree"
+    control = ParseTree
     #: the reference code's length for its long prompts (reference notes, section 2.11)
     least_sequence = 256
     needs = frozenset({"tree"})

@@ -252,6 +252,18 @@ def test_langevin_adds_the_scheduled_noise_to_adams_steps() -> None:
     assert not torch.equal(alone[1], last[1])
 
 
+def test_langevin_draws_its_noise_on_the_cpu_whatever_the_device() -> None:
+    """A row asks the same numbers of its stream on a device of which a CPU has no generator."""
+    settings = ColdSettings(iterations=3, noise=(1.0,), noise_from=(0,))
+    left = []
+    for device in ("cpu", "meta"):
+        streams = [torch.Generator().manual_seed(i) for i in range(2)]
+        y = langevin(torch.zeros(2, 3, 5, device=device), torch.zeros_like, settings, streams)
+        assert y.device.type == device
+        left.append([torch.rand(4, generator=stream) for stream in streams])
+    assert all(torch.equal(*pair) for pair in zip(*left, strict=True))
+
+
 def test_langevin_without_noise_ends_at_the_minimum() -> None:
     settings = ColdSettings(iterations=800, step_size=0.05, noise=(), noise_from=())
     centre = torch.linspace(-1, 1, 9).view(1, 1, 9)

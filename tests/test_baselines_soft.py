@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from transformers import GPT2LMHeadModel
 
-from baselines.soft import SoftReader, groups, nll, repeat
+from baselines.soft import SoftReader, nll, repeat
 from models.nets.causal import gpt2
 from models.nets.decoding import CPU_ROWS
 
@@ -88,10 +88,3 @@ def test_rows_do_not_depend_on_each_other(rows: int) -> None:
 
     for few, many in zip(gradient(CPU_ROWS), gradient(rows), strict=True):
         assert torch.equal(few, many[:CPU_ROWS])
-
-
-def test_groups_hold_equal_keys_and_every_index_once() -> None:
-    keys = [(3, 8), (4, 8), (3, 8), (3, 16), (3, 8), (4, 8)]
-    found = list(groups(keys, 2, torch.device("cpu")))
-    assert found == [[0, 2], [1, 5], [3], [4]]
-    assert list(groups([], 2, torch.device("cpu"))) == []

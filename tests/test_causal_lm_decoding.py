@@ -12,7 +12,7 @@ from transformers.generation.logits_process import (
 )
 
 from models.nets.causal import gpt2
-from models.nets.decoding import CPU_ROWS, beam_search, draw, next_group, sample, truncate
+from models.nets.decoding import CPU_ROWS, beam_search, draw, rows_at_once, sample, truncate
 
 EOS = 1
 
@@ -153,8 +153,7 @@ def test_beam_search_is_exhaustive_where_the_beam_is_wide_enough() -> None:
     assert tuple(best) == max(scores, key=lambda key: scores[key])
 
 
-def test_groups_hold_one_length_each() -> None:
-    cpu = torch.device("cpu")
-    assert next_group([3, 4, 3, 3], 2, cpu) == [0, 2]
-    assert next_group([4, 3], 8, cpu) == [0]
-    assert len(next_group([2] * 200, 128, torch.device("cuda"))) == 64
+def test_an_accelerator_runs_a_fixed_number_of_rows_at_most() -> None:
+    assert rows_at_once(128, torch.device("cpu")) == 128
+    assert rows_at_once(128, torch.device("cuda")) == 64
+    assert rows_at_once(3, torch.device("cuda")) == 3

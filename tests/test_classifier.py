@@ -16,6 +16,7 @@ from models.diffusion.classifiers.chart import (
     sparse_chart,
 )
 from models.diffusion.config import ClassifierConfig
+from models.diffusion.gaussian import Gaussian
 from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig
 from tasks.common.errors import UserError
@@ -134,7 +135,8 @@ def objective() -> SpanObjective:
     charts = [torch.tensor([[1, 3, 1], [2, 2, 2]]), torch.zeros(0, 3, dtype=torch.long)] * 2
     table = torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
     data = (ids, charts)
-    return SpanObjective(classifier(), table, make_schedule("sqrt", 20), data, data, 4, 0)
+    process = Gaussian(make_schedule("sqrt", 20))
+    return SpanObjective(classifier(), table, process, train=data, valid=data, batch=4, seed=0)
 
 
 def test_gold_chart_masks_the_lower_triangle() -> None:
@@ -161,7 +163,7 @@ def test_loss_is_the_mean_over_all_cells() -> None:
     noise = torch.randn(4, 10, 8)
     # noise is added to the plain embeddings, without the extra std of x_0
     a = torch.tensor([*make_schedule("sqrt", 20).alpha_bar, 1.0], dtype=torch.float32)[s]
-    x = a.sqrt()[:, None, None] * made.embedding[ids] + (1 - a).sqrt()[:, None, None] * noise
+    x = a.sqrt()[:, None, None] * made.table[ids] + (1 - a).sqrt()[:, None, None] * noise
     logits = made.classifier.chart(x, s)
     gold = made.gold([made.train_charts[i] for i in rows.tolist()])
     torch.testing.assert_close(loss, F.cross_entropy(logits.reshape(-1, 3), gold.reshape(-1)))
@@ -194,7 +196,9 @@ def test_figures_by_noise_level() -> None:
     rng = torch.Generator().manual_seed(0)
     noise = torch.randn(4, 10, 8, generator=rng)
     s = torch.full((4,), 5)
-    found = made.classifier.chart(made.latents(made.valid_ids, s, noise), s).argmax(-1)
+    found = made.classifier.chart(
+        made.process.latents(made.valid_ids, made.table, s, noise), s
+    ).argmax(-1)
     gold = made.gold(made.valid_charts)
     right = int(((found == gold) & (gold > 0)).sum())
     assert points[3]["recall"] == right / 4

@@ -12,6 +12,7 @@ from models.diffusion.classifiers.attribute import (
     AttributeTokens,
 )
 from models.diffusion.config import ClassifierConfig
+from models.diffusion.gaussian import Gaussian
 from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig
 from tasks.common.errors import UserError
@@ -142,9 +143,12 @@ def test_guide_gradient_by_finite_differences() -> None:
 
 def objective(noised: bool) -> AttributeObjective:
     ids = torch.randint(4, 9, (3, LENGTH), generator=torch.Generator().manual_seed(0))
-    data, schedule = (ids, attributes()), make_schedule("sqrt", 20)
+    data, process = (ids, attributes()), Gaussian(make_schedule("sqrt", 20))
     network = classifier().requires_grad_(True)
-    return AttributeObjective(network, TOKENS, schedule, data, data, 3, 0, noised)
+    return AttributeObjective(
+        network, network.words, process, tokens=TOKENS, train=data, valid=data, batch=3, seed=0,
+        noised=noised,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("noised", [False, True])
@@ -155,12 +159,13 @@ def test_loss_is_the_mean_over_colon_value_and_end(noised: bool) -> None:
     torch.manual_seed(5)
     s = torch.randint(-1, 20, (3,))
     rows = torch.from_numpy(made.plan(0))
-    x = made.latents(made.train_ids[rows], s, torch.randn(3, LENGTH, DIM))
+    x = made.process.latents(made.train_ids[rows], made.table, s, torch.randn(3, LENGTH, DIM))
     ids = made.train_attributes[rows]
     read = made.classifier.embed(ids)
     if noised:
         # the same level as the text's, on every token
-        a = made.alpha_bar[s][:, None, None, None]
+        levels = [made.process.signal(level) for level in s.tolist()]
+        a = torch.tensor(levels)[:, None, None, None]
         read = a.sqrt() * read + (1 - a).sqrt() * torch.randn(read.shape)
     scores = made.classifier(x, s, read)
     losses = [
@@ -189,7 +194,7 @@ def test_figures_count_whole_values() -> None:
     ids = made.valid_attributes
     s = torch.full((3,), -1)
     with torch.no_grad():
-        x = made.embedding[made.valid_ids]
+        x = made.table[made.valid_ids]
         found = made.classifier(x, s, made.classifier.embed(ids)).argmax(-1)
     right = [
         all(int(found[b, k, i - 1]) == int(ids[b, k, i]) for i in range(1, 6)

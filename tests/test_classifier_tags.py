@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from models.diffusion.classifiers.tags import TagClassifier, TagGuide, TagObjective, tag_vocabulary
 from models.diffusion.config import ClassifierConfig
+from models.diffusion.gaussian import Gaussian
 from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig
 from tasks.common.errors import UserError
@@ -65,8 +66,8 @@ def objective() -> TagObjective:
     ids = torch.randint(0, 6, (4, 10), generator=rng)
     tags = torch.tensor([[START, 4, 5, END, *[PAD] * 6]] * 4)
     table = torch.randn(6, 8, generator=rng)
-    schedule = make_schedule("sqrt", 20)
-    return TagObjective(classifier(), table, schedule, (ids, tags), (ids, tags), 4, 0)
+    process, data = Gaussian(make_schedule("sqrt", 20)), (ids, tags)
+    return TagObjective(classifier(), table, process, train=data, valid=data, batch=4, seed=0)
 
 
 def test_loss_is_the_mean_over_all_positions() -> None:
@@ -76,7 +77,7 @@ def test_loss_is_the_mean_over_all_positions() -> None:
     torch.manual_seed(5)
     s = torch.randint(-1, 20, (4,))
     rows = torch.from_numpy(made.plan(0))
-    x = made.latents(made.train_ids[rows], s, torch.randn(4, 10, 8))
+    x = made.process.latents(made.train_ids[rows], made.table, s, torch.randn(4, 10, 8))
     scores = made.classifier(x, s)
     expected = F.cross_entropy(scores.reshape(40, -1), made.train_tags[rows].reshape(40))
     torch.testing.assert_close(loss, expected)
@@ -87,7 +88,9 @@ def test_figures_count_positions() -> None:
     figures = made.figures(3, 4)
     s = torch.full((4,), 3)
     noise = torch.randn(4, 10, 8, generator=torch.Generator().manual_seed(0))
-    found = made.classifier(made.latents(made.valid_ids, s, noise), s).argmax(-1)
+    found = made.classifier(made.process.latents(made.valid_ids, made.table, s, noise), s).argmax(
+        -1
+    )
     right = found == made.valid_tags
     assert figures["accuracy"] == pytest.approx(float(right[:, :4].float().mean()))
     assert figures["accuracy_with_pad"] == pytest.approx(float(right.float().mean()))

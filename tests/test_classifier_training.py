@@ -9,10 +9,16 @@ import pytest
 import torch
 
 from models.diffusion.classifiers.attribute import AttributeGuide, AttributeTokens
-from models.diffusion.classifiers.training import GUIDES, load_classifier, train_classifier
+from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.classifiers.training import (
+    load_classifier,
+    load_guide,
+    train_classifier,
+)
 from models.diffusion.config import ClassifierConfig
 from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.training import load_diffusion, train_diffusion
+from models.diffusion_lm.diffusion import load_space
+from models.diffusion_lm.training import train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks.base import Text, Words
 from tasks.common.errors import UserError
@@ -74,9 +80,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         chosen = dataclasses.replace(config, padding=padding)
         train_diffusion(made[padding], corpus, corpus, vocabulary, chosen, 0, CPU)
     for task in TASKS:
-        train_classifier(
-            made[task], made["pad"], task, TEXTS, TEXTS, CONFIG, 0, CPU, examples=examples
-        )
+        space = load_space(made["pad"], 20, CPU)
+        train_classifier(made[task], task, space, TEXTS, TEXTS, CONFIG, seed=0, examples=examples)
     return made
 
 
@@ -97,34 +102,33 @@ def test_it_learns(folders: dict[str, Path], task: str) -> None:
 
 def test_it_reads_the_noise_level(folders: dict[str, Path]) -> None:
     """Trained on levels drawn at random, a network gives other answers at other levels."""
-    denoiser, vocabulary = load_diffusion(folders["pad"], CPU)
-    controls: dict[str, Control] = {
-        "syntax_spans": Span(0, 1, "NP"),
-        "syntax_tree": ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))"),
-        "parts_of_speech": TagSequence(("NOUN", "VERB")),
-        "semantic_content": FieldValue("animal", "fox"),
-    }
-    assert set(controls) == set(GUIDES)
-    x = denoiser.embedding(torch.tensor([[0, 4, 7, 9, 1, 3, 3, 3]])).detach()
-    for task, (trained, guide) in GUIDES.items():
-        network, labels = load_classifier(trained, folders[trained], denoiser, vocabulary, 20, CPU)
+    space = load_space(folders["pad"], 20, CPU)
+    controls: list[Control] = [
+        Span(0, 1, "NP"),
+        ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))"),
+        TagSequence(("NOUN", "VERB")),
+        FieldValue("animal", "fox"),
+    ]
+    assert {control.kind for control in controls} == set(GUIDED_BY)
+    x = space.table[torch.tensor([[0, 4, 7, 9, 1, 3, 3, 3]])]
+    for control in controls:
+        trained = GUIDED_BY[control.kind].name
+        network, _ = load_classifier(trained, folders[trained], space)
         assert not any(p.requires_grad for p in network.parameters())
-        made = guide(network, labels, [controls[task]])
+        made = load_guide(control.kind, folders[trained], space)([control])
         assert len({float(made(x, s)) for s in (-1, 4, 9, 19)}) == 4
 
 
 def test_the_guide_prefers_the_value_that_the_text_states(folders: dict[str, Path]) -> None:
-    denoiser, vocabulary = load_diffusion(folders["pad"], CPU)
-    network, tokens = load_classifier(
-        "semantic_content", folders["semantic_content"], denoiser, vocabulary, 20, CPU
-    )
+    space = load_space(folders["pad"], 20, CPU)
+    network, tokens = load_classifier("semantic_content", folders["semantic_content"], space)
     assert isinstance(tokens, AttributeTokens)
     # "low" and "high" stand in no text, and are told apart all the same
     assert tokens.words == (":", "high", "low")
     right = 0
     for text in TEXTS:
-        ids = [0, *vocabulary.encode(text.words), 1]
-        x = denoiser.embedding(torch.tensor([ids + [3] * (8 - len(ids))])).detach()
+        ids = [0, *space.vocabulary.encode(text.words), 1]
+        x = space.table[torch.tensor([ids + [3] * (8 - len(ids))])]
         for field, value in text.fields:
             values = NAMES if field == "animal" else ("low", "high")
             scores = {
@@ -138,13 +142,13 @@ def test_the_guide_prefers_the_value_that_the_text_states(folders: dict[str, Pat
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_does_not_fit_is_refused(folders: dict[str, Path], task: str, tmp_path: Path) -> None:
-    denoiser, words = load_diffusion(folders["pad"], CPU)
-    folder = folders[task]
-    with pytest.raises(UserError, match="was made for steps=20, not 200"):
-        load_classifier(task, folder, denoiser, words, 200, CPU)
+    space = load_space(folders["pad"], 20, CPU)
+    words, folder = space.vocabulary, folders[task]
+    with pytest.raises(UserError, match="was made for steps=20, not 40"):
+        load_classifier(task, folder, load_space(folders["pad"], 40, CPU))
     other = Vocabulary([*words.words[:-1], "purrs"])
     with pytest.raises(UserError, match="was made for vocabulary="):
-        load_classifier(task, folder, denoiser, other, 20, CPU)
+        load_classifier(task, folder, dataclasses.replace(space, vocabulary=other))
     weights = (folder / "weights.safetensors").read_bytes()
     cut = tmp_path / "cut"
     cut.mkdir()
@@ -152,26 +156,27 @@ def test_what_does_not_fit_is_refused(folders: dict[str, Path], task: str, tmp_p
         (cut / file).write_bytes((folder / file).read_bytes())
     (cut / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(UserError, match="damaged or missing weights"):
-        load_classifier(task, cut, denoiser, words, 20, CPU)
+        load_classifier(task, cut, space)
     (cut / "labels.json").write_text("[")
     with pytest.raises(UserError, match="cannot read .*labels.json"):
-        load_classifier(task, cut, denoiser, words, 20, CPU)
+        load_classifier(task, cut, space)
 
 
 def test_other_length_and_other_task_are_refused(folders: dict[str, Path]) -> None:
-    denoiser, words = load_diffusion(folders["pad"], CPU)
+    space = load_space(folders["pad"], 20, CPU)
     with pytest.raises(UserError, match="was made for kind='classifier of parts_of_speech'"):
-        load_classifier("syntax_spans", folders["parts_of_speech"], denoiser, words, 20, CPU)
-    denoiser.config = dataclasses.replace(denoiser.config, length=6)
+        load_classifier("syntax_spans", folders["parts_of_speech"], space)
+    shorter = dataclasses.replace(space, length=6)
     with pytest.raises(UserError, match="was made for length=8, not 6"):
-        load_classifier("syntax_spans", folders["syntax_spans"], denoiser, words, 20, CPU)
+        load_classifier("syntax_spans", folders["syntax_spans"], shorter)
 
 
 def test_what_cannot_be_trained_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     bare = [Text(text.words) for text in TEXTS]
 
-    def train(task: str, diffusion: str = "pad") -> None:
-        train_classifier(tmp_path, folders[diffusion], task, bare, bare, CONFIG, 0, CPU)
+    def train(task: str, diffusion: str = "pad", steps: int = 20) -> None:
+        space = load_space(folders[diffusion], steps, CPU)
+        train_classifier(tmp_path, task, space, bare, bare, CONFIG, seed=0)
 
     with pytest.raises(UserError, match="padding=block"):
         train("syntax_spans", "block")
@@ -183,3 +188,5 @@ def test_what_cannot_be_trained_is_refused(folders: dict[str, Path], tmp_path: P
         train("semantic_content")
     with pytest.raises(UserError, match="unknown classifier 'length'"):
         train("length")
+    with pytest.raises(UserError, match="of 20 steps cannot read 40"):
+        train("syntax_spans", steps=40)

@@ -9,11 +9,13 @@ import torch
 from torch.nn import functional as F
 
 from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import Denoiser, initial_std
-from models.diffusion_lm.training import around, encode, load_diffusion, losses, train_diffusion
-from models.diffusion_lm.word_denoiser import WordDenoiser, make_denoiser
+from models.diffusion_lm.denoiser import Denoiser, make_denoiser
+from models.diffusion_lm.network import Network, initial_std
+from models.diffusion_lm.score_interpolation import ScoreInterpolation
+from models.diffusion_lm.training import around, load_diffusion, losses, train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
 from models.nets.encoder import time_embedding
+from models.nets.sequences import encode
 from tasks.common.errors import UserError
 from tasks.vocabulary import Vocabulary
 
@@ -22,15 +24,15 @@ CONFIG = DiffusionConfig(length=12, positions=12, embedding=8, time=8, network=T
 WORDS = Vocabulary(["START", "END", "UNK", "PAD", *"abcdefgh"])
 
 
-def tiny(**changes: object) -> Denoiser:
+def tiny(**changes: object) -> Network:
     torch.manual_seed(0)
     config = dataclasses.replace(CONFIG, **changes)  # type: ignore[arg-type]
     return make_denoiser(config, len(WORDS)).eval()
 
 
-def wordy(**changes: object) -> WordDenoiser:
+def wordy(**changes: object) -> ScoreInterpolation:
     network = tiny(output="words", **changes)
-    assert isinstance(network, WordDenoiser)
+    assert isinstance(network, ScoreInterpolation)
     return network
 
 
@@ -79,7 +81,7 @@ def test_nearest_is_brute_force() -> None:
     assert torch.equal(network.nearest(expected), expected)
 
 
-def parts(network: Denoiser, t: int, seed: int = 0) -> dict[str, torch.Tensor]:
+def parts(network: Network, t: int, seed: int = 0) -> dict[str, torch.Tensor]:
     rng = torch.Generator().manual_seed(seed)
     ids = torch.randint(4, len(WORDS), (3, 12), generator=rng)
     noise, start = (torch.randn(3, 12, 8, generator=rng) for _ in range(2))
@@ -200,7 +202,9 @@ def test_saved_weights_round_trip_in_bf16(trained: Path) -> None:
     assert not any(p.requires_grad for p in network.parameters())
 
 
-def words_near(network: WordDenoiser, x: torch.Tensor, t: int, said: torch.Tensor) -> torch.Tensor:
+def words_near(
+    network: ScoreInterpolation, x: torch.Tensor, t: int, said: torch.Tensor
+) -> torch.Tensor:
     """log p(w | x_t, context), (B, L, V), where the network says ``said`` (B, L, W): words with
     the noise of x_0 and that of x_t together, by torch's own Gaussian."""
     table, alpha_bar = network.embedding.weight, float(network.schedule.alpha_bar[t])
@@ -210,7 +214,7 @@ def words_near(network: WordDenoiser, x: torch.Tensor, t: int, said: torch.Tenso
     return (likelihood + said @ network.words.weight.T + network.prior).log_softmax(-1)
 
 
-def said_of(network: WordDenoiser, x: torch.Tensor, t: int) -> torch.Tensor:
+def said_of(network: ScoreInterpolation, x: torch.Tensor, t: int) -> torch.Tensor:
     """What the network says after reading each latent by itself."""
     nothing = torch.zeros(*x.shape[:2], network.config.network.width)
     read = words_near(network, x, t, nothing).exp() @ network.words.weight
@@ -372,7 +376,7 @@ def test_words_output_trains_from_log_frequencies_and_comes_back(tmp_path: Path)
     texts, device = [tuple("ab"), tuple("acd")], torch.device("cpu")
     train_diffusion(tmp_path, texts, texts[:1], WORDS, config, 0, device)
     network, _ = load_diffusion(tmp_path, device)
-    assert isinstance(network, WordDenoiser)
+    assert isinstance(network, ScoreInterpolation)
     frequencies = network.prior.exp()
     assert float(frequencies[WORDS.ids["a"]]) == pytest.approx(3 / 24)  # two of 24, and one
     assert float(frequencies[WORDS.ids["PAD"]]) == pytest.approx(16 / 24)

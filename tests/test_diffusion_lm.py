@@ -8,14 +8,17 @@ import pytest
 import torch
 from carded import needs, refuses, resolve
 
-import models.diffusion_lm.method
+import models.diffusion.classifiers.training
+import models.diffusion_lm.diffusion
 from models.base import TargetSamples
-from models.diffusion.classifiers.recipe import GUIDED_BY
+from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import train_classifier
 from models.diffusion.config import ClassifierConfig, GuidanceConfig, SamplingConfig
-from models.diffusion.gaussian import Step
+from models.diffusion.gaussian import Normal
 from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, UnconditionalSettings
-from models.diffusion_lm.method import DiffusionLM, LengthGuide, Unconditional
+from models.diffusion_lm.diffusion import load_space
+from models.diffusion_lm.guided import Guided, LengthGuide
+from models.diffusion_lm.method import DiffusionLM, Unconditional
 from models.diffusion_lm.training import train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import CONTROL_TASKS, TASKS, load_task
@@ -63,7 +66,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for task in ("syntax_spans", "parts_of_speech", "semantic_content"):
         folder = made[f"classifier:{task}"] = tmp_path_factory.mktemp(task)
         chosen = classifier if task == "syntax_spans" else short
-        train_classifier(folder, diffusion, task, TEXTS, TEXTS, chosen, 0, CPU, examples=examples)
+        space = load_space(diffusion, chosen.steps, CPU)
+        train_classifier(folder, task, space, TEXTS, TEXTS, chosen, seed=0, examples=examples)
     return made
 
 
@@ -86,6 +90,13 @@ def generator(folders: dict[str, Path], task: str, **changes: object) -> Diffusi
     return DiffusionLM.load(needed, load_task(task), settings, CPU)
 
 
+def way(folders: dict[str, Path], task: str) -> Guided:
+    """How it decodes."""
+    made = generator(folders, task).way
+    assert isinstance(made, Guided)
+    return made
+
+
 def words(results: Sequence[TargetSamples]) -> dict[tuple[str, int], tuple[str, ...]]:
     return {(r.target_id, s.index): s.tokens for r in results for s in r.samples}
 
@@ -99,7 +110,8 @@ def test_samples_ignore_batch_order_and_cuts(
     dtype: torch.dtype,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(models.diffusion_lm.method, "matrix_dtype", lambda device: dtype)
+    for module in (models.diffusion_lm.diffusion, models.diffusion.classifiers.training):
+        monkeypatch.setattr(module, "matrix_dtype", lambda device: dtype)
     made = generator(folders, task)
     whole = words(list(made.generate(targets, 4, seed=3, batch=64)))
     assert len(whole) == 4 * len(targets)
@@ -143,15 +155,15 @@ def test_a_composition_costs_the_gradients_of_both_parts(folders: dict[str, Path
 
 def test_composed_gradient_is_the_sum(folders: dict[str, Path]) -> None:
     """Of the parts' log-probabilities, with the fluency term once."""
-    both = generator(folders, COMPOSED).guidance([AllOf((VALUE, TREE))] * 2)
-    one = generator(folders, "semantic_content").guidance([VALUE] * 2)
-    other = generator(folders, "syntax_tree").guidance([TREE] * 2)
+    both = way(folders, COMPOSED).guidance([AllOf((VALUE, TREE))] * 2)
+    one = way(folders, "semantic_content").guidance([VALUE] * 2)
+    other = way(folders, "syntax_tree").guidance([TREE] * 2)
     y = torch.randn(2, 10, 8, generator=torch.Generator().manual_seed(0))
-    at_mean = Step(y, y, 0.5)  # no fluency term: y is the mean itself
+    at_mean = Normal(y, 0.5)  # no fluency term: y is the mean itself
     torch.testing.assert_close(
         both.gradient(y, at_mean, 12), one.gradient(y, at_mean, 12) + other.gradient(y, at_mean, 12)
     )
-    off = Step(y, y - 1.0, 0.5)
+    off = Normal(y - 1.0, 0.5)
     fluency = both.gradient(y, off, 12) - both.gradient(y, at_mean, 12)
     torch.testing.assert_close(fluency, torch.full_like(y, both.config.fluency * 2 / 0.5))
 
@@ -161,11 +173,11 @@ def test_length_composes_too(folders: dict[str, Path]) -> None:
     (result,) = made.generate([Target("t", AllOf((Length(3), TAGS)))], 2, seed=0)
     assert len(result.samples) == 2
     with pytest.raises(UserError, match="a composition of 2 tasks takes as many controls"):
-        made.guidance([TAGS])
+        way(folders, "length+parts_of_speech").guidance([TAGS])
 
 
 def test_roles_of_classifiers() -> None:
-    """Spans alone keep the role of the first release; everything else names the classifier."""
+    """Each by the classifier's name; trees share that of spans."""
     assert needs(DiffusionLM, "syntax_spans") == ("diffusion", "classifier:syntax_spans")
     assert needs(DiffusionLM, "length") == ("diffusion",)
     assert needs(DiffusionLM, "syntax_tree") == ("diffusion", "classifier:syntax_spans")
@@ -209,7 +221,7 @@ def test_guidance_raises_the_classifiers_log_probability(folders: dict[str, Path
         (result,) = method.generate([target], 32, seed=0)
         ids = torch.tensor([made.vocabulary.encode(s.tokens) for s in result.samples])
         x = made.diffusion.denoiser.embedding(ids)
-        (guide,) = [made.guidance([target.control] * 32).log_prob]
+        (guide,) = way(folders, "syntax_spans").guide([target.control] * 32)
         return float(guide(x, -1).mean())
 
     assert score(made) > score(free)
@@ -268,6 +280,6 @@ def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str
 def test_tasks_without_guidance_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for task in (*CONTROL_TASKS, COMPOSED):
         assert refuses(DiffusionLM, task) is None
-    monkeypatch.delitem(GUIDED_BY, "syntax_tree")  # type: ignore[arg-type]
+    monkeypatch.delitem(GUIDED_BY, "parse_tree")  # type: ignore[arg-type]
     for task in ("syntax_tree", COMPOSED):
         assert refuses(DiffusionLM, task) == "no guidance is defined for syntax_tree"

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models.diffusion.config import GuidanceConfig, SamplingConfig
-from models.diffusion.gaussian import Step
+from models.diffusion.config import GuidanceConfig
+from models.diffusion.gaussian import Gaussian, Normal
 from models.diffusion.guidance import Guidance, add
-from models.diffusion.loop import Noise, sample
+from models.diffusion.loop import Noise, walk
 from models.diffusion.schedule import make_schedule
 from models.diffusion_lm.config import RELEASED, DiffusionLMSettings, guidance_for
 from tasks.common.errors import UserError
@@ -16,31 +16,32 @@ def quadratic(goal: float):  # type: ignore[no-untyped-def]
     return lambda x, s: -(x - goal).square().sum((1, 2))
 
 
-def step(std: float = 0.2) -> Step:
+def step(std: float = 0.2) -> tuple[torch.Tensor, Normal]:
+    """A drawn x_s and the move that it was drawn from."""
     rng = torch.Generator().manual_seed(1)
-    mean = torch.randn(2, 3, 4, generator=rng)
-    return Step(mean + std * torch.randn(2, 3, 4, generator=rng), mean, std)
+    move = Normal(torch.randn(2, 3, 4, generator=rng), std)
+    return move.draw(lambda: torch.randn(2, 3, 4, generator=rng)), move
 
 
 def test_fresh_adagrad_moves_every_coordinate_by_lr() -> None:
-    drawn = step()
+    x, move = step()
     config = GuidanceConfig(fluency=0.0, lr=0.1, updates=1)
-    moved = Guidance(quadratic(50.0), config)(drawn, 100) - drawn.x_s
+    moved = Guidance(quadratic(50.0), config)(x, move, 100) - x
     torch.testing.assert_close(moved, torch.full_like(moved, 0.1))
     config = GuidanceConfig(fluency=0.0, lr=0.1, updates=3)
-    moved = Guidance(quadratic(-50.0), config)(drawn, 100) - drawn.x_s
+    moved = Guidance(quadratic(-50.0), config)(x, move, 100) - x
     torch.testing.assert_close(moved, torch.full_like(moved, -0.3))
 
 
 def test_kept_adagrad_is_torchs_adagrad() -> None:
     """With ``reset="step"`` the three updates are those of torch.optim.Adagrad."""
-    drawn = step()
+    x, move = step()
     config = GuidanceConfig(fluency=0.03, lr=0.15, updates=3, reset="step")
-    got = Guidance(quadratic(0.7), config)(drawn, 100)
-    y = drawn.x_s.clone().requires_grad_(True)
+    got = Guidance(quadratic(0.7), config)(x, move, 100)
+    y = x.clone().requires_grad_(True)
     optimiser = torch.optim.Adagrad([y], lr=0.15, eps=1e-10)
     for _ in range(3):
-        loss = -quadratic(0.7)(y, 0).sum() + 0.03 * ((y - drawn.mean) ** 2 / drawn.std).sum()
+        loss = -quadratic(0.7)(y, 0).sum() + 0.03 * ((y - move.mean) ** 2 / move.std).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -50,47 +51,48 @@ def test_kept_adagrad_is_torchs_adagrad() -> None:
 @pytest.mark.parametrize("denominator", ["std", "variance"])
 def test_gradient_by_finite_differences(denominator: str) -> None:
     std = 0.3
-    drawn = Step(*(t.double() for t in step(std)[:2]), std)
+    x, move = step(std)[0].double(), Normal(step(std)[1].mean.double(), std)
     config = GuidanceConfig(fluency=0.4, denominator=denominator)  # type: ignore[arg-type]
 
-    def log_prob(x: torch.Tensor, s: int) -> torch.Tensor:
-        return torch.tanh(x).sum((1, 2)) * 1.3
+    def log_prob(y: torch.Tensor, s: int) -> torch.Tensor:
+        return torch.tanh(y).sum((1, 2)) * 1.3
 
     def loss(y: torch.Tensor) -> float:
         scale = std if denominator == "std" else 2 * std**2
-        fluency = ((y - drawn.mean) ** 2).sum() / scale
+        fluency = ((y - move.mean) ** 2).sum() / scale
         return float(-log_prob(y, 0).sum() + 0.4 * fluency)
 
-    gradient = Guidance(log_prob, config).gradient(drawn.x_s, drawn, 0)
+    gradient = Guidance(log_prob, config).gradient(x, move, 0)
     for place in [(0, 0, 0), (1, 2, 3), (0, 1, 2)]:
-        delta = torch.zeros_like(drawn.x_s)
+        delta = torch.zeros_like(x)
         delta[place] = 1e-6
-        numeric = (loss(drawn.x_s + delta) - loss(drawn.x_s - delta)) / 2e-6
+        numeric = (loss(x + delta) - loss(x - delta)) / 2e-6
         assert float(gradient[place]) == pytest.approx(numeric, rel=1e-6)
 
 
 def test_fluency_pulls_towards_the_mean() -> None:
-    drawn = step()
+    x, move = step()
     config = GuidanceConfig(fluency=1.0, lr=1e-3, updates=1)
-    moved = Guidance(lambda x, s: 0.0 * x.sum((1, 2)), config)(drawn, 100) - drawn.x_s
-    assert torch.equal(moved.sign(), (drawn.mean - drawn.x_s).sign())
+    moved = Guidance(lambda y, s: 0.0 * y.sum((1, 2)), config)(x, move, 100) - x
+    assert torch.equal(moved.sign(), (move.mean - x).sign())
 
 
 def test_rows_do_not_mix() -> None:
-    drawn = step()
+    x, move = step()
     config = GuidanceConfig(updates=3, reset="step")
-    both = Guidance(quadratic(0.4), config)(drawn, 50)
+    both = Guidance(quadratic(0.4), config)(x, move, 50)
     for row in range(2):
-        one = Step(drawn.x_s[row : row + 1], drawn.mean[row : row + 1], drawn.std)
-        assert torch.equal(Guidance(quadratic(0.4), config)(one, 50), both[row : row + 1])
+        only = slice(row, row + 1)
+        one = Normal(move.mean[only], move.std)
+        assert torch.equal(Guidance(quadratic(0.4), config)(x[only], one, 50), both[only])
 
 
 def test_composition_is_the_sum_of_gradients() -> None:
-    drawn = step()
+    x, move = step()
     guides = [quadratic(0.5), lambda x, s: torch.sin(x).sum((1, 2))]
     config = GuidanceConfig(fluency=0.0)
-    parts = [Guidance(guide, config).gradient(drawn.x_s, drawn, 3) for guide in guides]
-    whole = Guidance(add(guides), config).gradient(drawn.x_s, drawn, 3)
+    parts = [Guidance(guide, config).gradient(x, move, 3) for guide in guides]
+    whole = Guidance(add(guides), config).gradient(x, move, 3)
     torch.testing.assert_close(whole, parts[0] + parts[1])
 
 
@@ -104,11 +106,10 @@ def run_counted(config: GuidanceConfig) -> tuple[int, dict[int, int]]:
 
     guidance = Guidance(log_prob, config)
     rngs = [torch.Generator().manual_seed(0)]
-    sample(
-        lambda x, t: 0.5 * x,
-        make_schedule("sqrt", 200),
+    walk(
+        lambda x, t, previous: 0.5 * x,
+        Gaussian(make_schedule("sqrt", 200)),
         Noise(rngs, (2, 2)),
-        SamplingConfig(),
         torch.device("cpu"),
         correct=guidance,
     )

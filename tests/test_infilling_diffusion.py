@@ -4,7 +4,8 @@ import dataclasses
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ import torch
 from carded import needs, refuses, resolve
 from torch import Tensor
 
-import models.diffusion_lm.method
-from models.base import TargetSamples
+import models.diffusion_lm.diffusion
+from models.base import TargetSamples, sample_rng
 from models.diffusion.config import SamplingConfig
 from models.diffusion.loop import Noise
 from models.diffusion.pinning import arrange, draw_slots, read_lengths
 from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, InfillingConfig
-from models.diffusion_lm.infilling import Infilling, answer
-from models.diffusion_lm.method import Diffusion, DiffusionLM
+from models.diffusion_lm.denoiser import make_denoiser
+from models.diffusion_lm.diffusion import Diffusion
+from models.diffusion_lm.infilling import Infilling
+from models.diffusion_lm.method import DiffusionLM
+from models.diffusion_lm.network import nearest
 from models.diffusion_lm.training import train_diffusion
-from models.diffusion_lm.word_denoiser import make_denoiser
+from models.diffusion_lm.way import Streams
+from models.infilling import answer
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import load_task
 from tasks.base import Target
@@ -75,6 +80,17 @@ def infilling(made: Diffusion | None = None, **changes: Any) -> Infilling:
     return Infilling(made or diffusion(), VOCABULARY, config, COUNTS)
 
 
+def generate(
+    made: Infilling, targets: Sequence[Target], samples: int, seed: int, **more: Any
+) -> list[TargetSamples]:
+    return list(DiffusionLM(made).generate(targets, samples, seed, **more))
+
+
+def streams(seed: int) -> Streams:
+    """The random streams of samples, as the generator hands them out."""
+    return partial(sample_rng, seed, "diffusion_lm")
+
+
 def tokens(results: list[TargetSamples]) -> dict[tuple[str, int], tuple[str, ...]]:
     return {(r.target_id, s.index): s.tokens for r in results for s in r.samples}
 
@@ -91,8 +107,9 @@ def recorded(
         return inner(x, t)
 
     made.diffusion.x0 = spy  # type: ignore[method-assign]
-    row = made._row(target, made._room(target), 0, 0)
-    final = made.latents([row] * samples, [(target.id, i) for i in range(samples)], 0)
+    row = made.given(target, 0, streams(0))
+    names = [(target.id, i) for i in range(samples)]
+    final = made.latents([row] * samples, names, streams(0))
     return seen, final, slice(row.start, row.stop)
 
 
@@ -153,25 +170,25 @@ def test_a_middle_never_leaks_into_its_context(layout: str, middle: str) -> None
     """Neither the human middles of a target nor the ids that hold the place of the slots play any
     part; the contexts do, on either side."""
     made = infilling(diffusion(clamp=False), layout=layout, middle=middle)
-    bare = tokens(list(made.generate(TARGETS, 4, seed=1)))
+    bare = tokens(generate(made, TARGETS, 4, seed=1))
     told = [
         dataclasses.replace(
             t, source=("the", "dog", "barked"), references=(("a", "cat"),) * (i + 1)
         )
         for i, t in enumerate(TARGETS)
     ]
-    assert tokens(list(made.generate(told, 4, seed=1))) == bare
+    assert tokens(generate(made, told, 4, seed=1)) == bare
 
     row = arrange([4, 5], 3, [6, 7], layout, 14)
     other = list(row.ids)
     other[row.start : row.stop] = [8, 9, 10]
-    streams = [("a", 0)]
-    first = made.latents([row], streams, 0)
+    names, seed = [("a", 0)], streams(0)
+    first = made.latents([row], names, seed)
     assert torch.equal(
-        made.latents([dataclasses.replace(row, ids=tuple(other))], streams, 0), first
+        made.latents([dataclasses.replace(row, ids=tuple(other))], names, seed), first
     )
     for left, right in (([4, 9], [6, 7]), ([4, 5], [6, 9])):
-        changed = made.latents([arrange(left, 3, right, layout, 14)], streams, 0)
+        changed = made.latents([arrange(left, 3, right, layout, 14)], names, seed)
         assert not torch.equal(changed[0, row.start : row.stop], first[0, row.start : row.stop])
 
 
@@ -180,19 +197,19 @@ def test_a_middle_never_leaks_into_its_context(layout: str, middle: str) -> None
 def test_samples_ignore_batch_order_and_cuts(
     layout: str, context: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.diffusion_lm.method, "matrix_dtype", lambda device: dtype)
+    monkeypatch.setattr(models.diffusion_lm.diffusion, "matrix_dtype", lambda device: dtype)
     made = infilling(diffusion(steps=10), layout=layout, context=context, middle="variable")
-    results = list(made.generate(TARGETS, 4, seed=3, batch=64))
+    results = generate(made, TARGETS, 4, seed=3, batch=64)
     assert [r.target_id for r in results] == [t.id for t in TARGETS]
     assert all([s.index for s in r.samples] == list(range(4)) for r in results)
     assert all(s.nfe == 10 and s.seconds > 0 for r in results for s in r.samples)
     whole = tokens(results)
     assert len(set(whole.values())) > 6
-    assert tokens(list(made.generate(TARGETS, 4, seed=3, batch=1))) == whole
-    assert tokens(list(made.generate(TARGETS[::-1], 4, seed=3, batch=8))) == whole
-    cut = tokens(list(made.generate(TARGETS[1:], 4, seed=3, batch=7)))
+    assert tokens(generate(made, TARGETS, 4, seed=3, batch=1)) == whole
+    assert tokens(generate(made, TARGETS[::-1], 4, seed=3, batch=8)) == whole
+    cut = tokens(generate(made, TARGETS[1:], 4, seed=3, batch=7))
     assert cut == {key: value for key, value in whole.items() if key[0] != "a"}
-    assert tokens(list(made.generate(TARGETS, 4, seed=4))) != whole
+    assert tokens(generate(made, TARGETS, 4, seed=4)) != whole
 
 
 def test_a_denoiser_that_copies_its_left_neighbour() -> None:
@@ -205,7 +222,7 @@ def test_a_denoiser_that_copies_its_left_neighbour() -> None:
 
     made.x0 = copy  # type: ignore[method-assign]
     for layout in LAYOUTS:
-        for result in infilling(made, layout=layout).generate(TARGETS[:3], 3, seed=0):
+        for result in generate(infilling(made, layout=layout), TARGETS[:3], 3, seed=0):
             (control,) = [t.control for t in TARGETS if t.id == result.target_id]
             assert isinstance(control, Infill)
             assert {s.words for s in result.samples} == {(control.left[-1],) * 3}
@@ -232,9 +249,9 @@ def test_middles_have_the_known_posterior() -> None:
         return x0
 
     made.x0 = exact  # type: ignore[method-assign]
-    generator = infilling(made, slots=1, sampling=made.sampling)
+    way = infilling(made, slots=1, sampling=made.sampling)
     asked = [Target(word, Infill((word,), ("then",))) for word in ("cat", "dog")]
-    for result, expected in zip(generator.generate(asked, 600, 0, batch=600), (0.8, 0.2)):
+    for result, expected in zip(generate(way, asked, 600, 0, batch=600), (0.8, 0.2), strict=True):
         counts = Counter(s.words for s in result.samples)
         assert counts[("slept",)] + counts[("woke",)] == 600
         # four standard errors
@@ -243,11 +260,10 @@ def test_middles_have_the_known_posterior() -> None:
 
 def test_variable_lengths_follow_the_histogram() -> None:
     made = infilling(middle="variable", layout="framed")
-    room = made._room(TARGETS[0])
-    assert room == 14 - 2 - 5
+    assert made._room(TARGETS[0]) == 14 - 2 - 5
     drawn = Counter(
         row.stop - row.start
-        for row in (made._row(TARGETS[0], room, 0, index) for index in range(4000))
+        for row in (made.given(TARGETS[0], index, streams(0)) for index in range(4000))
     )
     assert set(drawn) == set(COUNTS)
     for n, count in COUNTS.items():
@@ -257,9 +273,9 @@ def test_variable_lengths_follow_the_histogram() -> None:
     short = Counter(draw_slots(COUNTS, 3, torch.Generator().manual_seed(i)) for i in range(2000))
     assert set(short) == {1, 2} and abs(short[1] / 2000 - 2 / 7) < 0.04
     # a middle of words alone has as many as were drawn
-    (result,) = made.generate(TARGETS[:1], 40, seed=0)
+    (result,) = generate(made, TARGETS[:1], 40, seed=0)
     for s in result.samples:
-        row = made._row(TARGETS[0], room, 0, s.index)
+        row = made.given(TARGETS[0], s.index, streams(0))
         assert len(s.words) == len(s.tokens) == row.stop - row.start
 
 
@@ -277,12 +293,12 @@ def drawn_tokens(layout: str, unk: str, clamp: bool) -> set[str]:
 
     made.x0 = special  # type: ignore[method-assign]
     config = {"layout": layout, "unk": unk, "slots": 4, "sampling": made.sampling}
-    generator = Infilling(
+    way = Infilling(
         made,
         VOCABULARY,
         InfillingConfig(**config, **({"repair_model": "-"} if unk == "repair" else {})),
     )
-    (result,) = generator.generate(TARGETS[:1], 3, seed=0)
+    (result,) = generate(way, TARGETS[:1], 3, seed=0)
     assert all(not {"START", "END", "PAD"} & set(s.words) for s in result.samples)
     return {token for s in result.samples for token in s.tokens}
 
@@ -301,14 +317,14 @@ def test_which_specials_a_middle_may_hold(clamp: bool, monkeypatch: pytest.Monke
 def test_clamping_equals_the_denoisers_own_where_all_words_may_come_out() -> None:
     x = torch.randn(3, 7, 8, generator=torch.Generator().manual_seed(0))
     made = infilling(unk="keep")
-    assert torch.equal(made._nearest(x), made.diffusion.denoiser.nearest(x))
+    assert torch.equal(nearest(x, made._words), made.diffusion.denoiser.nearest(x))
     avoiding = infilling()
     table = avoiding.diffusion.denoiser.embedding.weight
-    clamped = avoiding._nearest(table[[UNK, 4]][None])
+    clamped = nearest(table[[UNK, 4]][None], avoiding._words)
     assert torch.equal(clamped[0, 1], table[4])
     others = torch.tensor([i for i in range(12) if i != UNK])
-    nearest = others[(table[others] - table[UNK]).square().sum(1).argmin()]
-    assert torch.equal(clamped[0, 0], table[nearest])
+    closest = others[(table[others] - table[UNK]).square().sum(1).argmin()]
+    assert torch.equal(clamped[0, 0], table[closest])
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (3, 7), (8, 48)])
@@ -320,12 +336,12 @@ def test_only_middles_are_clamped_and_as_all_would_be(shape: tuple[int, int]) ->
     clamped = made._clamping(fixed)(x)
     assert fixed.any() and not fixed.all()
     assert torch.equal(clamped[fixed], x[fixed])
-    assert torch.equal(clamped[~fixed], made._nearest(x)[~fixed])
+    assert torch.equal(clamped[~fixed], nearest(x, made._words)[~fixed])
 
 
 def test_the_chosen_sample_is_that_of_least_risk() -> None:
     made = infilling(layout="framed", middle="variable")
-    for result in made.generate(TARGETS, 6, seed=0):
+    for result in generate(made, TARGETS, 6, seed=0):
         assert result.chosen == mbr.choose([s.words for s in result.samples])
 
 
@@ -341,7 +357,7 @@ def test_repair_changes_words_and_not_tokens() -> None:
     made.repair = Shouting()  # type: ignore[assignment]
     table = made.diffusion.denoiser.embedding.weight
     made.diffusion.x0 = lambda x, t: table[UNK].expand_as(x)  # type: ignore[method-assign]
-    (result,) = made.generate(TARGETS[:1], 2, seed=0)
+    (result,) = generate(made, TARGETS[:1], 2, seed=0)
     assert {s.words for s in result.samples} == {("the-woke",) * 3}
     assert {s.tokens for s in result.samples} == {("UNK",) * 3}
     kept = answer(TargetSamples("a", result.samples), Infill(("a",), ("b",)), None)
@@ -352,13 +368,13 @@ def test_repair_changes_words_and_not_tokens() -> None:
 def test_items_that_do_not_fit_are_named() -> None:
     long = Target("far", Infill(("the",) * 6, ("a",) * 6))
     with pytest.raises(UserError, match=r"far needs 15 words, 3 .* this Diffusion-LM has 14"):
-        list(infilling().generate([TARGETS[0], long], 1, seed=0))
+        generate(infilling(), [TARGETS[0], long], 1, seed=0)
     with pytest.raises(UserError, match=r"far needs 13 words, 1 .* this Diffusion-LM has 12"):
-        list(infilling(layout="framed", middle="variable").generate([long], 1, seed=0))
-    (result,) = infilling(middle="variable").generate([long], 3, seed=0)  # fits without frame
+        generate(infilling(layout="framed", middle="variable"), [long], 1, seed=0)
+    (result,) = generate(infilling(middle="variable"), [long], 3, seed=0)  # fits without frame
     assert all(len(s.tokens) <= 2 for s in result.samples)
     with pytest.raises(UserError, match="target l: infilling cannot read Length"):
-        list(infilling().generate([Target("l", Length(3))], 1, seed=0))
+        generate(infilling(), [Target("l", Length(3))], 1, seed=0)
     with pytest.raises(UserError, match="at least 1 slot"):
         InfillingConfig(slots=0)
     with pytest.raises(UserError, match="unk=repair needs repair_model"):
@@ -377,9 +393,9 @@ def test_settings_of_other_tasks_stay_what_they_were() -> None:
     assert filled.infilling == InfillingConfig()
     again = resolve(DiffusionLM, resolve(DiffusionLM, settings, "length"), "infilling")
     assert again == filled
-    assert refuses(DiffusionLM, "infilling") is None and refuses(Infilling, "length")
+    assert refuses(DiffusionLM, "infilling") is None
     assert refuses(DiffusionLM, "infilling+length") == "no guidance is defined for infilling"
-    assert needs(DiffusionLM, "infilling") == needs(Infilling, "") == ("diffusion", "lengths")
+    assert needs(DiffusionLM, "infilling") == ("diffusion", "lengths")
 
 
 def test_defaults_are_the_released_ones() -> None:
@@ -444,7 +460,7 @@ def test_a_trained_network_fills_in_what_its_context_asks_for(folders: dict[str,
     config = InfillingConfig("framed", "variable", sampling=SAMPLING)
     resolved = resolve(DiffusionLM, DiffusionLMSettings(infilling=config), "infilling")
     made = DiffusionLM.load(folders, TASK, resolved, CPU)
-    assert isinstance(made, Infilling)
+    assert type(made) is DiffusionLM and isinstance(made.way, Infilling)
     asked = {
         (noun, verb): Infill(("the", noun, "woke"), ("then", "a", noun, verb))
         for noun in ("cat", "dog")
@@ -461,7 +477,7 @@ def test_artefacts_that_do_not_do_are_refused(folders: dict[str, Path], tmp_path
         return DiffusionLM.load({**folders, **changed}, TASK, settings, CPU)
 
     short = DiffusionLMSettings(infilling=InfillingConfig(sampling=SAMPLING))
-    assert load(short).lengths is None
+    assert load(short).way.lengths is None
     with pytest.raises(UserError, match="padding=block and cannot be controlled"):
         load(short, diffusion=folders["block"])
     with pytest.raises(UserError, match="2000 decoding steps do not divide the 200 trained ones"):
@@ -482,7 +498,7 @@ def test_progress_counts_samples() -> None:
     def note(done: float, total: float, note: str = "") -> None:
         seen.append((done, total))
 
-    list(infilling().generate(TARGETS, 2, seed=0, batch=3, progress=note))
+    generate(infilling(), TARGETS, 2, seed=0, batch=3, progress=note)
     assert [total for _, total in seen] == [8] * len(seen)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == 8
@@ -490,14 +506,8 @@ def test_progress_counts_samples() -> None:
 
 def test_noise_of_a_sample_is_that_of_its_stream_alone() -> None:
     """Latents, contexts and number of words come from streams that share nothing."""
-    made = infilling(context="noised")
-    streams: list[Callable[[], torch.Generator]] = [
-        lambda: made._stream(0, "a", 0, "context"),
-        lambda: made._stream(0, "a", 0, "slots"),
-        lambda: made._stream(0, "a", 1, "context"),
-        lambda: models.base.sample_rng(0, "diffusion_lm", "a", 0),
-    ]
-    drawn = [Noise([make()], (3, 2))() for make in streams]
+    names = [("a", 0, "context"), ("a", 0, "slots"), ("a", 1, "context"), ("a", 0)]
+    drawn = [Noise([streams(0)(*name)], (3, 2))() for name in names]  # type: ignore[arg-type]
     for i, one in enumerate(drawn):
         assert all(not torch.equal(one, other) for other in drawn[i + 1 :])
-        assert torch.equal(one, Noise([streams[i]()], (3, 2))())
+        assert torch.equal(one, Noise([streams(0)(*names[i])], (3, 2))())  # type: ignore[arg-type]

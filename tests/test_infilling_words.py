@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_infilling_diffusion import TARGETS, diffusion, infilling, tokens
+from test_infilling_diffusion import TARGETS, diffusion, generate, infilling, streams, tokens
 from torch import Tensor
 
 from models.diffusion_lm.config import InfillingConfig
@@ -16,7 +16,7 @@ def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) 
     bit for bit, and a sample does not depend on those beside it."""
     for context in ("clean", "noised"):
         made = infilling(diffusion(output="words"), context=context)
-        row = made._row(TARGETS[0], made._room(TARGETS[0]), 0, 0)
+        row = made.given(TARGETS[0], 0, streams(0))
         network, told = made.diffusion.network, []
         inner = network.x0
 
@@ -25,7 +25,7 @@ def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) 
             return inner(x, index, time, known)  # noqa: B023
 
         monkeypatch.setattr(network, "x0", spy)
-        final = made.latents([row] * 3, [("a", i) for i in range(3)], 0)
+        final = made.latents([row] * 3, [("a", i) for i in range(3)], streams(0))
         middle = range(row.start, row.stop)
         pinned = [i for i in range(len(row.ids)) if i not in middle]
         table = made.diffusion.denoiser.embedding.weight
@@ -40,8 +40,8 @@ def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.undo()
 
     made = infilling(diffusion(output="words"), layout="framed", middle="variable")
-    together = tokens(list(made.generate(TARGETS, 3, 0, batch=64)))
-    assert tokens(list(made.generate(TARGETS[::-1], 3, 0, batch=2))) == together
+    together = tokens(generate(made, TARGETS, 3, 0, batch=64))
+    assert tokens(generate(made, TARGETS[::-1], 3, 0, batch=2)) == together
 
 
 def test_a_temperature_needs_a_network_that_says_words() -> None:
@@ -49,9 +49,9 @@ def test_a_temperature_needs_a_network_that_says_words() -> None:
         infilling(word_temperature=0.5)
     with pytest.raises(UserError, match="word_temperature must be positive, not 0"):
         InfillingConfig(word_temperature=0)
-    row = infilling(diffusion(output="words"))._row(TARGETS[0], 8, 0, 0)
-    found = [
-        infilling(diffusion(output="words"), word_temperature=value).latents([row], [("a", 0)], 0)
-        for value in (1.0, 1.0, 0.2)
+    row = infilling(diffusion(output="words")).given(TARGETS[0], 0, streams(0))
+    ways = [
+        infilling(diffusion(output="words"), word_temperature=value) for value in (1.0, 1.0, 0.2)
     ]
+    found = [way.latents([row], [("a", 0)], streams(0)) for way in ways]
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])

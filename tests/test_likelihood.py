@@ -30,8 +30,8 @@ from models.diffusion_lm.likelihood import (
     prior_term,
     step_weights,
 )
-from models.diffusion_lm.training import encode
 from models.nets.config import EncoderConfig, TrainConfig
+from models.nets.sequences import encode
 from tasks.common.errors import UserError
 from tasks.vocabulary import Vocabulary
 

@@ -32,7 +32,7 @@ from eval.running.config import parse
 from eval.running.plan import Plan
 from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.word_denoiser import WordDenoiser
+from models.diffusion_lm.score_interpolation import ScoreInterpolation
 from models.nets.causal import adopt_lm, gpt2, load_lm, train_lm
 from models.nets.codec import PlainCodec, TokenizerCodec, codec_from_json
 from models.nets.config import EncoderConfig, LMConfig, TrainConfig
@@ -80,7 +80,7 @@ def test_a_network_that_starts_from_bert_says_what_bert_does(bert: Path) -> None
     """Where all words are known and the time says nothing yet, the encoder's last state is that of
     the BERT itself on the same pieces."""
     torch.manual_seed(0)
-    denoiser = WordDenoiser(words_config(), len(VOCABULARY)).eval()
+    denoiser = ScoreInterpolation(words_config(), len(VOCABULARY)).eval()
     start_from_bert(denoiser, str(bert), VOCABULARY)
     words = ["a", "Cat", "sat", "."]
     ids = torch.tensor([[START, *VOCABULARY.encode(words), END]])
@@ -95,7 +95,7 @@ def test_a_network_that_starts_from_bert_says_what_bert_does(bert: Path) -> None
 
 
 def test_a_word_is_the_mean_of_its_pieces(bert: Path) -> None:
-    denoiser = WordDenoiser(words_config(), len(VOCABULARY))
+    denoiser = ScoreInterpolation(words_config(), len(VOCABULARY))
     start_from_bert(denoiser, str(bert), VOCABULARY)
     table = BertModel.from_pretrained(bert).embeddings.word_embeddings.weight
     down, stairs = PIECES.index("down"), PIECES.index("##stairs")
@@ -116,13 +116,13 @@ def test_a_word_is_the_mean_of_its_pieces(bert: Path) -> None:
 def test_a_bert_of_other_sizes_is_refused(
     bert: Path, changes: dict[str, object], message: str
 ) -> None:
-    denoiser = WordDenoiser(words_config(**changes), len(VOCABULARY))
+    denoiser = ScoreInterpolation(words_config(**changes), len(VOCABULARY))
     with pytest.raises(UserError, match=message):
         start_from_bert(denoiser, str(bert), VOCABULARY)
 
 
 def test_what_is_no_bert_or_not_there_is_refused(tmp_path: Path) -> None:
-    denoiser = WordDenoiser(words_config(), len(VOCABULARY))
+    denoiser = ScoreInterpolation(words_config(), len(VOCABULARY))
     with pytest.raises(UserError, match="'nowhere/at-all' is not available"):
         start_from_bert(denoiser, "nowhere/at-all", VOCABULARY)
     GPT2LMHeadModel(gpt2(20, 8, 1, 16, 2, 0.0)).save_pretrained(tmp_path)

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.diffusion.config import SamplingConfig
+from models.diffusion.estimate import x0_from_eps, x0_from_mu
 from models.diffusion.gaussian import (
+    Gaussian,
     ancestral_step,
     ddim_step,
     posterior_coefficients,
     q_sample,
-    x0_from_eps,
-    x0_from_mu,
 )
-from models.diffusion.loop import Noise, sample
+from models.diffusion.loop import Noise, walk
 from models.diffusion.schedule import make_schedule
 
 SHAPE = (3, 8, 16)
@@ -46,7 +45,7 @@ def test_ancestral_step_equals_diffusers_ddpm(t: int) -> None:
     x, x0, _ = tensors(t)
     drawn = torch.randn(SHAPE, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     expected = referee.step(x0, t, x, generator=torch.Generator().manual_seed(7)).prev_sample
-    got = ancestral_step(x, x0, *levels(t), drawn).x_s
+    got = ancestral_step(x, x0, *levels(t)).draw(lambda: drawn)
     # diffusers keeps its products in fp32
     torch.testing.assert_close(got, expected.double(), rtol=2e-4, atol=2e-4)
 
@@ -66,7 +65,7 @@ def test_ddim_step_equals_diffusers_ddim(t: int, eta: float) -> None:
     referee.set_timesteps(T)
     x, x0, noise = tensors(t)
     expected = referee.step(x0, t, x, eta=eta, variance_noise=noise).prev_sample
-    got = ddim_step(x, x0, *levels(t), noise, eta).x_s
+    got = ddim_step(x, x0, *levels(t), eta).draw(lambda: noise)
     torch.testing.assert_close(got, expected.double(), rtol=2e-4, atol=2e-4)
 
 
@@ -87,9 +86,9 @@ def test_eps_conversion_equals_diffusers(t: int) -> None:
 
 @pytest.mark.parametrize("t", range(1, T, 20))
 def test_ddim_at_eta_one_has_the_posterior_std(t: int) -> None:
-    x, x0, noise = tensors(t)
-    assert ddim_step(x, x0, *levels(t), noise, 1.0).std == pytest.approx(
-        ancestral_step(x, x0, *levels(t), noise).std, rel=1e-12
+    x, x0, _ = tensors(t)
+    assert ddim_step(x, x0, *levels(t), 1.0).std == pytest.approx(
+        ancestral_step(x, x0, *levels(t)).std, rel=1e-12
     )
     assert posterior_coefficients(*levels(t))[2] == pytest.approx(
         make_schedule("sqrt", T).posterior_std[t], rel=1e-9
@@ -103,9 +102,9 @@ def test_steps_keep_the_marginal(step) -> None:  # type: ignore[no-untyped-def]
     a_t, a_s = levels(77)
     x0 = torch.full((1,), 1.7, dtype=torch.float64)
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    at_mean = step(q_sample(x0, a_t, zero), x0, a_t, a_s, zero).x_s
-    from_noise = step(q_sample(x0, a_t, one), x0, a_t, a_s, zero).x_s - at_mean
-    from_step = step(q_sample(x0, a_t, zero), x0, a_t, a_s, one).x_s - at_mean
+    at_mean = step(q_sample(x0, a_t, zero), x0, a_t, a_s).draw(lambda: zero)
+    from_noise = step(q_sample(x0, a_t, one), x0, a_t, a_s).draw(lambda: zero) - at_mean
+    from_step = step(q_sample(x0, a_t, zero), x0, a_t, a_s).draw(lambda: one) - at_mean
     assert float(at_mean) == pytest.approx(math.sqrt(a_s) * 1.7, rel=1e-12)
     assert float(from_noise**2 + from_step**2) == pytest.approx(1 - a_s, rel=1e-12)
 
@@ -133,17 +132,12 @@ def test_whole_loop_on_gaussian_data(sampler: str) -> None:
         a = float(schedule.alpha_bar[t])
         return v * math.sqrt(a) / (v * a + 1 - a)
 
-    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
+    def denoise(x: torch.Tensor, t: int, previous: torch.Tensor | None) -> torch.Tensor:
         return m + gain(t) * (x - math.sqrt(float(schedule.alpha_bar[t])) * m)
 
     rngs = [torch.Generator().manual_seed(i) for i in range(4096)]
-    out = sample(
-        denoise,
-        schedule,
-        Noise(rngs, (4, 4)),
-        SamplingConfig(sampler=sampler),  # type: ignore[arg-type]
-        torch.device("cpu"),
-    )
+    process = Gaussian(schedule, sampler)  # type: ignore[arg-type]
+    out = walk(denoise, process, Noise(rngs, (4, 4)), torch.device("cpu"))
     mean, variance = 0.0, 1.0  # of x_T
     for t in reversed(range(schedule.steps)):
         a, s = float(schedule.alpha_bar[t]), float(previous[t])
@@ -174,11 +168,10 @@ def test_last_step_returns_the_projected_estimate() -> None:
         return table[torch.cdist(x.flatten(0, 1), table).argmin(-1)].view_as(x)
 
     rngs = [torch.Generator().manual_seed(i) for i in range(2)]
-    out = sample(
-        lambda x, t: 0.5 * x,
-        schedule,
+    out = walk(
+        lambda x, t, previous: 0.5 * x,
+        Gaussian(schedule),
         Noise(rngs, (6, 4)),
-        SamplingConfig(),
         torch.device("cpu"),
         project=project,
     )
@@ -202,11 +195,10 @@ def test_pinned_positions_come_back_unchanged() -> None:
         x[:, :2] = known
         return x
 
-    out = sample(
-        lambda x, t: x * 0.3,
-        make_schedule("sqrt", 20),
+    out = walk(
+        lambda x, t, previous: x * 0.3,
+        Gaussian(make_schedule("sqrt", 20), "ancestral"),
         Noise([torch.Generator().manual_seed(0)], (6, 4)),
-        SamplingConfig(sampler="ancestral"),
         torch.device("cpu"),
         pin=pin,
     )

@@ -11,9 +11,10 @@ import torch
 
 from baselines.ar_infilling.card import CARD
 from baselines.ar_infilling.settings import ARInfillingSettings
-from baselines.autoregressive import Autoregressive, Job, run, uniforms
+from baselines.autoregressive import Autoregressive, Decoded, Heads, continuations, uniforms
 from models.base import Card, TargetSamples
-from models.diffusion_lm.infilling import answer, infill
+from models.infilling import answer, infill
+from models.jobs import Job
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import sample
@@ -64,33 +65,41 @@ class ARInfilling(Autoregressive):
     ) -> Iterator[TargetSamples]:
         """Each target's samples come with the chosen one. Raises ``UserError`` for a target that
         asks for something else, or whose contexts leave no room for a word and eos."""
-        controls = [infill(target) for target in targets]
-        heads = [self._heads(control)[0] for control in controls]
+        controls = {target.id: infill(target) for target in targets}
+        heads = {name: Heads.of(self._heads(control)) for name, control in controls.items()}
         (positions,) = self._positions()
-        for target, head in zip(targets, heads, strict=True):
-            if len(head) + 2 > positions:
+        for name, (length,) in ((name, head.lengths) for name, head in heads.items()):
+            if length + 2 > positions:
                 raise UserError(
-                    f"the contexts of target {target.id} take {len(head)} tokens, START included; "
+                    f"the contexts of target {name} take {length} tokens, START included; "
                     f"this model reads {positions}, middle and END among them"
                 )
         most = self.codec.limit(self.settings.max_words)
 
-        def decode(jobs: list[Job]) -> list[tuple[list[int], float]]:
-            return self._decode(jobs, seed, min(most, positions - len(jobs[0].head)))
+        def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
+            return self._decode(jobs, seed, min(most, positions - len(jobs[0].given.head)))
 
-        rest = self.codec, batch, self.model.device, progress
-        found = run(targets, samples_per_target, heads, decode, *rest)
-        for control, samples in zip(controls, found):
-            yield answer(samples, control, self.repair)
+        found = continuations(
+            targets,
+            samples_per_target,
+            decode,
+            batch,
+            progress,
+            heads=heads,
+            codec=self.codec,
+            device=self.model.device,
+        )
+        for samples in found:
+            yield answer(samples, controls[samples.target_id], self.repair)
 
     def _heads(self, control: Control) -> list[list[int]]:
         assert isinstance(control, Infill)
         return [[self.codec.bos, *self.codec.encode([*control.left, *control.right])]]
 
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         texts = sample(
             self.model,
-            [job.head for job in jobs],
+            [job.given.head for job in jobs],
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.forbidden,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from baselines.cold.settings import ColdSettings
+from tasks.common.progress import Progress, silent
 
 #: Adam's defaults in torch, which the released code uses
 BETAS = (0.9, 0.999)
@@ -21,16 +22,17 @@ def langevin(
     gradient: Gradient,
     settings: ColdSettings,
     generators: Sequence[torch.Generator],
-    report: Callable[[float], None] = lambda share: None,
+    report: Progress = silent,
 ) -> Tensor:
     """``y`` (R, ...) after ``settings.iterations`` steps down ``gradient`` with their noise.
 
-    The noise of row i comes from ``generators[i]`` alone, on the device of ``y``; rows beyond them
-    (fillers) get none. Noise moves y and not Adam's moments, as released. ``report``: called with
-    the share of the steps that are done.
+    The noise of row i comes from ``generators[i]`` alone, on the CPU whatever the device of ``y``;
+    rows beyond them (fillers) get none. Noise moves y and not Adam's moments, as released.
+    ``report`` counts steps.
     """
     y = y.detach().clone()
-    first, second, noise = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
+    first, second = torch.zeros_like(y), torch.zeros_like(y)
+    noise = torch.zeros_like(y, device="cpu")
     for i in range(settings.iterations):
         descent = adam(gradient(y), first, second, i + 1)
         y -= settings.step_size * descent
@@ -38,8 +40,8 @@ def langevin(
         if std:
             for row, generator in zip(noise, generators, strict=False):
                 row.normal_(generator=generator)
-            y += std * noise
-        report((i + 1) / settings.iterations)
+            y += std * noise.to(y.device)
+        report(i + 1, settings.iterations)
     return y
 
 

@@ -11,14 +11,14 @@ candidates is not released; the language model ranks them (:class:`baselines.can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 
-from baselines.autoregressive import Job, check_vocabularies, run
+from baselines.autoregressive import check_vocabularies
 from baselines.candidates import (
     MARKS,
     LMRanking,
@@ -36,11 +36,12 @@ from baselines.cold.reader import NONE, Reader, after, before
 from baselines.cold.rounding import initial, round_off
 from baselines.cold.settings import ColdSettings
 from baselines.soft import SoftReader
-from models.base import Card, Generator, TargetSamples, stream_seed
-from models.diffusion_lm.infilling import infill
+from models.base import Card, Generator, TargetSamples, sample_rng
+from models.infilling import infill
+from models.jobs import Job, Made, run
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
-from models.nets.decoding import stack
+from models.nets.decoding import rows_at_once, stack
 from models.nets.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
@@ -60,6 +61,11 @@ class Item:
     right: tuple[int, ...]
     keywords: tuple[int, ...]
     limit: int
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Items run together only where these are equal."""
+        return tuple(map(len, (self.left, self.backward, self.right, self.keywords)))
 
 
 class Cold(Generator):
@@ -122,24 +128,23 @@ class Cold(Generator):
         or one longer than the models can read."""
         if self.settings.chains:
             samples_per_target = min(self.settings.chains, samples_per_target)
-        items = [self._item(target) for target in targets]
-        total, done = len(targets) * samples_per_target, 0
+        items = {target.id: self._item(target) for target in targets}
 
-        def decode(jobs: list[Job]) -> list[tuple[list[int], float]]:
-            nonlocal done
+        def decode(jobs: list[Job[Item]], report: Progress) -> list[Made]:
+            decoded = self._decode(jobs, seed, report)
+            return [
+                Made(self.codec.words(ids), self.codec.tokens(ids), nfe) for ids, nfe in decoded
+            ]
 
-            def report(share: float) -> None:
-                progress(done + share * len(jobs), total, "samples")
-
-            limits = [items[job.position].limit for job in jobs]
-            found = self._decode(jobs, limits, seed, report)
-            done += len(jobs)
-            return found
-
-        heads = [item.left for item in items]
-        others = [(item.backward, item.right, item.keywords) for item in items]
-        rest = heads, decode, self.codec, batch, self.device, progress, others
-        results = run(targets, samples_per_target, *rest)
+        results = run(
+            targets,
+            samples_per_target,
+            decode,
+            rows_at_once(batch, self.device),
+            progress,
+            given=lambda target, index: items[target.id],
+            alike=lambda job: job.given.lengths,
+        )
         for target, result in zip(targets, results, strict=bool(samples_per_target)):
             yield self._choose(target, result)
 
@@ -173,32 +178,25 @@ class Cold(Generator):
         return [self.index[i] for i in dict.fromkeys(ids) if i in self.index and i not in unknown]
 
     def _decode(
-        self,
-        jobs: list[Job],
-        limits: list[int],
-        seed: int,
-        report: Callable[[float], None],
+        self, jobs: list[Job[Item]], seed: int, report: Progress
     ) -> list[tuple[list[int], float]]:
         """The ids of each job's middle, and its network evaluations."""
+        items = [job.given for job in jobs]
         group = Group(
-            stack([job.head for job in jobs], self.device),
-            *(stack([job.others[i] for job in jobs], self.device) for i in range(3)),
+            stack([item.left for item in items], self.device),
+            stack([item.backward for item in items], self.device),
+            stack([item.right for item in items], self.device),
+            stack([item.keywords for item in items], self.device),
         )
         words = torch.tensor(self.words, device=self.device)
         energy = Energy(self.forward, self.backward, group, words, self.settings)
         y = initial(energy, self.settings.length)
-        # on the device, whose noise would otherwise take longer to get there than to be used
-        generators = [
-            torch.Generator(self.device).manual_seed(
-                stream_seed(seed, self.name, job.target.id, job.index)
-            )
-            for job in jobs
-        ]
+        generators = [sample_rng(seed, self.name, job.target.id, job.index) for job in jobs]
         y = langevin(y, energy.gradient, self.settings, generators, report)
         fixed = self.settings.length + self.settings.iterations * energy.evaluations
         return [
             ([self.words[i] for i in row], float(fixed + len(row)))
-            for row in round_off(energy, y, limits, self.marks)
+            for row in round_off(energy, y, [item.limit for item in items], self.marks)
         ]
 
     def _choose(self, target: Target, found: TargetSamples) -> TargetSamples:

@@ -18,8 +18,8 @@ no earlier token attends to, so that the shape of an item's tensors is its own.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -37,12 +37,13 @@ from baselines.candidates import (
 from baselines.delorean.card import CARD
 from baselines.delorean.passes import Relaxation
 from baselines.delorean.settings import DeloreanSettings
-from baselines.soft import SoftReader, groups
-from models.base import Card, Generator, Sample, TargetSamples, sample_rng
-from models.diffusion_lm.infilling import infill
+from baselines.soft import SoftReader
+from models.base import Card, Generator, TargetSamples, sample_rng
+from models.infilling import infill
+from models.jobs import Job, Made, run
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
-from models.nets.decoding import stack
+from models.nets.decoding import rows_at_once, stack
 from models.nets.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
@@ -53,6 +54,15 @@ if TYPE_CHECKING:
 
 
 RIGHT_MULTIPLE = 8
+
+
+@dataclass(frozen=True)
+class Item:
+    """Ids of bos and the left context, and of the right one, which is padded to ``width``."""
+
+    left: list[int]
+    right: list[int]
+    width: int
 
 
 class Delorean(Generator):
@@ -109,38 +119,41 @@ class Delorean(Generator):
     ) -> Iterator[TargetSamples]:
         """``batch``: how many targets run at once. Raises ``UserError`` for a target that is longer
         than the language model can read."""
-        items = [self._ids(target) for target in targets]
+        items = {target.id: self._item(target) for target in targets}
         count = min(samples_per_target, self.settings.passes)
-        widths = [(len(left), self._width(left, right)) for left, right in items]
-        found: dict[int, TargetSamples] = {}
-        done, sent = 0, 0
-        for group in groups(widths, batch, self.reader.device):
-            began = time.perf_counter()
-            texts = self._texts([targets[i] for i in group], [items[i] for i in group], seed)
-            picked = [
-                self._pick(targets[i], rows[::-1][:count])
-                for i, rows in zip(group, texts, strict=True)
-            ]
-            share = (time.perf_counter() - began) / (len(group) * max(1, count))
-            for i, (candidates, chosen) in zip(group, picked, strict=True):
-                samples = tuple(
-                    Sample(k, words, self.codec.tokens(ids), self._evaluations / count, share)
-                    for k, (ids, words) in enumerate(candidates)
-                )
-                found[i] = TargetSamples(targets[i].id, samples, chosen)
-            done += len(group)
-            progress(done * count, len(targets) * count, "samples")
-            while sent in found:
-                yield found.pop(sent)
-                sent += 1
+        chosen: dict[str, int] = {}
+
+        def decode(jobs: list[Job[Item]], report: Progress) -> list[Made]:
+            made = []
+            for job, rows in zip(jobs, self._texts(jobs, seed), strict=True):
+                texts = rows[::-1][:count]
+                words, chosen[job.target.id] = self._pick(job.target, texts)
+                nfe = self._evaluations / count
+                made += [
+                    Made(one, self.codec.tokens(ids), nfe)
+                    for ids, one in zip(texts, words, strict=True)
+                ]
+            return made
+
+        found = run(
+            targets,
+            count,
+            decode,
+            rows_at_once(batch, self.reader.device),
+            progress,
+            given=lambda target, index: items[target.id],
+            alike=lambda job: (len(job.given.left), job.given.width),
+            each=count,
+        )
+        for samples in found:
+            yield replace(samples, chosen=chosen[samples.target_id])
 
     @property
     def _evaluations(self) -> float:
         settings = self.settings
         return settings.length + settings.passes * (settings.backward_steps + settings.length - 1)
 
-    def _ids(self, target: Target) -> tuple[list[int], list[int]]:
-        """Ids of bos and the left context, and of the right one."""
+    def _item(self, target: Target) -> Item:
         control, codec = infill(target), self.codec
         left = [*codec.head(()), *codec.encode(control.left)]
         right = continuation(codec, control.left, control.right)
@@ -151,41 +164,37 @@ class Delorean(Generator):
                 f"START, {self.settings.length} of the middle, {len(right)} of its right context); "
                 f"the language model reads {self.reader.positions}"
             )
-        return left, right
+        return Item(left, right, self._width(left, right))
 
     def _width(self, left: Sequence[int], right: Sequence[int]) -> int:
         """Tokens of the right context with its padding; a rule of these two lengths alone."""
         room = self.reader.positions - len(left) - self.settings.length
         return min(room, -(-len(right) // RIGHT_MULTIPLE) * RIGHT_MULTIPLE)
 
-    def _texts(
-        self,
-        targets: Sequence[Target],
-        items: Sequence[tuple[list[int], list[int]]],
-        seed: int,
-    ) -> list[list[list[int]]]:
-        """For each target the ids read off after each pass."""
-        device, settings = self.reader.device, self.settings
-        width = self._width(*items[0])
-        pads = [[self.codec.pad] * (width - len(right)) for _, right in items]
-        right = [[*right, *pad] for (_, right), pad in zip(items, pads, strict=True)]
-        mask = [[1] * (width - len(pad)) + [0] * len(pad) for pad in pads]
+    def _texts(self, jobs: Sequence[Job[Item]], seed: int) -> list[list[list[int]]]:
+        """For each job the ids read off after each pass."""
+        device, settings, items = self.reader.device, self.settings, [job.given for job in jobs]
+        pads = [[self.codec.pad] * (item.width - len(item.right)) for item in items]
+        right = [[*item.right, *pad] for item, pad in zip(items, pads, strict=True)]
+        mask = [[1] * (items[0].width - len(pad)) + [0] * len(pad) for pad in pads]
         size = settings.passes + 1, settings.length
         drawn = [
-            torch.rand(size, dtype=torch.float64, generator=sample_rng(seed, self.name, t.id, 0))
-            for t in targets
+            torch.rand(
+                size,
+                dtype=torch.float64,
+                generator=sample_rng(seed, self.name, job.target.id, job.index),
+            )
+            for job in jobs
         ]
-        ids = stack([left for left, _ in items], device)
+        ids = stack([item.left for item in items], device)
         filler = [drawn[0]] * (len(ids) - len(drawn))
         with torch.no_grad():
             between = self.relaxation.between(ids, stack(right, device), stack(mask, device))
             texts = self.relaxation.run(between, torch.stack([*drawn, *filler]).to(device))
         return [list(row) for row in texts[: len(items)].tolist()]
 
-    def _pick(
-        self, target: Target, texts: Sequence[list[int]]
-    ) -> tuple[list[tuple[list[int], Words]], int]:
-        """The candidates, as ids and words, and the index of the best one."""
+    def _pick(self, target: Target, texts: Sequence[list[int]]) -> tuple[list[Words], int]:
+        """The candidates' words, and the index of the best one."""
         control = infill(target)
         middles = []
         for ids in texts:
@@ -193,4 +202,4 @@ class Delorean(Generator):
             if self.repair is not None:
                 words = self.repair.repair(control.left, words, control.right)
             middles.append(words)
-        return list(zip(texts, middles, strict=True)), best(self.ranking, control, middles)
+        return middles, best(self.ranking, control, middles)

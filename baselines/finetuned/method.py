@@ -15,7 +15,8 @@ import torch
 
 from baselines.autoregressive import (
     Autoregressive,
-    Job,
+    Decoded,
+    Heads,
     check_vocabularies,
     prompts,
     uniforms,
@@ -23,6 +24,7 @@ from baselines.autoregressive import (
 from baselines.finetuned.card import FT_POE, FT_SAMPLE, FT_SEARCH
 from baselines.finetuned.settings import FTPoESettings
 from models.base import Card, TargetSamples
+from models.jobs import Job
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import Experts, beam_search, sample
@@ -53,10 +55,10 @@ class FTSample(_FineTuned):
 
     card: ClassVar[Card] = FT_SAMPLE
 
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         texts = sample(
             self.model,
-            [job.head for job in jobs],
+            [job.given.head for job in jobs],
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.codec.forbidden,
@@ -87,9 +89,9 @@ class FTSearch(_FineTuned):
         """As for samples, with one sample a target."""
         return super().generate(targets, min(1, samples_per_target), seed, batch, progress)
 
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         beams = self.settings.beams
-        prompts = [job.head for job in jobs]
+        prompts = [job.given.head for job in jobs]
         eos, forbidden = self.codec.eos, self.codec.forbidden
         found = beam_search(self.model, prompts, limit, eos, forbidden, beams)
         return [(ids, float(steps * beams)) for ids, steps in found]
@@ -133,11 +135,11 @@ class FTPoE(Autoregressive):
     def _positions(self) -> list[int]:
         return [model.config.n_positions for model in self.models]
 
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
-        rest = [[job.others[i] for job in jobs] for i in range(len(self.models) - 1)]
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
+        rest = [[job.given.others[i] for job in jobs] for i in range(len(self.models) - 1)]
         texts = sample(
             self.model,
-            [job.head for job in jobs],
+            [job.given.head for job in jobs],
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.codec.forbidden,

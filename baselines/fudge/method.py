@@ -16,7 +16,8 @@ import torch
 
 from baselines.autoregressive import (
     Autoregressive,
-    Job,
+    Decoded,
+    Heads,
     check_vocabularies,
     prompts,
     uniforms,
@@ -24,6 +25,7 @@ from baselines.autoregressive import (
 from baselines.fudge.card import CARD, lambdas
 from baselines.fudge.settings import FudgeSettings
 from models.base import Card
+from models.jobs import Job
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import sample
@@ -81,15 +83,15 @@ class Fudge(Autoregressive):
         return [*super()._positions(), *readers]
 
     @torch.inference_mode()
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         settings = self.settings
         scorers = [
-            PrefixScorer(network, [job.others[i] for job in jobs])
+            PrefixScorer(network, [job.given.others[i] for job in jobs])
             for i, network in enumerate(self.discriminators)
         ]
         texts = sample(
             self.model,
-            [job.head for job in jobs],
+            [job.given.head for job in jobs],
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.codec.forbidden,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import torch
 from torch import Tensor
 
-from baselines.autoregressive import Job, run, uniforms
+from baselines.autoregressive import Decoded, Heads, continuations, uniforms
 from baselines.candidates import (
     MARKS,
     excluded,
@@ -23,7 +23,8 @@ from baselines.candidates import (
 from baselines.left_only.card import CARD
 from baselines.left_only.settings import LeftOnlySettings
 from models.base import Card, Generator, TargetSamples
-from models.diffusion_lm.infilling import infill
+from models.infilling import infill
+from models.jobs import Job
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import sample
@@ -102,31 +103,43 @@ class LeftOnly(Generator):
         if self.settings.candidates:
             samples_per_target = min(self.settings.candidates, samples_per_target)
         codec, positions = self.codec, self.model.config.n_positions
-        heads = [[*codec.head(()), *codec.encode(infill(target).left)] for target in targets]
-        for target, head in zip(targets, heads, strict=True):
-            if len(head) >= positions:
+        heads = {
+            target.id: Heads.of([[*codec.head(()), *codec.encode(infill(target).left)]])
+            for target in targets
+        }
+        for target in targets:
+            length = len(heads[target.id].head)
+            if length >= positions:
                 raise UserError(
-                    f"target {target.id}: its left context takes {len(head)} tokens, which leaves "
+                    f"target {target.id}: its left context takes {length} tokens, which leaves "
                     f"no room for a sentence; the language model reads {positions}"
                 )
         limit = codec.limit(self.settings.max_words)
 
-        def decode(jobs: list[Job]) -> list[tuple[list[int], float]]:
-            return self._decode(jobs, seed, min(limit, positions - len(jobs[0].head)))
+        def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
+            return self._decode(jobs, seed, min(limit, positions - len(jobs[0].given.head)))
 
-        rest = heads, decode, codec, batch, self.model.device, progress
-        found = run(targets, samples_per_target, *rest)
+        found = continuations(
+            targets,
+            samples_per_target,
+            decode,
+            batch,
+            progress,
+            heads=heads,
+            codec=codec,
+            device=self.model.device,
+        )
         for target, result in zip(targets, found, strict=bool(samples_per_target)):
             samples = tuple(
                 replace(one, words=self._cut(target, one.words)) for one in result.samples
             )
             yield replace(result, samples=samples, chosen=0)
 
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         eos, settings = self.codec.eos, self.settings
         texts = sample(
             self.model,
-            [job.head for job in jobs],
+            [job.given.head for job in jobs],
             uniforms(self.name, jobs, seed, limit),
             eos,
             self.excluded,

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from baselines.autoregressive import Autoregressive, Job, uniforms
+from baselines.autoregressive import Autoregressive, Decoded, Heads, uniforms
 from baselines.pplm.card import CARD
 from baselines.pplm.head import AttributeHead, load_attribute_head
 from baselines.pplm.settings import PPLMSettings
 from models.base import Card
+from models.jobs import Job
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import draw, padded_rows, truncate
@@ -145,7 +146,7 @@ class PPLM(Autoregressive):
         return [self.codec.head(())]
 
     @torch.no_grad()
-    def _decode(self, jobs: list[Job], seed: int, limit: int) -> list[tuple[list[int], float]]:
+    def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         settings, steering, device = self.settings, self.steering, self.model.device
         filler = padded_rows(len(jobs), device) - len(jobs)
         rows = torch.arange(len(jobs) + filler, device=device)  # the job of each row

@@ -139,7 +139,9 @@ def measure(
     """Perplexity of a variant's samples under the set's teacher, with its 95 % interval."""
     from eval.running.plan import Plan
     from eval.running.store import Store
-    from models.diffusion_lm.method import Diffusion, Unconditional
+    from models.diffusion_lm.diffusion import Diffusion
+    from models.diffusion_lm.guided import Free
+    from models.diffusion_lm.method import Unconditional
     from models.diffusion_lm.training import load_diffusion
     from models.nets.teacher import Teacher
 
@@ -151,7 +153,7 @@ def measure(
     }
     denoiser, vocabulary = load_diffusion(folders["diffusion"], run.device)
     diffusion = Diffusion(denoiser, base.unconditional.sampling, run.device)
-    generator = Unconditional(diffusion, vocabulary)
+    generator = Unconditional(Free(diffusion, vocabulary))
     target = Target("ablation", Length(1))
     with display.stage(f"sample {chosen.samples} texts") as progress:
         (made,) = generator.generate([target], chosen.samples, base.seed, chosen.batch, progress)

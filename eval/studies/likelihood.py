@@ -196,7 +196,8 @@ def measure(
     models that were trained under the bound."""
     from models.diffusion_lm.bound import load_bound
     from models.diffusion_lm.likelihood import bound_terms
-    from models.diffusion_lm.training import encode, load_diffusion
+    from models.diffusion_lm.training import load_diffusion
+    from models.nets.sequences import encode
     from models.nets.teacher import Teacher
 
     denoiser, vocabulary = load_diffusion(folders["diffusion"], device)

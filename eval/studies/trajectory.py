@@ -121,10 +121,8 @@ def trajectory(generator: DiffusionLM, target: Target, seed: int, frames: int) -
     """The nearest word of every position's latent at about ``frames`` steps, first and last
     included. ``t``: the decoding step whose noise the latent has, -1 for the end."""
     import numpy as np
-    import torch
 
     from models.base import sample_rng
-    from models.diffusion.loop import Noise, sample
     from tasks.controls import to_json
 
     diffusion = generator.diffusion
@@ -135,24 +133,14 @@ def trajectory(generator: DiffusionLM, target: Target, seed: int, frames: int) -
 
     def note(x: torch.Tensor, t: int) -> torch.Tensor:
         if t in wanted:
-            ids = diffusion.denoiser.logits(x).argmax(-1)[0].tolist()
+            (ids,) = diffusion.ids(x)
             std = float(schedule.std[t]) if t >= 0 else 0.0
             words = list(generator.vocabulary.decode(ids))
             found.append({"t": t, "std": round(std, 4), "words": words})
         return x
 
     rngs = [sample_rng(seed, generator.name, target.id, 0)]
-    with torch.no_grad():
-        sample(
-            diffusion.x0,
-            schedule,
-            Noise(rngs, diffusion.shape),
-            diffusion.sampling,
-            diffusion.device,
-            project=diffusion.denoiser.nearest if diffusion.sampling.clamp else None,
-            correct=generator.guidance([target.control]),
-            pin=note,
-        )
+    diffusion.latents(rngs, correct=generator.way.guidance([target.control]), pin=note)
     return {"target": target.id, "control": to_json(target.control), "frames": found}
 
 

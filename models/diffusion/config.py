@@ -62,7 +62,3 @@ class ClassifierConfig:
     noised_attribute: bool = False
     network: EncoderConfig = field(default_factory=EncoderConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5, batch=10))
-
-
-#: fields of ClassifierConfig that one task's classifier alone reads
-CLASSIFIER_FIELDS = {"span_hidden": "syntax_spans", "noised_attribute": "semantic_content"}

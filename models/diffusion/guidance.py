@@ -1,7 +1,8 @@
-"""Classifier guidance: gradient steps on the latents (paper, section 5.1).
+"""Classifier guidance: gradient steps on drawn latents (paper, section 5.1), and moves of words
+bent before they are drawn.
 
-A guide is any ``log_prob(x, s) -> (B,)`` of the controls given latents x (B, L, D) at noise level
-s (an index of the decoding schedule; -1: clean). Composing controls adds guides.
+A guide is any ``log_prob(x, level) -> (B,)`` of the controls given latents x (B, L, D) at a noise
+level (-1: clean). Composing controls adds guides.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.diffusion.config import GuidanceConfig
-from models.diffusion.gaussian import Step
+from models.diffusion.gaussian import Normal
+from models.diffusion.tokens import Categorical
 
 LogProb = Callable[[Tensor, int], Tensor]
 
@@ -29,13 +32,13 @@ def add(guides: Sequence[LogProb]) -> LogProb:
 
 
 class Guidance:
-    """The *correct* hook of :func:`models.diffusion.loop.sample`.
+    """The *correct* hook of :func:`models.diffusion.loop.walk` for latents.
 
     Each of ``config.updates`` steps of Adagrad descends, in y starting from the drawn x_s,
 
         -log_prob(y, s) + fluency * sum (y - mean)^2 / scale
 
-    per row, where scale is the step's std (released) or 2 std^2 (paper). With ``reset="update"``
+    per row, where scale is the move's std (released) or 2 std^2 (paper). With ``reset="update"``
     Adagrad's accumulator is empty at every update, so each coordinate moves by lr times the sign
     of its gradient. The last ``config.unguided`` diffusion steps are left alone. Rows never mix:
     the loss is a sum over rows, not the reference code's mean, which only matters to Adagrad
@@ -48,29 +51,51 @@ class Guidance:
         #: evaluations so far of the ``networks`` that log_prob differentiates
         self.evaluations = 0
 
-    def gradient(self, y: Tensor, step: Step, s: int) -> Tensor:
+    def gradient(self, y: Tensor, move: Normal, s: int) -> Tensor:
         """d/dy of the loss above, (B, L, D)."""
         with torch.enable_grad():
             y = y.detach().requires_grad_(True)
             (task,) = torch.autograd.grad(-self.log_prob(y, s).sum(), y)
-        std = step.std or 1.0
+        std = move.std or 1.0
         scale = std if self.config.denominator == "std" else 2 * std**2
         self.evaluations += self.networks
         # The fluency term is a quadratic, so its gradient is written down.
-        return task + self.config.fluency * 2 * (y.detach() - step.mean) / scale
+        return task + self.config.fluency * 2 * (y.detach() - move.mean) / scale
 
-    def __call__(self, step: Step, s: int) -> Tensor:
-        t, y = s + 1, step.x_s
+    def __call__(self, x: Tensor, move: Normal, s: int) -> Tensor:
+        t, y = s + 1, x
         if t < self.config.unguided or t == 0:
             # t=0 returns the clean estimate: nothing is left to steer.
             return y
         if self.config.reset == "step":
             self._accumulated = None
         for _ in range(self.config.updates):
-            gradient = self.gradient(y, step, s)
+            gradient = self.gradient(y, move, s)
             squares = gradient.square()
             if self.config.reset != "update" and self._accumulated is not None:
                 squares = squares + self._accumulated
             self._accumulated = squares
             y = y - self.config.lr * gradient / (squares.sqrt() + ADAGRAD_EPS)
         return y
+
+
+class WordGuidance:
+    """The *bend* hook of :func:`models.diffusion.loop.walk` for words: each candidate of a position
+    gets ``scale`` times what it would add to log_prob, to first order around x_t (Schiff et al.
+    2024, section 3.2; exact where log_prob is linear in the embedded words).
+
+    ``table`` (V, D): the embeddings of all ids, in which log_prob reads them.
+    """
+
+    def __init__(self, log_prob: LogProb, table: Tensor, scale: float = 1.0) -> None:
+        self.log_prob, self.table, self.scale = log_prob, table, scale
+        #: gradients so far
+        self.evaluations = 0
+
+    def __call__(self, move: Categorical, x: Tensor, s: int) -> Categorical:
+        with torch.enable_grad():
+            words = F.one_hot(x, len(self.table)).to(self.table.dtype).requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self.log_prob(words @ self.table, s + 1).sum(), words)
+        self.evaluations += 1
+        gain = gradient - (gradient * words.detach()).sum(-1, keepdim=True)
+        return Categorical(move.logits + self.scale * gain)

@@ -1,86 +1,142 @@
-"""The one sampling loop, and the noise that makes each sample its own."""
+"""The one loop behind every diffusion, and the noise that makes each sample its own.
+
+    estimate -> project -> move = process.move(x, estimate, t) -> bend -> draw -> correct -> pin
+
+A state x is what the process noises: latents (B, L, D), or ids (B, L). Level t runs from
+``steps`` - 1, the most noise, to 0, the least; -1 is clean, and s = t - 1 is the level that a step
+leads to. An estimate is what the process reads of the clean text: latents (B, L, D) or
+log-probabilities of words (B, L, V).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from models.diffusion.config import SamplingConfig
-from models.diffusion.gaussian import Step, ancestral_step, ddim_step
-from models.diffusion.schedule import Schedule
-
-#: (x_t, t) -> x_0 estimate, both (B, L, D)
-Denoise = Callable[[Tensor, int], Tensor]
-#: changes an x_0 estimate
-Project = Callable[[Tensor], Tensor]
-#: (step, s) -> x_s, changed by guidance; s is the index of the noise level of x_s, -1 for clean
-Correct = Callable[[Step, int], Tensor]
-#: (x_s, s) -> x_s with some positions overwritten
-Pin = Callable[[Tensor, int], Tensor]
+#: gives the next noise of a batch
+Draw = Callable[[], Tensor]
+#: (shape, generator) -> noise of that shape
+Drawing = Callable[[tuple[int, ...], torch.Generator | None], Tensor]
 
 CHUNK = 50
 
 
+class Move(Protocol):
+    """The distribution of x_s given x_t and an estimate of the clean text."""
+
+    def draw(self, noise: Draw) -> Tensor:
+        """x_s, from one call of ``noise``, or from none where nothing is random."""
+
+
+M = TypeVar("M", bound=Move)
+M_co = TypeVar("M_co", bound=Move, covariant=True)
+
+
+class Process(Protocol[M_co]):
+    """What noises and denoises, in ``steps`` steps."""
+
+    @property
+    def steps(self) -> int: ...
+
+    def prior(self, z: Tensor) -> Tensor:
+        """Pure noise, the state at level ``steps`` - 1, from drawn noise."""
+
+    def corrupt(self, state: Tensor, level: Tensor | int, noise: Tensor) -> Tensor:
+        """A clean state (B, ...) at ``level`` (one, or (B,)), from drawn noise."""
+
+    def move(self, x: Tensor, estimate: Tensor, t: int) -> M_co:
+        """From x at level ``t`` to level ``t`` - 1."""
+
+
+#: (x_t, t, the estimate before) -> estimate; the one before is None at the first step, and what
+#: the network said of itself at the others, not what ``project`` made of it (self-conditioning,
+#: Chen et al. 2023, section 3.2)
+Estimate = Callable[[Tensor, int, Tensor | None], Tensor]
+#: changes an estimate (clamping)
+Project = Callable[[Tensor], Tensor]
+#: (move, x_t, s) -> another move: guidance before x_s is drawn
+Bend = Callable[[M, Tensor, int], M]
+#: (x_s, move, s) -> x_s: guidance after it is drawn
+Correct = Callable[[Tensor, M, int], Tensor]
+#: (x_s, s) -> x_s with some positions overwritten
+Pin = Callable[[Tensor, int], Tensor]
+
+
+def normal(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal noise."""
+    return torch.randn(shape, generator=generator)
+
+
+def uniform(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    """Uniform noise in [0, 1), float64."""
+    return torch.rand(shape, dtype=torch.float64, generator=generator)
+
+
 class Noise:
-    """Standard normal noise for a batch, row i drawn from ``rngs[i]`` alone.
+    """Noise for a batch, row i drawn from ``rngs[i]`` alone by ``drawing``.
 
     Rows are drawn ``CHUNK`` steps at a time, whatever the batch.
     """
 
-    def __init__(self, rngs: Sequence[torch.Generator], shape: tuple[int, int]) -> None:
-        self._rngs, self._shape = rngs, shape
+    def __init__(
+        self,
+        rngs: Sequence[torch.Generator],
+        shape: tuple[int, ...],
+        drawing: Drawing = normal,
+    ) -> None:
+        self._rngs, self._shape, self._drawing = rngs, shape, drawing
         self._drawn: Tensor | None = None
         self._used = 0
 
     def __call__(self) -> Tensor:
-        """The next (B, L, D) noise, on the CPU."""
+        """The next noise, (B, *shape), on the CPU."""
         if self._drawn is None or self._used == CHUNK:
-            rows = [torch.randn((CHUNK, *self._shape), generator=rng) for rng in self._rngs]
+            rows = [self._drawing((CHUNK, *self._shape), rng) for rng in self._rngs]
             self._drawn, self._used = torch.stack(rows, 1), 0
         self._used += 1
         return self._drawn[self._used - 1]
 
 
-def sample(
-    denoise: Denoise,
-    schedule: Schedule,
-    noise: Callable[[], Tensor],
-    config: SamplingConfig,
+def walk(
+    estimate: Estimate,
+    process: Process[M],
+    noise: Draw,
     device: torch.device,
     *,
     project: Project | None = None,
-    correct: Correct | None = None,
+    bend: Bend[M] | None = None,
+    correct: Correct[M] | None = None,
     pin: Pin | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """x_0 from x_T ~ N(0, I), in ``schedule.steps`` steps; (B, L, D) on ``device``.
+    """The clean state from pure noise, in ``process.steps`` steps, on ``device``.
 
-    At each step: ``denoise`` estimates x_0, ``project`` changes the estimate (clamping), the step
-    draws x_s, ``correct`` moves it (guidance), ``pin`` overwrites positions (infilling). No noise
-    is added by the last step, which returns the projected estimate itself.
+    At each step ``estimate`` reads x_t, ``project`` changes what it says (clamping), ``bend``
+    changes the move that follows from it and ``correct`` the state drawn from that (guidance), and
+    ``pin`` overwrites positions (infilling), which it also does before the first step. ``on_step``
+    is called with t when the step from level t is done.
     """
-    x = noise().to(device)
+
+    def drawn() -> Tensor:
+        return noise().to(device)
+
+    x = process.prior(drawn())
     if pin is not None:
-        x = pin(x, schedule.steps - 1)
-    previous = schedule.alpha_bar_prev
-    for t in reversed(range(schedule.steps)):
-        x0_hat = denoise(x, t)
+        x = pin(x, process.steps - 1)
+    previous: Tensor | None = None
+    for t in reversed(range(process.steps)):
+        clean = previous = estimate(x, t, previous)
         if project is not None:
-            x0_hat = project(x0_hat)
-        if t == 0:
-            step = Step(x0_hat, x0_hat, 0.0)
-        else:
-            levels = (float(schedule.alpha_bar[t]), float(previous[t]))
-            z = noise().to(device)
-            if config.sampler == "ancestral":
-                step = ancestral_step(x, x0_hat, *levels, z)
-            else:
-                step = ddim_step(x, x0_hat, *levels, z, config.eta)
-        x = step.x_s
+            clean = project(clean)
+        move = process.move(x, clean, t)
+        if bend is not None:
+            move = bend(move, x, t - 1)
+        x = move.draw(drawn)
         if correct is not None:
-            x = correct(step, t - 1)
+            x = correct(x, move, t - 1)
         if pin is not None:
             x = pin(x, t - 1)
         if on_step is not None:

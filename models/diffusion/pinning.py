@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from models.diffusion.gaussian import q_sample
+from models.diffusion.loop import Process
 from tasks.common.errors import UserError
 from tasks.vocabulary import END, PAD, START
 
@@ -38,26 +39,32 @@ def arrange(left: Sequence[int], slots: int, right: Sequence[int], layout: str, 
 
 
 class Pins:
-    """Overwrites the positions ``fixed`` (B, L) of latents: before the first step with
-    q(x_T | ``clean``), and after each step with ``clean`` (B, L, D) itself, or, where ``noise`` is
-    given, with q(x_s | ``clean``). At the end, s = -1, they are ``clean`` bit for bit."""
+    """The *pin* hook of :func:`models.diffusion.loop.walk`: overwrites the positions ``fixed``
+    (B, L) of a state with ``clean``, like the state, or, where ``noise`` is given, with what
+    ``process`` makes of it at the state's level. At the end, s = -1, they are ``clean`` bit for
+    bit.
+
+    ``first``: what they hold before the first step, from the state that the walk drew; where it is
+    None, what they hold after the others.
+    """
 
     def __init__(
         self,
         clean: Tensor,
         fixed: Tensor,
-        alpha_bar: Sequence[float],
+        process: Process[Any],
         noise: Callable[[], Tensor] | None = None,
+        first: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.clean, self.fixed = clean, fixed[..., None]
-        self.alpha_bar, self.noise = alpha_bar, noise
+        self.clean, self.fixed = clean, fixed.view(*fixed.shape, *[1] * (clean.dim() - 2))
+        self.process, self.noise, self.first = process, noise, first
 
     def __call__(self, x: Tensor, s: int) -> Tensor:
         pinned = self.clean
-        if s == len(self.alpha_bar) - 1:  # x is still the noise that the sample starts from
-            pinned = q_sample(self.clean, self.alpha_bar[s], x)
+        if self.first is not None and s == self.process.steps - 1:
+            pinned = self.first(x)
         elif self.noise is not None and s >= 0:
-            pinned = q_sample(self.clean, self.alpha_bar[s], self.noise().to(x.device))
+            pinned = self.process.corrupt(self.clean, s, self.noise())
         return torch.where(self.fixed, pinned, x)
 
 

@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from models.diffusion_lm.word_denoiser import WordDenoiser
 from models.nets.pretrained import load_tokenizer, located, missing_pretrained
 from tasks.common.errors import UserError
 from tasks.vocabulary import END, PAD, START, UNK, Vocabulary
 
 if TYPE_CHECKING:
+    from models.diffusion_lm.score_interpolation import ScoreInterpolation
     from models.nets.config import EncoderConfig
 
 
-def start_from_bert(denoiser: WordDenoiser, name: str, vocabulary: Vocabulary) -> None:
-    """Copies the encoder, its positions and its words into ``denoiser``; the rest of it (time
+def start_from_bert(network: ScoreInterpolation, name: str, vocabulary: Vocabulary) -> None:
+    """Copies the encoder, its positions and its words into ``network``; the rest of it (time
     embedding, what reads off h, word latents) starts afresh, the time embedding from zero. A word
     is the mean of its pieces' embeddings.
 
     Raises ``UserError`` if there is no such BERT or its sizes are not the network's.
     """
     bert, tokenizer = _load(name)
-    _check_sizes(denoiser.config.network, denoiser.config.positions, bert.config, name)
+    _check_sizes(network.config.network, network.config.positions, bert.config, name)
     source = bert.embeddings
     with torch.no_grad():
-        denoiser.encoder.load_state_dict(bert.encoder.state_dict())
-        denoiser.norm.load_state_dict(source.LayerNorm.state_dict())
-        positions = source.position_embeddings.weight[: denoiser.config.positions]
-        denoiser.position_embedding.weight.copy_(positions + source.token_type_embeddings.weight[0])
-        denoiser.words.weight.copy_(_words(source.word_embeddings.weight, tokenizer, vocabulary))
-        last = denoiser.time[-1]
+        network.encoder.load_state_dict(bert.encoder.state_dict())
+        network.norm.load_state_dict(source.LayerNorm.state_dict())
+        positions = source.position_embeddings.weight[: network.config.positions]
+        network.position_embedding.weight.copy_(positions + source.token_type_embeddings.weight[0])
+        network.words.weight.copy_(_words(source.word_embeddings.weight, tokenizer, vocabulary))
+        last = network.time[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

@@ -36,9 +36,9 @@ from models.diffusion_lm.likelihood import (
     prior_term,
     step_weights,
 )
-from models.diffusion_lm.training import encode, read_config
-from models.nets.artefact import load_module, save_module
+from models.nets.artefact import load_module, read_config, save_module
 from models.nets.encoder import bert_config, time_embedding
+from models.nets.sequences import encode
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan

@@ -9,23 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from models.base import CONTROL, INFILLING, Card, Plan, Role
-from models.diffusion.classifiers.recipe import CLASSIFIER, guides, role_for
+from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.classifiers.recipe import classifiers
 from models.diffusion_lm.config import (
     DiffusionConfig,
     DiffusionLMSettings,
     InfillingConfig,
     UnconditionalSettings,
+    control_kinds,
     guidance_for,
 )
-from tasks import parts
 from tasks.base import Task
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
+from tasks.controls import Length
 from tasks.corpora.stored import read_corpus, read_vocabulary
 from tasks.infilling import joined, middle_lengths, middle_of
 
 LENGTHS = "lengths.json"
+#: kinds of controls that the denoising network itself guides
+SELF_GUIDED = (Length.kind,)
 
 
 def diffusion(plan: Plan, task: str) -> Recipe:
@@ -102,7 +106,8 @@ class DiffusionLMCard(Card):
     def refuses(self, task: Task) -> str | None:
         if task.fills:
             return None
-        lacking = [part for part in parts(task.name) if not guides(part)]
+        guided = {*GUIDED_BY, *SELF_GUIDED}
+        lacking = [part for part, kind in control_kinds(task.name).items() if kind not in guided]
         return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
@@ -110,7 +115,8 @@ class DiffusionLMCard(Card):
         assert task is not None
         if task.fills:
             return ("diffusion", "lengths")
-        return ("diffusion", *dict.fromkeys(filter(None, map(role_for, parts(task.name)))))
+        kinds = filter(None, map(GUIDED_BY.get, control_kinds(task.name).values()))
+        return ("diffusion", *dict.fromkeys(kind.role for kind in kinds))
 
     def resolve(self, settings: Any, task: Task | None) -> Any:
         assert task is not None
@@ -133,7 +139,7 @@ DIFFUSION_LM = DiffusionLMCard(
     brings=(
         DIFFUSION,
         Role("lengths", "models.diffusion_lm.card:lengths"),
-        CLASSIFIER,
+        classifiers("diffusion", "models.diffusion_lm.diffusion:load_space"),
     ),
     tables=frozenset({CONTROL, INFILLING}),
     reference=True,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from models.diffusion.config import GuidanceConfig, SamplingConfig
 from models.nets.config import EncoderConfig, TrainConfig
-from tasks import parts
+from tasks import load_task, parts
 from tasks.common.errors import UserError
 
 
@@ -35,7 +35,7 @@ class DiffusionConfig:
     predict: Literal["x0", "eps", "mu"] = "x0"
     #: linear: the Transformer reads and writes latents, as in the paper; words: it reads and writes
     #: words, and Bayes' rule joins what it says of them with their latents (see
-    #: ``models.diffusion_lm.word_denoiser``): learns a context far faster
+    #: ``models.diffusion_lm.score_interpolation``): learns a context far faster
     output: Literal["linear", "words"] = "linear"
     #: share of the training texts whose contexts stay clean while their middle sentence is noised,
     #: as in infilling (partial noising, Gong et al. 2023); needs window=3. 0: as in the paper, all
@@ -69,22 +69,23 @@ class DiffusionConfig:
             raise UserError(f"clean_contexts={self.clean_contexts}: a share from 0 to 1")
 
 
-#: learning rate and lambda of each task in the released code (reference notes, section 2.6)
+#: learning rate and lambda of each kind of control in the released code (reference notes, section
+#: 2.6)
 RELEASED = {
-    "semantic_content": (0.1, 0.01),
-    "parts_of_speech": (0.1, 0.0001),
-    "syntax_tree": (0.1, 0.0005),
-    "syntax_spans": (0.1, 0.1),
+    "field_value": (0.1, 0.01),
+    "tag_sequence": (0.1, 0.0001),
+    "parse_tree": (0.1, 0.0005),
+    "span": (0.1, 0.1),
     "length": (0.1, 0.01),
 }
 
 
-#: learning rate and lambda of each task in the paper's Table 6
+#: learning rate and lambda of each kind of control in the paper's Table 6
 TABLE6 = {
-    "semantic_content": (0.1, 0.01),
-    "parts_of_speech": (0.05, 0.0005),
-    "syntax_tree": (0.2, 0.0005),
-    "syntax_spans": (0.15, 0.1),
+    "field_value": (0.1, 0.01),
+    "tag_sequence": (0.05, 0.0005),
+    "parse_tree": (0.2, 0.0005),
+    "span": (0.15, 0.1),
     "length": (0.1, 0.01),
 }
 
@@ -149,6 +150,13 @@ class UnconditionalSettings:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
 
+def control_kinds(task: str) -> dict[str, str]:
+    """The kind of the controls of a task, or of each part of a composition, by name; empty where
+    the task does not say."""
+    controls = {part: load_task(part).control for part in parts(task)}
+    return {part: control.kind if control else "" for part, control in controls.items()}
+
+
 def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
     """The guidance constants of one task, or of a composition, under the chosen profile.
 
@@ -163,10 +171,11 @@ def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
     if settings.profile == "custom":
         return settings.guidance
     table = RELEASED if settings.profile == "released" else TABLE6
-    for part in parts(task):
-        if part not in table:
+    kinds = control_kinds(task)
+    for part, kind in kinds.items():
+        if kind not in table:
             raise UserError(f"profile '{settings.profile}' has no guidance constants for {part}")
-    lr, fluency = map(min, zip(*(table[part] for part in parts(task)), strict=True))
+    lr, fluency = map(min, zip(*(table[kind] for kind in kinds.values()), strict=True))
     if settings.profile == "released":
         return GuidanceConfig(lr=lr, fluency=fluency)
     return GuidanceConfig(

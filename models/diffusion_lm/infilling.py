@@ -6,80 +6,38 @@ Shapes: B batch, L length, D embedding dimension.
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from models.base import Card, Generator, Sample, TargetSamples, sample_rng, stream_seed
-from models.diffusion.classifiers.training import refuse_block
-from models.diffusion.loop import Noise, sample
-from models.diffusion.pinning import Pins, Row, arrange, draw_slots, read_lengths
-from models.diffusion_lm.card import DIFFUSION_LM
+from models.base import TargetSamples
+from models.diffusion.loop import Noise
+from models.diffusion.pinning import Pins, Row, arrange, draw_slots
 from models.diffusion_lm.config import InfillingConfig
-from models.diffusion_lm.method import Diffusion
-from models.diffusion_lm.training import load_diffusion
-from models.diffusion_lm.word_denoiser import WordDenoiser
+from models.diffusion_lm.diffusion import Diffusion
+from models.diffusion_lm.network import nearest
+from models.diffusion_lm.way import Streams, Way
+from models.infilling import answer, infill
+from models.jobs import Job, Made
 from models.nets.precision import LEAST_TOKENS
-from models.nets.unk import MaskedRepair, repairer
-from tasks.base import Target, Task, Words
+from models.nets.unk import MaskedRepair
+from tasks.base import Target
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
-from tasks.controls import Control, Infill
-from tasks.metrics import mbr
-from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, UNKNOWN, Vocabulary
+from tasks.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 #: tokens that are no words of a middle
 FRAME = (SPECIALS[START], SPECIALS[END], SPECIALS[PAD])
 
 
-def infill(target: Target) -> Infill:
-    """The control of an infilling target; ``UserError`` for any other."""
-    control: Control = target.control
-    if not isinstance(control, Infill):
-        raise UserError(f"target {target.id}: infilling cannot read {control}")
-    return control
-
-
-def answer(
-    found: TargetSamples, control: Infill, repair: MaskedRepair | None = None
-) -> TargetSamples:
-    """``found`` with the UNKs of its samples replaced, if ``repair`` is given, and with the sample
-    chosen that has the least expected risk against the others (paper, section 5.2)."""
-    samples = found.samples
-    if repair is not None:
-        samples = tuple(
-            dataclasses.replace(s, words=repair.repair(control.left, s.words, control.right))
-            if UNKNOWN in s.words
-            else s
-            for s in samples
-        )
-    chosen = mbr.choose([s.words for s in samples]) if samples else None
-    return TargetSamples(found.target_id, samples, chosen)
-
-
-@dataclass(frozen=True)
-class _Job:
-    position: int
-    target: Target
-    index: int
-    row: Row
-
-
-class Infilling(Generator):
-    """Diffusion-LM under the task infilling; a sample's words and tokens are the middle alone.
+class Infilling(Way[Row]):
+    """A sample's words and tokens are the middle alone.
 
     ``lengths``: what a variable middle draws its number of words from; numbers that do not fit
     between a target's contexts are left out. A sample draws its latents, its number of words and
     the noise of its contexts from three streams of its own.
     """
-
-    card: ClassVar[Card] = DIFFUSION_LM
 
     def __init__(
         self,
@@ -92,123 +50,82 @@ class Infilling(Generator):
         self.diffusion, self.vocabulary, self.config = diffusion, vocabulary, config
         self.lengths = lengths if config.middle == "variable" else None
         self.repair = repair
-        if isinstance(diffusion.network, WordDenoiser):
-            diffusion.network.temperature = config.word_temperature
-        elif config.word_temperature != 1:
-            raise UserError("word_temperature needs a network with diffusion.output=words")
+        diffusion.network.sharpen(config.word_temperature)
         framed = {START, END, PAD} if config.layout == "framed" else set()
         self.forbidden = sorted(framed | ({UNK} if config.unk == "avoid" else set()))
         kept = [i for i in range(len(vocabulary)) if i not in self.forbidden]
         self._words = diffusion.denoiser.embedding.weight.float()[kept]
 
-    @classmethod
-    def load(
-        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
-    ) -> Infilling:
-        config = settings.infilling or InfillingConfig()
-        denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
-        refuse_block(denoiser)
-        lengths = read_lengths(folders["lengths"]) if config.middle == "variable" else None
-        repair = repairer(config.unk, config.repair_model, device)
-        return cls(
-            Diffusion(denoiser, config.sampling, device), vocabulary, config, lengths, repair
-        )
+    def check(self, targets: Sequence[Target]) -> None:
+        """Raises ``UserError`` for a target that asks for something else or is longer than the
+        network."""
+        for target in targets:
+            self._room(target)
 
-    def generate(
-        self,
-        targets: Sequence[Target],
-        samples_per_target: int,
-        seed: int,
-        batch: int = 64,
-        progress: Progress = silent,
-    ) -> Iterator[TargetSamples]:
-        """As for every method; each target's samples come with the chosen one. Raises ``UserError``
-        for a target that asks for something else or is longer than the network."""
-        rooms = [self._room(target) for target in targets]
-        waiting = [
-            _Job(position, target, index, self._row(target, room, seed, index))
-            for position, (target, room) in enumerate(zip(targets, rooms, strict=True))
-            for index in range(samples_per_target)
-        ]
-        found: list[list[Sample]] = [[] for _ in targets]
-        count, sent = len(waiting), 0
-        while waiting:
-            # rows of one call are equally long, so that nothing is padded
-            length = len(waiting[0].row.ids)
-            like = [i for i, job in enumerate(waiting) if len(job.row.ids) == length]
-            chosen = like[: max(1, batch)]
-            jobs = [waiting[i] for i in chosen]
-            before = count - len(waiting)
+    def given(self, target: Target, index: int, streams: Streams) -> Row:
+        """The sequence of one sample."""
+        control, slots = infill(target), self.config.slots
+        if self.lengths is not None:
+            slots = draw_slots(self.lengths, self._room(target), streams(target.id, index, "slots"))
+        left, right = map(self.vocabulary.encode, (control.left, control.right))
+        return arrange(left, slots, right, self.config.layout, self.diffusion.shape[0])
 
-            def report(done: float, total: float, note: str = "") -> None:
-                progress(before + len(jobs) * done / total, count, note)  # noqa: B023
+    def alike(self, job: Job[Row]) -> object:
+        """Rows of one call are equally long, so that nothing is padded."""
+        return len(job.given.ids)
 
-            started = time.perf_counter()
-            middles = self._middles(jobs, seed, report)
-            seconds = (time.perf_counter() - started) / len(jobs)
-            for job, tokens in zip(jobs, middles, strict=True):
-                words = tuple(token for token in tokens if token not in FRAME)
-                nfe = float(self.diffusion.schedule.steps)
-                found[job.position].append(Sample(job.index, words, tokens, nfe, seconds))
-            taken = set(chosen)
-            waiting = [job for i, job in enumerate(waiting) if i not in taken]
-            while sent < len(targets) and len(found[sent]) == samples_per_target:
-                ordered = tuple(sorted(found[sent], key=lambda sample: sample.index))
-                target = targets[sent]
-                yield answer(TargetSamples(target.id, ordered), infill(target), self.repair)
-                sent += 1
+    def decode(self, jobs: list[Job[Row]], streams: Streams, progress: Progress) -> list[Made]:
+        """Network evaluations: one a step."""
+        short = -(-LEAST_TOKENS // len(jobs[0].given.ids)) - len(jobs)
+        padded = [*jobs, *[jobs[0]] * short]
+        names = [(job.target.id, job.index) for job in padded]
+        x = self.latents([job.given for job in padded], names, streams, progress)
+        nfe, made = float(self.diffusion.schedule.steps), []
+        for ids, job in zip(self.diffusion.ids(x, self.forbidden), jobs):
+            tokens = self.vocabulary.decode(ids[job.given.start : job.given.stop])
+            made.append(Made(tuple(w for w in tokens if w not in FRAME), tokens, nfe))
+        return made
+
+    def answer(self, target: Target, samples: TargetSamples) -> TargetSamples:
+        """With the chosen sample, and UNKs replaced where they are to be."""
+        return answer(samples, infill(target), self.repair)
 
     def latents(
         self,
         rows: Sequence[Row],
-        streams: Sequence[tuple[str, int]],
-        seed: int,
+        names: Sequence[tuple[str, int]],
+        streams: Streams,
         progress: Progress = silent,
     ) -> Tensor:
-        """The final latents (B, L, D) of rows that are equally long. ``streams``: each row's target
-        id and sample index, which with ``seed`` are all that its noise depends on."""
-        diffusion, device = self.diffusion, self.diffusion.device
-        shape = (len(rows[0].ids), diffusion.shape[1])
+        """The final latents (B, L, D) of rows that are equally long. ``names``: each row's target
+        id and sample index, which with ``streams`` are all that its noise depends on."""
+        diffusion, config = self.diffusion, self.config
+        process, length = diffusion.process, len(rows[0].ids)
         table = diffusion.denoiser.embedding.weight.float()
-        places = torch.arange(shape[0])
+        places = torch.arange(length)
         fixed = torch.stack([(places < row.start) | (places >= row.stop) for row in rows])
         noise = None
-        if self.config.context == "noised":
-            noise = Noise([self._stream(seed, *names, "context") for names in streams], shape)
-        levels = diffusion.schedule.alpha_bar.tolist()
-        ids = torch.tensor([row.ids for row in rows], device=device)
-        clean, fixed = table[ids], fixed.to(device)
-        known = ids.masked_fill(~fixed, -1)
-
-        def denoise(x: Tensor, t: int) -> Tensor:
-            return diffusion.x0(x, t, known)
-
-        told = diffusion.denoiser.config.output == "words" and self.config.context == "clean"
-        with torch.no_grad():
-            return sample(
-                denoise if told else diffusion.x0,
-                diffusion.schedule,
-                Noise([sample_rng(seed, self.name, *names) for names in streams], shape),
-                diffusion.sampling,
-                device,
-                project=self._clamping(fixed) if diffusion.sampling.clamp else None,
-                pin=Pins(clean, fixed, levels, noise),
-                on_step=lambda t: progress(len(levels) - t, len(levels)),
-            )
-
-    def _middles(self, jobs: Sequence[_Job], seed: int, progress: Progress) -> list[Words]:
-        """The tokens of each job's middle."""
-        short = -(-LEAST_TOKENS // len(jobs[0].row.ids)) - len(jobs)
-        run = [*jobs, *[jobs[0]] * short]
-        names = [(job.target.id, job.index) for job in run]
-        x = self.latents([job.row for job in run], names, seed, progress)
-        logits = self.diffusion.denoiser.logits(x)
-        logits[..., self.forbidden] = -torch.inf
-        ids = logits.argmax(-1).tolist()
-        return [
-            self.vocabulary.decode(line[job.row.start : job.row.stop])
-            for line, job in zip(ids, jobs)
-        ]
+        if config.context == "noised":
+            rngs = [streams(*name, "context") for name in names]
+            noise = Noise(rngs, (length, diffusion.shape[1]))
+        ids = torch.tensor([row.ids for row in rows], device=diffusion.device)
+        clean, fixed = table[ids], fixed.to(diffusion.device)
+        told = diffusion.network.reads_known and config.context == "clean"
+        return diffusion.latents(
+            [streams(*name) for name in names],
+            length=length,
+            known=ids.masked_fill(~fixed, -1) if told else None,
+            clamp=self._clamping(fixed),
+            # before the first step a context has the noise that its positions start from
+            pin=Pins(
+                clean,
+                fixed,
+                process,
+                noise,
+                first=lambda x: process.corrupt(clean, process.steps - 1, x),
+            ),
+            progress=progress,
+        )
 
     def _clamping(self, fixed: Tensor) -> Callable[[Tensor], Tensor]:
         """Clamping of the middles alone, as every position ``fixed`` (B, L) is overwritten; of 48
@@ -220,16 +137,9 @@ class Infilling(Generator):
             middle = rows[free]
             lacking = max(0, LEAST_TOKENS - len(middle))
             padded = torch.cat([middle, middle.new_zeros(lacking, middle.shape[1])])
-            return rows.index_copy(0, free, self._nearest(padded)[: len(free)]).view_as(x)
+            return rows.index_copy(0, free, nearest(padded, self._words)[: len(free)]).view_as(x)
 
         return project
-
-    def _nearest(self, x: Tensor) -> Tensor:
-        """Each latent replaced by the nearest embedding of a word that may come out."""
-        table = self._words
-        flat = x.reshape(-1, x.shape[-1])
-        distance = torch.addmm(table.square().sum(1), flat, table.t(), alpha=-2)
-        return table[distance.argmin(-1)].view_as(x)
 
     def _room(self, target: Target) -> int:
         """How many words fit between the contexts. ``UserError`` where too few do."""
@@ -243,15 +153,3 @@ class Infilling(Generator):
                 f"contexts; this Diffusion-LM has {longest}"
             )
         return longest - contexts
-
-    def _row(self, target: Target, room: int, seed: int, index: int) -> Row:
-        control, slots = infill(target), self.config.slots
-        if self.lengths is not None:
-            slots = draw_slots(self.lengths, room, self._stream(seed, target.id, index, "slots"))
-        left, right = map(self.vocabulary.encode, (control.left, control.right))
-        return arrange(left, slots, right, self.config.layout, self.diffusion.shape[0])
-
-    def _stream(self, seed: int, target_id: str, index: int, use: str) -> torch.Generator:
-        """A further stream of a sample, beside the one of its latents."""
-        names = (self.name, target_id, index, use)
-        return torch.Generator().manual_seed(stream_seed(seed, *names))

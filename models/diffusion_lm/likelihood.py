@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from models.diffusion.gaussian import q_sample
 from models.diffusion.schedule import Schedule
-from models.diffusion_lm.denoiser import initial_std
+from models.diffusion_lm.network import initial_std
 
 TERMS = ("prior", "denoising", "start", "rounding")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +12,23 @@ import torch
 from torch import Tensor
 
 from models.base import stream_seed
-from models.diffusion.gaussian import q_sample
 from models.diffusion.rounding import rounding_nll
-from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import Denoiser, initial_std
-from models.diffusion_lm.word_denoiser import WordDenoiser, make_denoiser
+from models.diffusion_lm.denoiser import make_denoiser
+from models.diffusion_lm.network import Network, Noised, initial_std
 from models.nets import parallel
-from models.nets.artefact import load_module, save_module
+from models.nets.artefact import load_module, read_config, save_module
+from models.nets.sequences import encode
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
-from tasks.vocabulary import END, PAD, START, Vocabulary
+from tasks.vocabulary import Vocabulary
 
 VALIDATION_TEXTS = 256
 #: (start, stop) of words of a text
 Middle = tuple[int, int]
-
-
-def encode(texts: Iterable[Words], vocabulary: Vocabulary, length: int, padding: str) -> Tensor:
-    """Training sequences (N, length) of ids: START, the words, END.
-
-    ``pad``: filled up with PAD; a longer text loses its end (and END), as in the reference code.
-    ``block``: all texts in one row, cut every ``length`` tokens, the rest dropped.
-    """
-    rows = [[START, *vocabulary.encode(words), END] for words in texts]
-    if padding == "pad":
-        filled = [(row + [PAD] * length)[:length] for row in rows]
-    else:
-        flat = [i for row in rows for i in row]
-        filled = [flat[i : i + length] for i in range(0, len(flat) - length + 1, length)]
-    if not filled:
-        raise UserError(f"no text fills a sequence of {length} tokens")
-    return torch.tensor(filled, dtype=torch.long)
 
 
 def around(middles: Sequence[Middle], length: int) -> Tensor:
@@ -58,75 +40,42 @@ def around(middles: Sequence[Middle], length: int) -> Tensor:
 
 
 def losses(
-    denoiser: Denoiser,
+    network: Network,
     ids: Tensor,
     t: Tensor,
     noise: Tensor,
     start: Tensor,
     clean: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The three terms of L_simple^e2e for each sequence, (B,) each.
+    """The terms of L_simple^e2e for each sequence, (B,) each.
 
     ``ids`` (B, L); ``t`` (B,) training steps; ``noise`` and ``start`` (B, L, D) standard normal:
-    the noise of x_t given x_0, and of x_0 given the words. Terms: ``mse`` of the network's
-    prediction (at t=0, of the clean embedding), ``tT`` that pulls x_T to the prior, and
-    ``rounding``, the cross-entropy of the words given the noised x_0, with weight 1 at every t.
-    Gradients reach the embeddings through both sides of the mse. A fourth term of
-    :class:`WordDenoiser`: ``anchor``, the cross-entropy of the words given x_t and the context;
-    with frozen embeddings, which have nothing to learn from the ``mse``, it stands for that.
+    the noise of x_t given x_0, and of x_0 given the words. Terms: the network's own
+    (:meth:`Network.terms`), among them the ``mse`` of its prediction (at t=0, of the clean
+    embedding), ``tT`` that pulls x_T to the prior, and ``rounding``, the cross-entropy of the words
+    given the noised x_0, with weight 1 at every t. Gradients reach the embeddings through both
+    sides of the mse.
 
     ``clean`` (B, L): positions that hold their word's own embedding instead of a latent; all terms
     are means over the others, of which each sequence needs one.
     """
-    schedule = denoiser.schedule
-    mean = denoiser.embedding(ids).float()  # (B, L, D)
-    x0 = mean + initial_std(schedule) * start
-    alpha_bar = torch.as_tensor(schedule.alpha_bar, dtype=torch.float32)[t.cpu()].to(ids.device)
-    x_t = q_sample(x0, alpha_bar[:, None, None], noise)
+    mean = network.embedding(ids).float()  # (B, L, D)
+    x0 = mean + initial_std(network.schedule) * start
+    x_t = network.process.corrupt(x0, t, noise)
     if clean is not None:
         x_t = torch.where(clean[..., None], mean, x_t)
-    more = {}
-    if isinstance(denoiser, WordDenoiser):
-        known = None if clean is None else ids.masked_fill(~clean, -1)
-        nll, said = denoiser.nll(x_t, t, ids, known)
-        more["anchor"] = _mean(nll, clean)
-        learned = denoiser.config.learned_embedding
-        x0_hat = out = denoiser.estimate(said, x_t, t, known) if learned else None
-        goal = x0
-    elif denoiser.config.predict == "x0":
-        x0_hat = out = denoiser.x0(x_t, t)
-        goal = x0
-    else:
-        out = denoiser(x_t, denoiser.times(t))
-        goal = noise if denoiser.config.predict == "eps" else _posterior_mean(denoiser, x0, x_t, t)
-        x0_hat = denoiser.x0(x_t, t) if bool((t == 0).any()) else out
-    if out is not None and x0_hat is not None:
-        mse = _mean((goal - out).square(), clean)
-        at_zero = _mean((mean - x0_hat).square(), clean)
-        more["mse"] = torch.where(t == 0, at_zero, mse)
-    last = float(schedule.alpha_bar[-1])
+    texts = Noised(ids, mean, x0, x_t, t, noise, clean)
+    terms = network.terms(texts)
+    last = float(network.schedule.alpha_bar[-1])
     noised = slice(None) if clean is None else (~clean).nonzero(as_tuple=True)
-    rounding = rounding_nll(x0[noised], denoiser.embedding.weight, denoiser.head_bias, ids[noised])
+    rounding = rounding_nll(x0[noised], network.embedding.weight, network.head_bias, ids[noised])
     if clean is not None:
         rounding = x0.new_zeros(ids.shape).index_put(noised, rounding)
     return {
-        **more,
-        "tT": last * _mean(x0.square(), clean),
-        "rounding": _mean(rounding, clean),
+        **terms,
+        "tT": last * texts.average(x0.square()),
+        "rounding": texts.average(rounding),
     }
-
-
-def _mean(values: Tensor, clean: Tensor | None) -> Tensor:
-    """Of (B, L) or (B, L, D), the mean of each sequence over the positions that are not clean."""
-    if clean is None:
-        return values.flatten(1).mean(1)
-    values = values if values.dim() == 2 else values.mean(2)
-    return values.masked_fill(clean, 0).sum(1) / (~clean).sum(1)
-
-
-def _posterior_mean(denoiser: Denoiser, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-    on_x0, on_xt = denoiser.posterior(t)
-    return on_x0 * x0 + on_xt * x_t
 
 
 class DiffusionObjective:
@@ -134,7 +83,7 @@ class DiffusionObjective:
 
     def __init__(
         self,
-        denoiser: Denoiser,
+        denoiser: Network,
         train: Tensor,
         valid: Tensor,
         batch: int,
@@ -202,15 +151,9 @@ def train_diffusion(
     """
     torch.manual_seed(stream_seed(seed, "diffusion", "init"))
     denoiser = make_denoiser(config, len(vocabulary)).to(device)
-    if config.init_pretrained:
-        assert isinstance(denoiser, WordDenoiser)  # the config says so
-        start_from_bert(denoiser, config.init_pretrained, vocabulary)
     ids = encode(train, vocabulary, config.length, config.padding)
     held = encode(valid, vocabulary, config.length, config.padding)
-    if isinstance(denoiser, WordDenoiser):
-        counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
-        with torch.no_grad():
-            denoiser.prior.copy_(((counts + 1) / counts.sum()).log())
+    denoiser.prepare(ids, vocabulary)
     contexts = None
     if config.clean_contexts:
         if middles is None or config.padding == "block":
@@ -234,7 +177,7 @@ def _meta(config: DiffusionConfig, vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def load_diffusion(folder: Path, device: torch.device) -> tuple[Denoiser, Vocabulary]:
+def load_diffusion(folder: Path, device: torch.device) -> tuple[Network, Vocabulary]:
     """The trained network in eval mode, fp32, parameters frozen.
 
     Raises ``UserError`` if a file is missing, cut short, or made for another vocabulary.
@@ -244,13 +187,3 @@ def load_diffusion(folder: Path, device: torch.device) -> tuple[Denoiser, Vocabu
     denoiser = make_denoiser(config, len(vocabulary))
     load_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
     return denoiser.to(device).eval().requires_grad_(False), vocabulary
-
-
-def read_config(path: Path, cls: type) -> Any:
-    """A config dataclass (nested ones included) from its JSON; ``UserError`` if it does not fit."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(cls).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

@@ -73,3 +73,13 @@ def load_module(
             )
     module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()})
     return meta
+
+
+def read_config(path: Path, cls: type) -> Any:
+    """A config dataclass (nested ones included) from its JSON; ``UserError`` if it does not fit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(cls).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

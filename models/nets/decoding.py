@@ -85,11 +85,9 @@ def padded_rows(n: int, device: torch.device) -> int:
     return -(-n // multiple) * multiple
 
 
-def next_group(lengths: Sequence[object], batch: int, device: torch.device) -> list[int]:
-    """Which of the waiting prompts run next: the first one and those of its length (or lengths,
-    where several networks have prompts of their own), in order."""
-    most = batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
-    return [i for i, length in enumerate(lengths) if length == lengths[0]][: max(1, most)]
+def rows_at_once(batch: int, device: torch.device) -> int:
+    """How many prompts of one length run together where up to ``batch`` may."""
+    return batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
 
 
 def stack(prompts: Sequence[Sequence[int]], device: torch.device) -> Tensor:

@@ -2,6 +2,6 @@
 
 ``base`` holds what they share: reading latents and noise levels, training at random levels,
 accuracy by level. ``chart`` (syntax spans and trees), ``tags`` (parts of speech) and ``attribute``
-(semantic content) hold one network each, with its objective and its guides. ``training`` trains and
-loads them by the name of a control task.
+(semantic content) hold one network each, with its objective and its guides by the kind of control.
+``kinds`` lists them, free of torch; ``training`` trains and loads them.
 """

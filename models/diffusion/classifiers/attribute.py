@@ -8,7 +8,7 @@ attribute, V tokens that an attribute can hold.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,11 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.diffusion.classifiers.base import LatentInput, NoisyObjective, Setup, Tally
+from models.diffusion.classifiers.base import (
+    LatentInput,
+    Noising,
+    NoisyObjective,
+    Setup,
+    Space,
+    Tally,
+)
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.schedule import Schedule
-from models.diffusion_lm.training import encode
+from models.diffusion.guidance import LogProb
 from models.nets.precision import by_token
+from models.nets.sequences import encode
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
 from tasks.controls import Control, FieldValue
@@ -128,12 +135,16 @@ class AttributeClassifier(LatentInput):
         self.extra_embedding = nn.Embedding(extra, embedding.shape[1])
         self.head = nn.Linear(network.width, len(embedding) + extra, bias=False)
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """Embeddings (..., D), fp32, of attribute tokens."""
+    @property
+    def table(self) -> Tensor:
+        """Embeddings (V, D), fp32, of all attribute tokens."""
         words = self.words
         assert isinstance(words, Tensor)
-        table = torch.cat([words.float(), self.extra_embedding.weight.float()])
-        return table[ids]
+        return torch.cat([words.float(), self.extra_embedding.weight.float()])
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Embeddings (..., D), fp32, of attribute tokens."""
+        return self.table[ids]
 
     def forward(self, x: Tensor, s: Tensor, attributes: Tensor) -> Tensor:
         """Logits (B, K, A - 1, V), fp32, of each attribute's tokens after the first.
@@ -183,25 +194,30 @@ class AttributeObjective(NoisyObjective):
     def __init__(
         self,
         classifier: AttributeClassifier,
+        table: Tensor,
+        process: Noising,
+        *,
         tokens: AttributeTokens,
-        schedule: Schedule,
         train: tuple[Tensor, Tensor],
         valid: tuple[Tensor, Tensor],
         batch: int,
         seed: int,
         noised: bool,
     ) -> None:
-        embedding = classifier.words
-        assert isinstance(embedding, Tensor)
-        super().__init__(classifier, embedding, schedule, train[0], valid[0], batch, seed)
+        super().__init__(
+            classifier, table, process, train=train[0], valid=valid[0], batch=batch, seed=seed
+        )
         self.classifier, self.tokens, self.noise_attributes = classifier, tokens, noised
         self.train_attributes, self.valid_attributes = train[1], valid[1]
 
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
         ids = _trim(self.train_attributes[rows]).to(x.device)
-        attributes = self.classifier.embed(ids)
         if self.noise_attributes:
-            attributes = self.noised(attributes, s, torch.randn(attributes.shape))
+            table = self.classifier.table
+            noise = self.process.noise_for(ids, table)
+            attributes = self.process.latents(ids, table, s, noise)
+        else:
+            attributes = self.classifier.embed(ids)
         logits = self.classifier(x, s, attributes)
         return F.cross_entropy(logits.flatten(0, 2), ids[..., 1:].flatten(), ignore_index=PAD)
 
@@ -238,10 +254,11 @@ def objective(setup: Setup) -> tuple[AttributeObjective, dict[str, Any]]:
         raise UserError("the attribute classifier is trained on (field value, text) examples")
     pairs, held = (_attributes(setup.examples(texts)) for texts in (setup.train, setup.valid))
     controls = [control for _, several in pairs for control in several]
-    tokens = AttributeTokens.build(controls, setup.vocabulary)
+    space = setup.space
+    tokens = AttributeTokens.build(controls, space.vocabulary)
 
     def data(texts: Sequence[tuple[Words, list[FieldValue]]]) -> tuple[Tensor, Tensor]:
-        ids = encode([words for words, _ in texts], setup.vocabulary, setup.length, "pad")
+        ids = encode([words for words, _ in texts], space.vocabulary, space.length, "pad")
         attributes = torch.full((len(texts), TOGETHER, tokens.length), PAD)
         for row, (_, several) in enumerate(texts):
             for k, control in enumerate(several):
@@ -253,14 +270,32 @@ def objective(setup: Setup) -> tuple[AttributeObjective, dict[str, Any]]:
     def encoded(control: FieldValue) -> Tensor:
         return torch.tensor(tokens.encode(control))
 
-    classifier = AttributeClassifier(
-        setup.config, setup.embedding, setup.length, tokens.length, tokens.extra
-    ).to(setup.embedding.device)
+    stored = tokens.to_json()
+    classifier, _ = restore(stored, setup.config, space)
     made = AttributeObjective(
-        classifier, tokens, setup.schedule, data(pairs), data(held),
-        setup.config.train.batch, setup.seed, setup.config.noised_attribute,
-    )  # fmt: skip
-    return made, tokens.to_json()
+        classifier.to(space.table.device),
+        space.table,
+        space.process,
+        tokens=tokens,
+        train=data(pairs),
+        valid=data(held),
+        batch=setup.config.train.batch,
+        seed=setup.seed,
+        noised=setup.config.noised_attribute,
+    )
+    return made, stored
+
+
+def restore(
+    stored: Any, config: ClassifierConfig, space: Space
+) -> tuple[AttributeClassifier, AttributeTokens]:
+    """A fresh network for the attribute tokens ``stored``, and these. Raises ``UserError`` where
+    they are damaged."""
+    tokens = AttributeTokens.from_json(stored, space.vocabulary)
+    # a process may have an id beyond the vocabulary (a mask), which no attribute holds
+    words = space.table[: len(space.vocabulary)]
+    network = AttributeClassifier(config, words, space.length, tokens.length, tokens.extra)
+    return network, tokens
 
 
 def _attributes(
@@ -297,3 +332,11 @@ class AttributeGuide:
         logits = self.classifier(x, level, self.classifier.embed(self.ids))[:, 0]
         scores = logits.log_softmax(-1).gather(2, self.ids[:, 0, 1:, None])[..., 0]
         return (scores * self.scored).sum(1) / self.scored.sum(1)
+
+
+#: kind of control -> its guide
+GUIDES: Mapping[
+    str, Callable[[AttributeClassifier, AttributeTokens, Sequence[Control]], LogProb]
+] = {
+    FieldValue.kind: AttributeGuide,
+}

@@ -9,14 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.gaussian import q_sample
-from models.diffusion.schedule import Schedule, decoding_schedule
-from models.diffusion_lm.denoiser import Denoiser
 from models.nets.encoder import bert_config
 from models.nets.precision import by_token
 from tasks.base import Text, Words
@@ -85,51 +83,65 @@ class LatentEncoder(LatentInput):
         return hidden[:, 1:].to(self.dtype)
 
 
+class Noising(Protocol):
+    """What a classifier asks of a process: texts under its noise, as latents."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    def signal(self, level: int) -> float: ...
+
+    def noise_for(
+        self, ids: Tensor, table: Tensor, rng: torch.Generator | None = None
+    ) -> Tensor: ...
+
+    def latents(self, ids: Tensor, table: Tensor, level: Tensor, noise: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Space:
+    """The noisy latents that a classifier reads: those of ``process``, over the embeddings
+    ``table`` (V, D), fp32, of ``vocabulary``, in sequences of ``length`` tokens."""
+
+    process: Noising
+    table: Tensor
+    vocabulary: Vocabulary
+    length: int
+
+
 @dataclass(frozen=True)
 class Setup:
-    """What a classifier is trained from: a frozen Diffusion-LM and texts."""
+    """What a classifier is trained from."""
 
-    denoiser: Denoiser
-    vocabulary: Vocabulary
+    space: Space
     config: ClassifierConfig
     train: Sequence[Text]
     valid: Sequence[Text]
     examples: Examples | None
     seed: int
 
-    @property
-    def length(self) -> int:
-        return self.denoiser.config.length
-
-    @property
-    def embedding(self) -> Tensor:
-        """The word embeddings (V, D), fp32, on the Diffusion-LM's device."""
-        return self.denoiser.embedding.weight.float()
-
-    @property
-    def schedule(self) -> Schedule:
-        return decoding_schedule(self.denoiser.schedule, self.config.steps, "recompute")
-
 
 class NoisyObjective(ABC):
-    """Trains a classifier on texts whose latents are noised at a level drawn uniformly from -1
-    (clean) to steps-1 for each text. The noise is added to the plain embeddings, without the extra
-    std of x_0. ``train`` and ``valid``: token ids (N, L)."""
+    """Trains a classifier on texts under the noise of ``process``, at a level drawn uniformly from
+    -1 (clean) to steps-1 for each text. Latents are noised around the plain embeddings ``table``
+    (V, D), without the extra std of x_0. ``train`` and ``valid``: token ids (N, L)."""
 
     def __init__(
         self,
         module: LatentInput,
-        embedding: Tensor,
-        schedule: Schedule,
+        table: Tensor,
+        process: Noising,
+        *,
         train: Tensor,
         valid: Tensor,
         batch: int,
         seed: int,
     ) -> None:
         self.module: nn.Module = module
-        self.embedding, self.steps = embedding, schedule.steps
-        # level -1 (clean) is looked up as the last entry
-        self.alpha_bar = torch.tensor([*schedule.alpha_bar, 1.0], dtype=torch.float32)
+        self.table, self.process = table, process
         self.train_ids, self.valid_ids = train, valid
         self.plan = BatchPlan(len(train), batch, seed)
 
@@ -142,33 +154,25 @@ class NoisyObjective(ABC):
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         """Right and all answers by name, on held-out texts ``rows``."""
 
-    def noised(self, clean: Tensor, s: Tensor, noise: Tensor) -> Tensor:
-        """``clean`` (B, ..., D) at levels s (B,), on its own device."""
-        alpha_bar = self.alpha_bar[s.cpu()].to(clean.device)
-        return q_sample(clean, alpha_bar.view(-1, *[1] * (clean.dim() - 1)), noise.to(clean.device))
-
-    def latents(self, ids: Tensor, s: Tensor, noise: Tensor) -> Tensor:
-        return self.noised(self.embedding[ids.to(self.embedding.device)], s, noise)
-
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         rows = torch.from_numpy(self.plan(step))
         ids = self.train_ids[rows]
-        s = torch.randint(-1, self.steps, (len(ids),))
-        noise = torch.randn(*ids.shape, self.embedding.shape[1])
-        x = self.latents(ids, s, noise)
+        s = torch.randint(-1, self.process.steps, (len(ids),))
+        noise = self.process.noise_for(ids, self.table)
+        x = self.process.latents(ids, self.table, s, noise)
         return self.batch_loss(rows, x, s.to(x.device)), {}
 
     def figures(self, level: int, texts: int) -> dict[str, float]:
         """Shares of right answers at one level on the first held-out texts, under fixed noise."""
         ids = self.valid_ids[:texts]
         rng = torch.Generator().manual_seed(0)
-        noise = torch.randn(*ids.shape, self.embedding.shape[1], generator=rng)
+        noise = self.process.noise_for(ids, self.table, rng)
         right: dict[str, float] = {}
         count: dict[str, float] = {}
         for first in range(0, len(ids), CHUNK):
             rows = slice(first, first + CHUNK)
             s = torch.full((len(ids[rows]),), level)
-            x = self.latents(ids[rows], s, noise[rows])
+            x = self.process.latents(ids[rows], self.table, s, noise[rows])
             for name, (hits, total) in self.tally(rows, x, s.to(x.device)).items():
                 right[name] = right.get(name, 0.0) + hits
                 count[name] = count.get(name, 0.0) + total
@@ -178,18 +182,18 @@ class NoisyObjective(ABC):
         """The figures at five noise levels."""
         return {
             f"{name}_t{level}": value
-            for level in levels(self.steps, TRAINING_LEVELS)
+            for level in levels(self.process.steps, TRAINING_LEVELS)
             for name, value in self.figures(level, VALIDATION_TEXTS).items()
         }
 
     @torch.no_grad()
     def noise_curve(self) -> list[dict[str, float]]:
         """The figures on all held-out texts at levels from clean to the noisiest, each with its
-        level and the share of signal variance (alpha_bar)."""
+        level and what is left of the signal (of latents, alpha_bar)."""
         return [
-            {"level": level, "alpha_bar": float(self.alpha_bar[level])}
+            {"level": level, "alpha_bar": self.process.signal(level)}
             | self.figures(level, len(self.valid_ids))
-            for level in levels(self.steps, CURVE_LEVELS)
+            for level in levels(self.process.steps, CURVE_LEVELS)
         ]
 
 

@@ -6,17 +6,24 @@ cells (i, j), i <= j, in the order of ``torch.triu_indices``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.diffusion.classifiers.base import LatentEncoder, NoisyObjective, Setup, Tally
+from models.diffusion.classifiers.base import (
+    LatentEncoder,
+    Noising,
+    NoisyObjective,
+    Setup,
+    Space,
+    Tally,
+)
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.schedule import Schedule
-from models.diffusion_lm.training import encode
+from models.diffusion.guidance import LogProb
 from models.nets.precision import pad_rows
+from models.nets.sequences import encode
 from tasks.base import Text
 from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree, Span
@@ -68,14 +75,17 @@ class SpanObjective(NoisyObjective):
     def __init__(
         self,
         classifier: SpanClassifier,
-        embedding: Tensor,
-        schedule: Schedule,
+        table: Tensor,
+        process: Noising,
+        *,
         train: tuple[Tensor, list[Tensor]],
         valid: tuple[Tensor, list[Tensor]],
         batch: int,
         seed: int,
     ) -> None:
-        super().__init__(classifier, embedding, schedule, train[0], valid[0], batch, seed)
+        super().__init__(
+            classifier, table, process, train=train[0], valid=valid[0], batch=batch, seed=seed
+        )
         self.classifier = classifier
         self.train_charts, self.valid_charts = train[1], valid[1]
 
@@ -125,17 +135,31 @@ def objective(setup: Setup) -> tuple[SpanObjective, list[str]]:
     names = ["", *sorted({label for tree in trees for _, _, label in spans(tree)})]
     labels = {name: i for i, name in enumerate(names)}
 
-    def data(texts: Sequence[Text]) -> tuple[Tensor, list[Tensor]]:
-        ids = encode([text.words for text in texts], setup.vocabulary, setup.length, "pad")
-        return ids, [sparse_chart(_tree(text), labels, setup.length) for text in texts]
+    space = setup.space
 
-    embedding = setup.embedding
-    classifier = SpanClassifier(setup.config, embedding.shape[1], setup.length, len(names))
+    def data(texts: Sequence[Text]) -> tuple[Tensor, list[Tensor]]:
+        ids = encode([text.words for text in texts], space.vocabulary, space.length, "pad")
+        return ids, [sparse_chart(_tree(text), labels, space.length) for text in texts]
+
+    classifier, _ = restore(names, setup.config, space)
     made = SpanObjective(
-        classifier.to(embedding.device), embedding, setup.schedule, data(setup.train),
-        data(setup.valid), setup.config.train.batch, setup.seed,
-    )  # fmt: skip
+        classifier.to(space.table.device),
+        space.table,
+        space.process,
+        train=data(setup.train),
+        valid=data(setup.valid),
+        batch=setup.config.train.batch,
+        seed=setup.seed,
+    )
     return made, names
+
+
+def restore(
+    stored: Sequence[str], config: ClassifierConfig, space: Space
+) -> tuple[SpanClassifier, Labels]:
+    """A fresh network for the label names ``stored``, and the ids of these."""
+    network = SpanClassifier(config, space.table.shape[1], space.length, len(stored))
+    return network, {name: i for i, name in enumerate(stored)}
 
 
 def _tree(text: Text) -> str:
@@ -204,3 +228,10 @@ class TreeGuide:
         scores = self.classifier.chart(x, level).log_softmax(-1)
         scores = scores.gather(2, self.gold[..., None])[..., 0] * self.scored
         return scores.sum(1) / self.scored.sum(1)
+
+
+#: kind of control -> its guide
+GUIDES: Mapping[str, Callable[[SpanClassifier, Labels, Sequence[Control]], LogProb]] = {
+    Span.kind: SpanGuide,
+    ParseTree.kind: TreeGuide,
+}

@@ -5,16 +5,23 @@ Shapes: B batch, L length, D embedding dimension, C tags.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.diffusion.classifiers.base import LatentEncoder, NoisyObjective, Setup, Tally
+from models.diffusion.classifiers.base import (
+    LatentEncoder,
+    Noising,
+    NoisyObjective,
+    Setup,
+    Space,
+    Tally,
+)
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.schedule import Schedule
-from models.diffusion_lm.training import encode
+from models.diffusion.guidance import LogProb
+from models.nets.sequences import encode
 from tasks.base import Text, Words
 from tasks.common.errors import UserError, unknown
 from tasks.controls import Control, TagSequence
@@ -50,14 +57,17 @@ class TagObjective(NoisyObjective):
     def __init__(
         self,
         classifier: TagClassifier,
-        embedding: Tensor,
-        schedule: Schedule,
+        table: Tensor,
+        process: Noising,
+        *,
         train: tuple[Tensor, Tensor],
         valid: tuple[Tensor, Tensor],
         batch: int,
         seed: int,
     ) -> None:
-        super().__init__(classifier, embedding, schedule, train[0], valid[0], batch, seed)
+        super().__init__(
+            classifier, table, process, train=train[0], valid=valid[0], batch=batch, seed=seed
+        )
         self.classifier = classifier
         self.train_tags, self.valid_tags = train[1], valid[1]
 
@@ -84,17 +94,31 @@ def objective(setup: Setup) -> tuple[TagObjective, list[str]]:
     """The objective of a fresh network, and its tags. Every text must carry its tags."""
     tags = tag_vocabulary(tag for text in setup.train for tag in _tags(text))
 
-    def data(texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
-        words = encode([text.words for text in texts], setup.vocabulary, setup.length, "pad")
-        return words, encode([_tags(text) for text in texts], tags, setup.length, "pad")
+    space = setup.space
 
-    embedding = setup.embedding
-    classifier = TagClassifier(setup.config, embedding.shape[1], setup.length, len(tags))
+    def data(texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+        words = encode([text.words for text in texts], space.vocabulary, space.length, "pad")
+        return words, encode([_tags(text) for text in texts], tags, space.length, "pad")
+
+    classifier, _ = restore(tags.words, setup.config, space)
     made = TagObjective(
-        classifier.to(embedding.device), embedding, setup.schedule, data(setup.train),
-        data(setup.valid), setup.config.train.batch, setup.seed,
-    )  # fmt: skip
+        classifier.to(space.table.device),
+        space.table,
+        space.process,
+        train=data(setup.train),
+        valid=data(setup.valid),
+        batch=setup.config.train.batch,
+        seed=setup.seed,
+    )
     return made, list(tags.words)
+
+
+def restore(
+    stored: Sequence[str], config: ClassifierConfig, space: Space
+) -> tuple[TagClassifier, Vocabulary]:
+    """A fresh network for the tags ``stored``, and these."""
+    network = TagClassifier(config, space.table.shape[1], space.length, len(stored))
+    return network, Vocabulary(stored)
 
 
 def _tags(text: Text) -> Words:
@@ -128,3 +152,9 @@ class TagGuide:
         level = torch.full((len(x),), s, device=x.device)
         scores = self.classifier(x, level).log_softmax(-1)
         return scores.gather(2, self.gold[..., None])[..., 0].mean(1)
+
+
+#: kind of control -> its guide
+GUIDES: Mapping[str, Callable[[TagClassifier, Vocabulary, Sequence[Control]], LogProb]] = {
+    TagSequence.kind: TagGuide,
+}

@@ -1,134 +1,108 @@
-"""Training and loading the classifiers, by the name of the control task they guide."""
+"""Training and loading the classifiers on noisy latents, and making guides of them."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from models.base import stream_seed
-from models.diffusion.classifiers import attribute, chart, tags
-from models.diffusion.classifiers.base import Examples, LatentInput, NoisyObjective, Setup
+from models.diffusion.classifiers.base import Examples, LatentInput, Setup, Space
+from models.diffusion.classifiers.kinds import GUIDED_BY, KINDS
 from models.diffusion.config import ClassifierConfig
 from models.diffusion.guidance import LogProb
-from models.diffusion_lm.denoiser import Denoiser
-from models.diffusion_lm.training import load_diffusion, read_config
-from models.nets.artefact import load_module, save_module
+from models.nets.artefact import load_module, read_config, save_module
+from models.nets.precision import matrix_dtype
 from models.nets.train import fit
 from tasks.base import Text
 from tasks.common.errors import UserError, unknown
 from tasks.common.progress import Progress, silent
-from tasks.vocabulary import Vocabulary
+from tasks.controls import Control
 
-#: task -> the objective of a fresh network, and what its outputs stand for (``labels.json``)
-OBJECTIVES: Mapping[str, Callable[[Setup], tuple[NoisyObjective, Any]]] = {
-    "syntax_spans": chart.objective,
-    "parts_of_speech": tags.objective,
-    "semantic_content": attribute.objective,
-}
-#: task -> the task whose classifier guides it, and the guide
-GUIDES: Mapping[str, tuple[str, Callable[..., LogProb]]] = {
-    "syntax_spans": ("syntax_spans", chart.SpanGuide),
-    "syntax_tree": ("syntax_spans", chart.TreeGuide),
-    "parts_of_speech": ("parts_of_speech", tags.TagGuide),
-    "semantic_content": ("semantic_content", attribute.AttributeGuide),
-}
+#: the guide of one control, row by row of a batch
+MakeGuide = Callable[[Sequence[Control]], LogProb]
+
+
+def _module(name: str) -> Any:
+    """The module of the classifier of that name; ``UserError`` where there is none."""
+    modules = {kind.name: kind.module for kind in KINDS}
+    if name not in modules:
+        raise unknown("classifier", name, modules)
+    return importlib.import_module(modules[name])
+
+
+def load_guide(control: str, folder: Path, space: Space) -> MakeGuide:
+    """What guides a kind of control, from the classifier stored in ``folder``, on the device of
+    ``space`` and in its fastest dtype. Raises ``UserError`` as :func:`load_classifier`."""
+    name = GUIDED_BY[control].name
+    network, labels = load_classifier(name, folder, space)
+    guide = _module(name).GUIDES[control]
+    return partial(guide, network.to(matrix_dtype(space.table.device)), labels)
 
 
 def train_classifier(
     folder: Path,
-    diffusion_folder: Path,
-    task: str,
+    name: str,
+    space: Space,
     train: Sequence[Text],
     valid: Sequence[Text],
     config: ClassifierConfig,
+    *,
     seed: int,
-    device: torch.device,
     progress: Progress = silent,
     examples: Examples | None = None,
 ) -> None:
-    """Trains the classifier of ``task`` on the frozen embeddings of a Diffusion-LM.
+    """Trains the classifier ``name`` on texts under the noise of ``space.process``, whose steps are
+    ``config.steps``, on the device of ``space``.
 
     Writes weights.safetensors, config.json, labels.json, curve.jsonl and curve_noise.json (the
-    accuracy on ``valid`` by noise level). Every text must carry what the task reads: a tree
+    accuracy on ``valid`` by noise level). Every text must carry what the classifier reads: a tree
     (``syntax_spans``) or tags (``parts_of_speech``); for ``semantic_content``, ``examples`` gives
-    the field values that hold for texts. Raises ``UserError`` for a task without a classifier of
-    its own, a Diffusion-LM in ``block`` mode, texts that lack these, or step counts that do not
-    fit.
+    the field values that hold for texts. Raises ``UserError`` for a name that is none, texts that
+    lack these, or step counts that do not fit.
     """
-    if task not in OBJECTIVES:
-        raise unknown("classifier", task, OBJECTIVES)
-    denoiser, vocabulary = load_diffusion(diffusion_folder, device)
-    refuse_block(denoiser)
+    module = _module(name)
+    if space.process.steps != config.steps:
+        raise UserError(f"a classifier of {config.steps} steps cannot read {space.process.steps}")
     torch.manual_seed(stream_seed(seed, "classifier", "init"))
-    setup = Setup(denoiser, vocabulary, config, train, valid, examples, seed)
-    objective, labels = OBJECTIVES[task](setup)
-    fit(objective, config.train, folder, seed, device, progress)
+    objective, labels = module.objective(Setup(space, config, train, valid, examples, seed))
+    fit(objective, config.train, folder, seed, space.table.device, progress)
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
     (folder / "labels.json").write_text(json.dumps(labels))
     (folder / "curve_noise.json").write_text(json.dumps(objective.noise_curve(), indent=1))
-    meta = _meta(task, config, denoiser, vocabulary.digest)
-    save_module(folder / "weights.safetensors", objective.module, meta)
+    save_module(folder / "weights.safetensors", objective.module, _meta(name, space))
 
 
-def load_classifier(
-    task: str,
-    folder: Path,
-    denoiser: Denoiser,
-    vocabulary: Vocabulary,
-    steps: int,
-    device: torch.device,
-) -> tuple[LatentInput, Any]:
-    """The classifier trained for ``task``, in eval mode and frozen, and what its outputs stand for:
-    label ids (``syntax_spans``), a ``Vocabulary`` of tags (``parts_of_speech``), or
-    ``AttributeTokens`` (``semantic_content``).
+def load_classifier(name: str, folder: Path, space: Space) -> tuple[LatentInput, Any]:
+    """The classifier ``name``, in eval mode and frozen, on the device of ``space``, and what its
+    outputs stand for: label ids (``syntax_spans``), a ``Vocabulary`` of tags (``parts_of_speech``),
+    or ``AttributeTokens`` (``semantic_content``).
 
-    Raises ``UserError`` if it was trained for another task, vocabulary, length, schedule or number
-    of decoding ``steps`` than it is to guide, or is damaged.
+    Raises ``UserError`` if it is another classifier, or was trained for another vocabulary, length,
+    noise or number of decoding steps than ``space`` has, or is damaged.
     """
     config = read_config(folder / "config.json", ClassifierConfig)
     try:
         stored = json.loads((folder / "labels.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise UserError(f"cannot read {folder / 'labels.json'}: {error}") from None
-    length, embedding = denoiser.config.length, denoiser.embedding.weight.float()
-    dim = embedding.shape[1]
-    network: LatentInput
-    labels: Any
-    if task == "syntax_spans":
-        network = chart.SpanClassifier(config, dim, length, len(stored))
-        labels = {name: i for i, name in enumerate(stored)}
-    elif task == "parts_of_speech":
-        network, labels = tags.TagClassifier(config, dim, length, len(stored)), Vocabulary(stored)
-    else:
-        labels = attribute.AttributeTokens.from_json(stored, vocabulary)
-        network = attribute.AttributeClassifier(
-            config, embedding, length, labels.length, labels.extra
-        )
-    expect = _meta(task, config, denoiser, vocabulary.digest) | {"steps": steps}
-    load_module(folder / "weights.safetensors", network, expect)
-    return network.to(device).eval().requires_grad_(False), labels
+    network, labels = _module(name).restore(stored, config, space)
+    load_module(folder / "weights.safetensors", network, _meta(name, space))
+    return network.to(space.table.device).eval().requires_grad_(False), labels
 
 
-def _meta(task: str, config: ClassifierConfig, denoiser: Denoiser, digest: str) -> dict[str, Any]:
+def _meta(name: str, space: Space) -> dict[str, Any]:
+    (kind,) = (kind for kind in KINDS if kind.name == name)
     return {
-        # the chart classifier's weights bear the name that it had when it was the only one
-        "kind": "classifier" if task == "syntax_spans" else f"classifier of {task}",
-        "vocabulary": digest,
-        "length": denoiser.config.length,
-        "schedule": denoiser.config.schedule,
-        "steps": config.steps,
+        "kind": kind.saved_as,
+        "vocabulary": space.vocabulary.digest,
+        "length": space.length,
+        "schedule": space.process.name,
+        "steps": space.process.steps,
     }
-
-
-def refuse_block(denoiser: Denoiser) -> None:
-    """A network trained on cut windows has never seen the START ... END PAD that controls name."""
-    if denoiser.config.padding != "pad":
-        raise UserError(
-            "this Diffusion-LM was trained with padding=block and cannot be controlled: "
-            "train one with diffusion.padding=pad"
-        )

@@ -1,22 +1,27 @@
-"""A denoising Transformer that reads and writes words, as a language model does, and leaves their
-Gaussian noise to Bayes' rule. Not in the paper, whose networks read and write latents
-(:mod:`models.diffusion_lm.denoiser`) and need far longer training to learn what a context says.
+"""Score interpolation (Dieleman et al. 2022): a Transformer that reads and writes words, as a
+language model does, and leaves their Gaussian noise to Bayes' rule. Not in the paper, whose network
+reads and writes latents (:mod:`models.diffusion_lm.denoiser`) and needs far longer training to
+learn what a context says.
 
 Shapes: B batch, L length, D embedding dimension, W width of the Transformer, V vocabulary.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from models.diffusion.rounding import rounding_nll
 from models.diffusion.word_mixture import mixture
+from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import Denoiser, initial_std
+from models.diffusion_lm.network import Network, Noised, initial_std, two_layers
+from tasks.vocabulary import Vocabulary
 
 
-class WordDenoiser(Denoiser):
+class ScoreInterpolation(Network):
     """``output="words"``: the estimate of x_0 is the mean of the word embeddings under
     p(w | x_t, context), which is proportional to
 
@@ -26,17 +31,18 @@ class WordDenoiser(Denoiser):
     words by, and h what it says of a position: of a noised position it reads the mean of f_w under
     the same distribution with h = 0, which is exact for words that come independently of each
     other, and of a position whose word is known that word's f_w. b starts as the words'
-    log-frequencies. Diffusion and the sampler are the same; so is the loss, with one more term,
-    -log p(w | x_t, context) (the anchor loss of Gao et al. 2022, the score interpolation of
-    Dieleman et al. 2022), whose gradient reaches the Transformer, f and b, and the embeddings e
-    through x_t alone: from the squared error, all that is learned of the context comes slowly.
+    log-frequencies. Diffusion and the sampler are those of the latents' network; so is the loss,
+    with one more term, -log p(w | x_t, context) (the anchor loss of Gao et al. 2022, the score
+    interpolation of Dieleman et al. 2022), whose gradient reaches the Transformer, f and b, and the
+    embeddings e through x_t alone: from the squared error, all that is learned of the context comes
+    slowly.
     """
+
+    reads_known: ClassVar[bool] = True
 
     def __init__(self, config: DiffusionConfig, vocabulary: int) -> None:
         super().__init__(config, vocabulary)
         width = config.network.width
-        self.up = nn.Sequential()  # reads the words as they are
-        self.down = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width))
         self.words = nn.Embedding(vocabulary, width)
         self.prior = nn.Parameter(torch.zeros(vocabulary))
         #: divides h . f_w + b_w in decoding
@@ -46,6 +52,41 @@ class WordDenoiser(Denoiser):
             self.words.weight *= width**-0.5
             self.position_embedding.weight *= width**-0.5
 
+    # One seed starts the Transformer from the same weights as the latents' network, so that the two
+    # can be compared in pairs: the random numbers of that network's ends are drawn here too.
+
+    def make_up(self) -> nn.Module:
+        width = self.config.network.width
+        two_layers(self.config.embedding, width, width)
+        return nn.Identity()  # reads the words as they are
+
+    def make_down(self) -> nn.Module:
+        width = self.config.network.width
+        two_layers(width, width, self.config.embedding)
+        return two_layers(width, width, width)
+
+    def sharpen(self, temperature: float) -> None:
+        self.temperature = temperature
+
+    def prepare(self, ids: Tensor, vocabulary: Vocabulary) -> None:
+        """From a BERT, where the config names one, and the words' log-frequencies in ``ids``."""
+        if self.config.init_pretrained:
+            start_from_bert(self, self.config.init_pretrained, vocabulary)
+        counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
+        with torch.no_grad():
+            self.prior.copy_(((counts + 1) / counts.sum()).log())
+
+    def terms(self, noised: Noised) -> dict[str, Tensor]:
+        """``anchor``, the cross-entropy of the words given x_t and the context, and ``mse`` of the
+        estimate, from which frozen embeddings would have nothing to learn."""
+        x_t, t, known = noised.x_t, noised.t, noised.known
+        nll, said = self.nll(x_t, t, noised.ids, known)
+        terms = {"anchor": noised.average(nll)}
+        if self.config.learned_embedding:
+            x0_hat = self.estimate(said, x_t, t, known)
+            terms["mse"] = noised.squared_error(noised.x0, x0_hat, x0_hat)
+        return terms
+
     def x0(
         self,
         x_t: Tensor,
@@ -53,7 +94,7 @@ class WordDenoiser(Denoiser):
         model_time: Tensor | None = None,
         known: Tensor | None = None,
     ) -> Tensor:
-        """As :meth:`Denoiser.x0`; a known position's estimate is its latent itself."""
+        """As :meth:`Network.x0`; a known position's estimate is its latent itself."""
         return self.estimate(self._said(x_t, index, model_time, known), x_t, index, known)
 
     def nll(
@@ -113,7 +154,8 @@ class WordDenoiser(Denoiser):
 
     def _evidence(self, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """(B, L, D), (B, L): log N(x_t; sqrt(alpha_bar) e, v) = query . e - shrink |e|^2 + ..."""
-        alpha_bar = self._gather(self.schedule.alpha_bar, index)  # (B, 1, 1)
+        table = torch.as_tensor(self.schedule.alpha_bar, dtype=torch.float32, device=index.device)
+        alpha_bar = table[index][:, None, None]
         variance = 1 - alpha_bar * (1 - initial_std(self.schedule) ** 2)
         query = alpha_bar.sqrt() / variance * x_t.float()
         return query, (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))[..., 0]
@@ -128,9 +170,3 @@ class WordDenoiser(Denoiser):
         if known is None:
             return torch.arange(x_t.shape[0] * x_t.shape[1], device=x_t.device)
         return (known < 0).flatten().nonzero()[:, 0]
-
-
-def make_denoiser(config: DiffusionConfig, vocabulary: int) -> Denoiser:
-    """A fresh network of that config."""
-    kind = WordDenoiser if config.output == "words" else Denoiser
-    return kind(config, vocabulary)

@@ -1,0 +1,108 @@
+"""A trained network of Diffusion-LM on a decoding schedule."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.diffusion.classifiers.base import Space
+from models.diffusion.config import SamplingConfig
+from models.diffusion.gaussian import Gaussian, Normal
+from models.diffusion.loop import Correct, Noise, Pin, Project, walk
+from models.diffusion.schedule import Schedule, decoding_schedule
+from models.diffusion_lm.network import Network
+from models.diffusion_lm.training import load_diffusion
+from models.nets.precision import matrix_dtype
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
+from tasks.vocabulary import Vocabulary
+
+
+class Diffusion:
+    """A trained network on a decoding schedule: noise in, latents out."""
+
+    def __init__(self, denoiser: Network, sampling: SamplingConfig, device: torch.device) -> None:
+        self.sampling, self.device = sampling, device
+        self.schedule: Schedule = decoding_schedule(
+            denoiser.schedule, sampling.steps, sampling.spacing
+        )
+        self.process = Gaussian(self.schedule, sampling.sampler, sampling.eta)
+        #: fp32, for the embeddings and for rounding
+        self.denoiser = denoiser
+        #: matrix products in bf16 where that is faster; latents, schedule arithmetic and rounding
+        #: stay in fp32
+        self.network = copy.deepcopy(denoiser).to(matrix_dtype(device))
+        self.shape = (denoiser.config.length, denoiser.config.embedding)
+
+    def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
+        """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
+        :meth:`models.diffusion_lm.network.Network.x0`."""
+        rows = torch.full((len(x),), int(self.schedule.train_index[t]), device=self.device)
+        times = torch.full((len(x),), float(self.schedule.model_time[t]), device=self.device)
+        return self.network.x0(x, rows, times, known)
+
+    def latents(
+        self,
+        rngs: Sequence[torch.Generator],
+        *,
+        length: int | None = None,
+        known: Tensor | None = None,
+        clamp: Project | None = None,
+        correct: Correct[Normal] | None = None,
+        pin: Pin | None = None,
+        progress: Progress = silent,
+    ) -> Tensor:
+        """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
+        all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
+        clamping does to an estimate, by default each latent's nearest word."""
+        steps = self.schedule.steps
+
+        def estimate(x: Tensor, t: int, previous: Tensor | None) -> Tensor:
+            return self.x0(x, t) if known is None else self.x0(x, t, known)
+
+        with torch.no_grad():
+            return walk(
+                estimate,
+                self.process,
+                Noise(rngs, (length or self.shape[0], self.shape[1])),
+                self.device,
+                project=(clamp or self.denoiser.nearest) if self.sampling.clamp else None,
+                correct=correct,
+                pin=pin,
+                on_step=lambda t: progress(steps - t, steps),
+            )
+
+    def ids(self, latents: Tensor, forbidden: Sequence[int] = ()) -> list[list[int]]:
+        """The likeliest words (B, L) of latents (B, L, D), none of them ``forbidden``."""
+        with torch.no_grad():
+            logits = self.denoiser.logits(latents)
+            logits[..., list(forbidden)] = -torch.inf
+            rows: list[list[int]] = logits.argmax(-1).tolist()
+            return rows
+
+
+def space(denoiser: Network, vocabulary: Vocabulary, steps: int) -> Space:
+    """What classifiers that guide this network in ``steps`` decoding steps read. Raises
+    ``UserError`` where it cannot be controlled, or ``steps`` do not divide its own."""
+    refuse_block(denoiser)
+    process = Gaussian(decoding_schedule(denoiser.schedule, steps, "recompute"))
+    table = denoiser.embedding.weight.float()
+    return Space(process, table, vocabulary, denoiser.config.length)
+
+
+def load_space(folder: Path, steps: int, device: torch.device) -> Space:
+    """:func:`space` of the network stored in ``folder``."""
+    return space(*load_diffusion(folder, device), steps)
+
+
+def refuse_block(denoiser: Network) -> None:
+    """A network trained on cut windows has never seen the START ... END PAD that controls name."""
+    if denoiser.config.padding != "pad":
+        raise UserError(
+            "this Diffusion-LM was trained with padding=block and cannot be controlled: "
+            "train one with diffusion.padding=pad"
+        )
