@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -33,15 +35,22 @@ def langevin(
     y = y.detach().clone()
     first, second = torch.zeros_like(y), torch.zeros_like(y)
     noise = torch.zeros_like(y, device="cpu")
-    for i in range(settings.iterations):
-        descent = adam(gradient(y), first, second, i + 1)
-        y -= settings.step_size * descent
-        std = settings.noise_std(i)
-        if std:
-            for row, generator in zip(noise, generators, strict=False):
-                row.normal_(generator=generator)
-            y += std * noise.to(y.device)
-        report(i + 1, settings.iterations)
+    rows = list(zip(noise, generators, strict=False))
+    # threads draw beside an accelerator, which would otherwise wait longer for noise than it works
+    beside = y.device.type != "cpu"
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for i in range(settings.iterations):
+            std = settings.noise_std(i)
+            drawn = [pool.submit(row.normal_, generator=rng) for row, rng in rows if std and beside]
+            descent = adam(gradient(y), first, second, i + 1)
+            y -= settings.step_size * descent
+            if std:
+                for future in drawn:
+                    future.result()
+                for row, rng in [] if beside else rows:
+                    row.normal_(generator=rng)
+                y += std * noise.to(y.device)
+            report(i + 1, settings.iterations)
     return y
 
 
