@@ -77,7 +77,7 @@ def main(given: Sequence[str]) -> None:
 
 
 def _cell(results: ResultSet, task: str | None) -> CellFiles:
-    guided = [task for task in results.tasks if task != "infilling"]
+    guided = [task for task in results.tasks if not results.task(task).fills]
     having = [task for task in guided if METHOD in results.methods(task)]
     if not having:
         raise UserError(f"{results.folder} has no samples of {METHOD} under guidance")

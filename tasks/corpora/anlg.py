@@ -15,16 +15,20 @@ from typing import Any
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.corpora import rocstories
-from tasks.corpora.rocstories import tokenizer
+from tasks.corpora.rocstories import stamp, tokenizer
 from tasks.corpora.stories import INSTEAD
 from tasks.targets import NoReleasedList
 
+#: bumped when the same files give other texts
+VERSION = 1
 #: by preference: items by id, with all their references; the official rows of the development set
 NAMES = ("dev.json", "dev-w-comet-preds.jsonl", "dev.jsonl")
 #: the public copy: the branch of plain data files, since the default one is a loading script
 HUB_ID, HUB_REVISION = "allenai/art", "refs/convert/parquet"
 
-__all__ = ["Item", "find_file", "items", "load", "load_items", "overlap", "tokenizer"]
+__all__ = [
+    "VERSION", "Item", "find_file", "items", "load", "load_items", "overlap", "stamp", "tokenizer",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,12 @@ from pathlib import Path
 
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
+from tasks.common.files import file_digest
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
 
+#: bumped when the same files give other texts
+VERSION = 1
 HEADER = ["storyid", "storytitle", *(f"sentence{n}" for n in range(1, 6))]
 #: file names of the one-story-per-line form
 JSON_NAMES = ("roc_train.json", "roc_valid.json")
@@ -68,6 +71,18 @@ def load(data: Path | None = None) -> Corpus:
     if not (found.train and found.valid):
         raise UserError(f"too few stories with {FEWEST} or more sentences for two splits")
     return found
+
+
+def stamp(data: Path | None = None) -> dict[str, str]:
+    """The files of stories and of aNLG's items by digest, or the name at the hub."""
+    if data is None:
+        return {"hub": HUB_ID}
+    return {
+        f"{folder.name}/{path.name}": file_digest(path)
+        for folder in (data, data / "rocstories", data / "anlg")
+        for path in (sorted(folder.glob("*.*")) if folder.is_dir() else ())
+        if path.suffix in (".csv", ".json", ".jsonl")
+    }
 
 
 def told(stories: Iterable[Text]) -> tuple[Text, ...]:
