@@ -370,6 +370,11 @@ def named(label: str) -> str:
     return " made of ".join(names) + (" alone" if len(names) > 1 else "")
 
 
+def _frozen(value: Any) -> Any:
+    """Lists of JSON as the tuples that they were."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
 def to_json(control: Control) -> dict[str, Any]:
     """``{"kind": "span", "start": 3, ...}``; the inverse of :func:`from_json`."""
     return control.to_json()
@@ -401,6 +406,6 @@ def from_json(data: dict[str, Any]) -> Control:
             return Stored(kind, canonical(fields), text)
         raise unknown("control", kind, Control.kinds)
     try:
-        return Control.kinds[kind](**fields)
+        return Control.kinds[kind](**{name: _frozen(value) for name, value in fields.items()})
     except TypeError as error:
         raise UserError(f"malformed {kind} control {data}: {error}") from None
