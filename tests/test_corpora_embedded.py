@@ -1,4 +1,4 @@
-"""The embedded corpora's data files: the same bytes come of them, and keys hang on content alone."""
+"""The embedded corpora's data files: the same texts come of them, and keys hang on content."""
 
 from __future__ import annotations
 

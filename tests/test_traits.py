@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
 
 from eval.running.config import parse
-from tasks import COMPOSITIONS, TASKS, asked_of, code_of, in_table, known, load_task, suited
+from tasks import COMPOSITIONS, TASKS, asked_of, in_table, known, load_task, suited
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.common.errors import UserError
 from tasks.controls import Length
@@ -16,7 +17,7 @@ from tasks.length import LengthTask
 from tasks.targets import TooFewTargets
 
 #: name -> label, rank, example_table, table, fills, composes, recurs, fluency, quotes,
-#: least_sequence
+#: least_sequence; one task alone has controls without positions
 EXPECTED = {
     "semantic_content": (
         "Semantic Content", 0, "table12", "control", False, True, False, True, False, 0,
@@ -40,6 +41,8 @@ def traits_of(task: Task) -> tuple[object, ...]:
 
 def test_every_registered_task_has_its_traits() -> None:
     assert {name: traits_of(load_task(name)) for name in TASKS} == EXPECTED
+    assert [name for name in TASKS if load_task(name).attributes] == ["semantic_content"]
+    assert not load_task(COMPOSITIONS[0]).attributes
 
 
 def test_the_paper_compositions_have_those_of_their_parts() -> None:
@@ -55,7 +58,7 @@ class Plain(Task):
     """Says no more than it must."""
 
     name = "ends_in_a_vowel"
-    metrics = {"vowel": "the last letter is a vowel"}
+    metrics: Mapping[str, str] = {"vowel": "the last letter is a vowel"}
 
     def targets(self, corpus, n, source, seed):  # type: ignore[no-untyped-def]
         return [Target(f"valid-{i}", Length(i + 1)) for i in range(len(corpus.valid))][:n]
@@ -127,7 +130,7 @@ def test_every_pair_of_tasks_composes_or_says_why() -> None:
 
 
 def test_registered_tasks_have_no_code_in_identities() -> None:
-    assert code_of("length") == code_of(COMPOSITIONS[0]) == {}
+    assert load_task("length").digest == load_task(COMPOSITIONS[0]).digest == ""
     assert known("length") and known(COMPOSITIONS[0])
     assert not known("lenth") and not known("length+lenth")
 
