@@ -69,14 +69,14 @@ class Control:
         return f'The text satisfies the condition "{self.brief()}".'
 
     def brief(self) -> str:
-        """What it asks for in a few words; of a new control, its kind and its fields:
-        ``last word: hall``."""
+        """What it asks for in a few words; of a new control, its kind and its value, ``last word:
+        hall``, or its fields where they are several."""
         fields = self.to_json()
         name = fields.pop("kind").replace("_", " ")
-        if len(fields) == 1 and name.endswith(next(iter(fields))):
-            return f"{name}: {_plain(*fields.values())}"
-        told = ", ".join(f"{field.replace('_', ' ')} {_plain(v)}" for field, v in fields.items())
-        return f"{name}: {told}" if told else name
+        shown = [f"{field.replace('_', ' ')} {_plain(value)}" for field, value in fields.items()]
+        if len(fields) == 1:
+            shown = [_plain(value) for value in fields.values()]
+        return f"{name}: {', '.join(shown)}" if shown else name
 
     def measure(self, words: Words) -> str:
         """What of ``words`` the control is about, where no mark on a word can show it."""
