@@ -9,6 +9,7 @@ from itertools import groupby
 from eval.reading.results import Judged
 from eval.reading.tables.grid import Entry, Segment
 from tasks.base import Words
+from tasks.controls import Stored, Withheld
 from tasks.marks import Marks, unmarked
 
 NEWLINE = "⏎"
@@ -18,7 +19,7 @@ def mark_all(words: Words, judged: Iterable[Judged]) -> Marks:
     """The marks under every control of a target; none under a control whose task is not at hand."""
     marks = unmarked(words)
     for one in judged:
-        if one.task is not None:
+        if one.task is not None and not isinstance(one.control, (Stored, Withheld)):
             marks |= one.task.marks(one.control, words, one.reading)
     return marks
 

@@ -167,9 +167,9 @@ def _grouped(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[st
         label = str(row.get("label"))
         if label not in ("1", "2"):
             raise UserError(f"{place}: the label must be 1 or 2, not {label}")
-        own: dict[str, Any] = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
-        item = found.setdefault(str(row["story_id"]), own)
-        if (item["obs1"], item["obs2"]) != (own["obs1"], own["obs2"]):
+        new: dict[str, Any] = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
+        item = found.setdefault(str(row["story_id"]), new)
+        if (item["obs1"], item["obs2"]) != (new["obs1"], new["obs2"]):
             raise UserError(f"{place}: other observations than in an earlier row of this id")
         gold = row.get(f"hyp{label}")
         if gold not in item["gold_labels"]:

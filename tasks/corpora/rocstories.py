@@ -100,7 +100,7 @@ def find_files(data: Path) -> list[Path]:
     Raises ``UserError`` where there are none."""
     if not data.is_dir():
         raise UserError(f"data folder {data} does not exist")
-    for folder, own in ((data / "rocstories", True), (data, data.name == "rocstories")):
+    for folder, whole_folder in ((data / "rocstories", True), (data, data.name == "rocstories")):
         found = [
             path
             for path in sorted(folder.glob("*"))
@@ -108,7 +108,7 @@ def find_files(data: Path) -> list[Path]:
             or (
                 path.suffix == ".csv"
                 and not path.name.startswith("cloze_test")
-                and (own or path.name.lower().startswith("roc"))
+                and (whole_folder or path.name.lower().startswith("roc"))
             )
         ]
         if found:
@@ -220,5 +220,5 @@ def _from_hub(tokenize: Callable[[str], Words]) -> tuple[list[Text], list[Text]]
             f"cannot fetch {HUB_ID} from the public hub ({reason[:120]}): pass data=DIR, a folder"
             " with rocstories/*.csv or rocstories/roc_valid.json"
         ) from None
-    train, valid = ([unsplit(t, tokenize) for t in own if t.strip()] for own in splits)
+    train, valid = ([unsplit(t, tokenize) for t in lines if t.strip()] for lines in splits)
     return train, valid
