@@ -101,6 +101,8 @@ class Annotation:
     parts: tuple[Annotation, ...] = ()
 
 
+#: the place in tables of whatever has none of its own
+LAST = 1000
 #: a score in [0, 1]; or the numerator and denominator of a ratio whose value for a target is the
 #: sum of numerators over the sum of denominators of its samples; or the counts of a pooled metric
 Score = float | tuple[float, ...]
@@ -133,8 +135,8 @@ class Task(ABC):
 
     #: as tables write it; the name in words where a task says nothing else
     label: str = ""
-    #: place in tables, the lowest first; the paper's tasks come before all others
-    rank: int = 100
+    #: place in tables, the lowest first; that of the paper's own tasks is below LAST
+    rank: int = LAST
     #: the paper's table of samples under this control, "table3", or none
     example_table: str = ""
     #: the comparison that it belongs to

@@ -20,12 +20,12 @@ from tasks.targets import NoReleasedList, released_rows, take
 class Composition(Task):
     """All of ``parts`` at once; its metrics are theirs, as ``part.metric``.
 
-    Its traits are those that all parts have; it stands behind every single task (``rank``).
+    Its traits are those that all parts have.
     Targets carry an ``AllOf`` with one control for each part, in order. Nothing is trained on a
     composition: examples and prompts are there for generators that want them.
     """
 
-    rank, composes = 1000, False
+    composes = False
 
     def __init__(self, parts: tuple[Task, ...]) -> None:
         if len(parts) < 2:

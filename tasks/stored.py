@@ -1,25 +1,24 @@
-"""What a result set says of a task from a file, so that it reads well where the file is not named.
+"""What is stored with results of the task that they are of.
 
-Samples and scores are shown in full; nothing can be drawn, prompted or scored.
+Readers of results run no code of the user's: where a task from a file is not at hand, this is all
+that tables know of it, and its controls are shown by the short form stored with each of them
+(``tasks.controls.to_stored``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from tasks.base import Annotation, Corpus, Score, Target, Task, Text, Words
-from tasks.common.errors import UserError
-from tasks.controls import Control
+from tasks.base import Task
 
 #: traits that are stored as they are
-TRAITS = ("version", "label", "rank", "table", "fills", "fluency", "quotes", "recurs", "composes")
+TRAITS = ("label", "rank", "example_table", "table", "fills", "fluency")
 
 
 def facts(task: Task) -> dict[str, Any]:
-    """The traits of ``task`` as JSON."""
+    """The traits of ``task`` that readers want, as JSON. ``pooled``: the names of its metrics of
+    all samples together, which the task alone can put together."""
     return {
-        "name": task.name,
         **{trait: getattr(task, trait) for trait in TRAITS},
         "metrics": dict(task.metrics),
         "headlines": list(task.headlines),
@@ -27,49 +26,3 @@ def facts(task: Task) -> dict[str, Any]:
         "paper_metrics": sorted(task.paper_metrics),
         "pooled": sorted(task.pooled),
     }
-
-
-class StoredTask(Task):
-    """A task of which its :func:`facts` alone are at hand; without its metrics that are of all
-    samples together, since the task alone can put them together. Raises ``UserError`` for facts
-    that are damaged, and wherever the task itself would be needed."""
-
-    def __init__(self, stored: Mapping[str, Any]) -> None:
-        super().__init__()
-        try:
-            self.name, pooled = str(stored["name"]), set(stored["pooled"])
-            self.metrics = {k: str(v) for k, v in stored["metrics"].items() if k not in pooled}
-            self._headlines = tuple(k for k in stored["headlines"] if k not in pooled)
-            self._running = tuple(k for k in stored["running"] if k not in pooled)
-            for trait in TRAITS:
-                setattr(self, trait, stored[trait])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"the stored facts of a task are damaged: {error!r}") from None
-
-    @property
-    def headlines(self) -> tuple[str, ...]:
-        return self._headlines
-
-    @property
-    def running(self) -> tuple[str, ...]:
-        return self._running
-
-    def _lacking(self) -> NoReturn:
-        raise UserError(
-            f"the task {self.name} is not at hand: name its file, as task=FILE.py:CLASS"
-        )
-
-    def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
-        self._lacking()
-
-    def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
-        self._lacking()
-
-    def prompt(self, control: Control) -> list[str]:
-        self._lacking()
-
-    def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
-        self._lacking()
-
-    def score(self, target: Target, annotation: Annotation) -> Mapping[str, Score]:
-        self._lacking()

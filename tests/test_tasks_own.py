@@ -20,7 +20,7 @@ from tasks.base import Annotation, Corpus, Target, Text
 from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, Length
 from tasks.marks import Marks
-from tasks.stored import StoredTask, facts
+from tasks.stored import facts
 
 LAST = """
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def test_a_class_from_a_file_is_a_task(tmp_path: Path) -> None:
     given = f"{write(tmp_path, 'last_one')}:LastWordTask"
     assert not known("last_one")
     task = load_task(given)
-    assert (task.name, task.label, task.rank, task.fills) == ("last_one", "Last word", 100, False)
+    assert (task.name, task.label, task.rank, task.fills) == ("last_one", "Last word", 1000, False)
     assert known("last_one") and type(load_task("last_one")) is type(task)
     assert "last_one" not in TASKS and parts(given) == ("last_one",)
     (target,) = task.draw(CORPUS, 1, "validation", 0, 62)
@@ -146,19 +146,23 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         load_task(f"{write(tmp_path, 'again', again)}:LastWordTask")
 
 
-def test_facts_stand_for_a_task_that_is_not_at_hand(tmp_path: Path) -> None:
+def test_facts_are_all_that_readers_want_of_a_task(tmp_path: Path) -> None:
     task = load_task(f"{write(tmp_path, 'last_four')}:LastWordTask")
-    stored = json.loads(json.dumps(facts(task)))
-    again = StoredTask(stored)
-    assert facts(again) == stored
-    assert set(again.marks(Length(1), ("a", "b"), {}).states) == {""}
-    with pytest.raises(UserError, match="task last_four is not at hand: name its file"):
-        again.prompt(Length(1))
-    filled = StoredTask(json.loads(json.dumps(facts(load_task("infilling")))))
-    assert filled.fills and "bleu4" not in filled.metrics and "cider" in filled.metrics
-    assert filled.headlines == () and filled.running == ("rouge_l",)
-    with pytest.raises(UserError, match="facts of a task are damaged"):
-        StoredTask({"name": "x"})
+    assert json.loads(json.dumps(facts(task))) == {
+        "label": "Last word",
+        "rank": 1000,
+        "example_table": "",
+        "table": "control",
+        "fills": False,
+        "fluency": True,
+        "metrics": {"ends_right": "the last word before the full stop is the one asked for"},
+        "headlines": ["ends_right"],
+        "running": ["ends_right"],
+        "paper_metrics": [],
+        "pooled": [],
+    }
+    filling = facts(load_task("infilling"))
+    assert filling["pooled"] == filling["headlines"] == ["bleu4"] and filling["fills"]
 
 
 def test_it_runs_and_its_results_are_read_without_it(
@@ -192,9 +196,10 @@ def test_it_runs_and_its_results_are_read_without_it(
         elsewhere.setattr(TASKS, "_files", {})
         elsewhere.delitem(Control.kinds, "last_five")
         results = ResultSet(tmp_path / "out")
-        task = results.task("last_five")
-        assert isinstance(task, StoredTask) and task.label == "Last word"
-        assert dict(task.metrics).keys() == {"ends_right"}
+        with pytest.raises(UserError, match="unknown task 'last_five'"):
+            results.task("last_five")
+        config = json.loads((folder / "config.json").read_text())
+        assert config["task"]["label"] == "Last word"
         before = (folder / "targets.jsonl").read_bytes()
         targets = results.targets("last_five")
         assert targets[0].control.brief() == f"last five: {word}"

@@ -79,7 +79,7 @@ class Plain(Task):
 def test_the_defaults_suit_a_new_task() -> None:
     task = Plain()
     assert traits_of(task) == (
-        "Ends in a vowel", 100, "", "control", False, True, False, True, False, 0,
+        "Ends in a vowel", 1000, "", "control", False, True, False, True, False, 0,
     )  # fmt: skip
     assert task.data is None and task.paper_metrics == frozenset()
     assert task.headlines == task.running == ("vowel",)

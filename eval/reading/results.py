@@ -30,7 +30,6 @@ from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.jsonl import read
 from tasks.controls import Control
-from tasks.stored import StoredTask
 
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
@@ -208,14 +207,8 @@ class ResultSet:
         return [*dict.fromkeys(known), *sorted(found - set(known))]
 
     def task(self, name: str) -> Task:
-        """A task of the set; of one from a file that is not at hand, what the set says of it.
-        Raises ``UserError`` where that is nothing."""
-        if known(name):
-            return load_task(name)
-        stored = read_json(self.folder / name / CONFIG).get("task")
-        if not isinstance(stored, dict):
-            raise UserError(f"this version has no task {name}")
-        return StoredTask(stored)
+        """A task of the set. Raises ``UserError`` for one that is not at hand."""
+        return load_task(name)
 
     def targets(self, task: str) -> list[Target]:
         return read_targets(self.folder / task / TARGETS)

@@ -20,6 +20,7 @@ from eval.reading.results import ResultSet
 from eval.running.cells import withheld
 from eval.running.infilling import answers
 from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratings, show
+from tasks import known
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
@@ -146,7 +147,7 @@ def _export(chosen: ExportOptions, contexts: Contexts | None) -> None:
 def filling(results: ResultSet) -> str:
     """The set's task whose samples stand between two contexts. Raises ``UserError`` where it has
     none."""
-    found = next((name for name in results.tasks if results.task(name).fills), None)
+    found = next((name for name in results.tasks if known(name) and results.task(name).fills), None)
     if found is None:
         raise UserError(f"{results.folder} has no task that fills in a text between two contexts")
     return found
@@ -173,8 +174,8 @@ def export(
     gives other contexts than the ones answered to.
     """
     texts = [_answers(results, method) for method in methods]
-    known = _contexts(results, contexts)
-    shared = [target for target in known if all(target in own for own in texts)]
+    asked = _contexts(results, contexts)
+    shared = [target for target in asked if all(target in own for own in texts)]
     if not shared:
         raise UserError(f"{results.folder} has no target that {' and '.join(methods)} answered")
     rng = random.Random(f"human evaluation {seed}")
@@ -190,7 +191,7 @@ def export(
         shown = [detokenize(texts[side][target]) for side in (a, b)]
         own = f"p{name}-{number:04}"
         key.pairs[own] = Pair(target, methods[a], methods[b], digest(*shown))
-        around = [detokenize(words) for words in known[target].contexts or ((), ())]
+        around = [detokenize(words) for words in asked[target].contexts or ((), ())]
         writer.writerow([own, *around, *shown, "", "", ""])
     return file.getvalue(), key
 
