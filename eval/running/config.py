@@ -35,7 +35,8 @@ class RunConfig:
     """One run: which tasks, methods and corpus, how many samples. The settings of every network
     and method are sections of :func:`run_config`'s class."""
 
-    #: control tasks, separated by commas, or all; a composition is written a+b
+    #: tasks, separated by commas, or all; a composition is written a+b, and
+    #: path/to/file.py:ClassName is one of your own
     task: str = "syntax_spans"
     #: methods, separated by commas, or all; path/to/file.py:ClassName is one of your own
     method: str = "all"
