@@ -38,7 +38,7 @@ def parts(name: str) -> tuple[str, ...]:
         _ = part in TASKS.own or TASKS[part]
     if len(set(names)) < len(names):
         raise UserError(f"task {name}: a composition is of different tasks")
-    order = [*TASKS, *TASKS.own]
+    order = [*TASKS, *sorted(TASKS.own)]
     return tuple(sorted(names, key=order.index))
 
 

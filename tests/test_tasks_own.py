@@ -110,6 +110,9 @@ def test_it_composes_and_its_code_is_part_of_its_identity(tmp_path: Path) -> Non
     (target,) = both.targets(CORPUS, 1, "validation", 0)
     length, last = target.control.parts
     assert length == Length(len(target.source or ())) and last.kind == "last_two"
+    later = write(tmp_path, "before_two", LAST)  # by name, whichever was loaded first
+    pair = load_task(f"{file}:LastWordTask+{later}:LastWordTask")
+    assert pair.name == "before_two+last_two"
     before = load_task("last_two").digest, both.digest
     assert all(before) and before[0] != before[1]
     write(tmp_path, "last_two", LAST + "\n# changed\n")
