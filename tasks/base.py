@@ -7,8 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
 
 from tasks.controls import Control
+from tasks.corpora import traits
+from tasks.marks import Marks, unmarked
 
 Words = tuple[str, ...]
 #: a tagger: UPOS tags of every text, one a word
@@ -97,6 +101,8 @@ class Annotation:
     parts: tuple[Annotation, ...] = ()
 
 
+#: the place in tables of whatever has none of its own
+LAST = 1000
 #: a score in [0, 1]; or the numerator and denominator of a ratio whose value for a target is the
 #: sum of numerators over the sum of denominators of its samples; or the counts of a pooled metric
 Score = float | tuple[float, ...]
@@ -105,7 +111,10 @@ Score = float | tuple[float, ...]
 class Task(ABC):
     """One control task: where targets come from, how they read as a prompt, how samples score.
 
-    A subclass is one file plus one line in ``tasks/__init__.py``.
+    A subclass is one file plus one line in ``tasks/__init__.py``, or a file of the user's
+    (``task=path/to/file.py:ClassName``). Whatever else differs between tasks is a trait below, so
+    that nothing outside a task's file asks for its name. ``data``: the folder of the authors'
+    released lists and of the corpora's files.
     """
 
     name: str
@@ -118,33 +127,62 @@ class Task(ABC):
     reads: frozenset[str] = frozenset()
     #: metric name -> one-line definition; the first one is the headline ("ctrl")
     metrics: Mapping[str, str]
+    #: headline metric under the paper's own definition; empty for a task that the paper lacks
+    paper_metric: str = ""
+    #: metrics of all samples of a method together: each sample's score is a row of counts, and
+    #: this gives the metric, in [0, 1], of the sum of rows
+    pooled: Mapping[str, Callable[[Sequence[float]], float]] = {}
+
+    #: as tables write it; the name in words where a task says nothing else
+    label: str = ""
+    #: place in tables, the lowest first; that of the paper's own tasks is below LAST
+    rank: int = LAST
+    #: the paper's table of samples under this control, "table3", or none
+    example_table: str = ""
+    #: the comparison that it belongs to
+    table: Literal["control", "infilling"] = "control"
+    #: whether a sample stands between contexts that the control gives, and is no text of its own
+    fills: bool = False
+    #: whether its controls are values of attributes, without positions
+    attributes: bool = False
+    #: whether its controls can be asked for together with another task's
+    composes: bool = True
+    #: whether controls drawn from different texts are often equal, so that held-out targets may
+    #: ask for what reported ones do
+    recurs: bool = False
     #: whether the teacher reads its samples (lm-score)
     fluency: bool = True
     #: whether its controls quote texts of the corpus
     quotes: bool = False
-    #: the comparison that it belongs to: "control" or "infilling"
-    table: str = "control"
-    #: whether a sample stands between contexts that the control gives
-    fills: bool = False
-    #: whether its controls are values of attributes, without positions
-    attributes: bool = False
-    #: tokens that a prompt and a text take together; 0 where they need no more than a text
+    #: tokens that a language model must hold for a prompt and a text; 0: as many as it has
     least_sequence: int = 0
-    #: identity of the code of a task from a user's file
+    #: the authors' list of compositions that has this task's controls, where there is one
+    composed_list: str = ""
+    #: identity of the code of a task from a user's file, or of parts that are; part of what
+    #: results and networks are known by
     digest: str = ""
     #: the class of its controls, by which methods know what they can guide; None where it has
     #: several or says nothing
     control: type[Control] | None = None
-    #: headline metric under the paper's own definition (differs from the first only for length)
-    paper_metric: str
 
     def __init_subclass__(cls) -> None:
         if "reads" not in cls.__dict__:
             cls.reads = cls.needs
+        if "name" in cls.__dict__ and "label" not in cls.__dict__:
+            cls.label = cls.name.replace("_", " ").capitalize()
 
-    #: metrics of all samples of a method together: each sample's score is a row of counts, and
-    #: this gives the metric, in [0, 1], of the sum of rows
-    pooled: Mapping[str, Callable[[Sequence[float]], float]] = {}
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
+
+    def refuses_corpus(self, name: str) -> str | None:
+        """Why it cannot be asked of the texts of corpus ``name``, in one line, or None.
+
+        By default the only reason is that it reads trees, tags or fields, which stories lack.
+        """
+        if self.reads and traits(name).sentences:
+            lacking = " and ".join("trees" if one == "tree" else one for one in sorted(self.reads))
+            return f"corpus={name} has no {lacking} for {self.name}"
+        return None
 
     @property
     def headlines(self) -> tuple[str, ...]:
@@ -159,17 +197,25 @@ class Task(ABC):
     @property
     def paper_metrics(self) -> frozenset[str]:
         """The metrics that the paper's own figures mean."""
-        return frozenset({self.paper_metric})
+        return frozenset({self.paper_metric} if self.paper_metric else ())
 
     @abstractmethod
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``n`` control targets from ``source``: ``"validation"`` (seeded draw from
-        ``corpus.valid``) or ``"released"`` (the authors' list, where ``corpus`` has one).
+        ``corpus.valid``) or ``"released"`` (the authors' list, where ``corpus`` has one; the ids of
+        its targets begin with ``released``).
 
         Every text of ``corpus`` carries whatever ``reads`` names (a tree, gold or from the
         oracle). Raises ``UserError`` if ``source`` has no such list or holds fewer than ``n``; a
         task whose controls are few by nature gives all there are instead.
         """
+
+    def draw(self, corpus: Corpus, n: int, source: str, seed: int, longest: int) -> list[Target]:
+        """``n`` of :meth:`targets` that a text of at most ``longest`` words can satisfy; a released
+        list is taken as it is. See :func:`tasks.targets.draw`, which says what it raises."""
+        from tasks.targets import draw
+
+        return draw(self.targets, corpus, n, source, seed, longest=longest)
 
     @abstractmethod
     def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
@@ -187,6 +233,19 @@ class Task(ABC):
     @abstractmethod
     def score(self, target: Target, annotation: Annotation) -> Mapping[str, Score]:
         """A score for every name in ``metrics``, without those that do not apply to ``target``."""
+
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """Which of ``words`` do what ``control`` asks for and which violate it; none by default.
+
+        ``reading``: the oracles' ``tree`` and ``tags`` of the text, as far as the task ``needs``
+        them and they are known.
+        """
+        return unmarked(words)
+
+    def composed_row(self, row: Any, place: str) -> Control:
+        """This task's control in a row of its ``composed_list``; ``place`` names file and line.
+        Raises ``UserError`` for a malformed row."""
+        raise NotImplementedError(f"{self.name} has no composed_list")
 
     def view(self, target: Target, words: Words) -> Words:
         """The text that parser and tagger read when ``words`` is judged under ``target``."""

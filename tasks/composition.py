@@ -6,30 +6,36 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from tasks import parts_of_speech, semantic_content
 from tasks.base import Annotation, Corpus, Score, Tag, Target, Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, to_json
+from tasks.marks import Marks, unmarked
 from tasks.targets import NoReleasedList, released_rows, take
-
-#: the authors' pairs of tags and a field's value, of the same 200 sentences
-RELEASED = "target_compose_pos_attr.jsonl"
 
 
 class Composition(Task):
     """All of ``parts`` at once; its metrics are theirs, as ``part.metric``.
 
+    Its traits are those that all parts have.
     Targets carry an ``AllOf`` with one control for each part, in order. Nothing is trained on a
     composition: examples and prompts are there for generators that want them.
     """
 
+    composes = False
+
     def __init__(self, parts: tuple[Task, ...]) -> None:
         if len(parts) < 2:
             raise UserError("a composition is of two tasks or more")
+        for part in parts:
+            if not part.composes:
+                raise UserError(f"{part.name} cannot be composed with another task")
+        super().__init__(parts[0].data)
         self.parts = parts
+        self.label = " + ".join(part.label for part in parts)
         self.name = "+".join(part.name for part in parts)
         self.version = max(part.version for part in parts)
         self.needs = frozenset[str]().union(*(part.needs for part in parts))
@@ -37,6 +43,16 @@ class Composition(Task):
         self.metrics = {
             f"{part.name}.{name}": text for part in parts for name, text in part.metrics.items()
         }
+        codes = "".join(part.digest for part in parts)
+        self.digest = hashlib.sha256(codes.encode()).hexdigest()[:16] if codes else ""
+        self.fluency = all(part.fluency for part in parts)
+        self.quotes = any(part.quotes for part in parts)
+        self.recurs = all(part.recurs for part in parts)
+        self.least_sequence = max(part.least_sequence for part in parts)
+
+    def refuses_corpus(self, name: str) -> str | None:
+        """The reason of the first part that has one."""
+        return next((why for p in self.parts if (why := p.refuses_corpus(name))), None)
 
     @property
     def headlines(self) -> tuple[str, ...]:
@@ -63,7 +79,7 @@ class Composition(Task):
     def prompt(self, control: Control) -> list[str]:
         """The prompts of the parts, one after the other."""
         pairs = zip(self.parts, _controls(control), strict=True)
-        return [token for part, own in pairs for token in part.prompt(own)]
+        return [token for part, one in pairs for token in part.prompt(one)]
 
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
         return list(dict.fromkeys(t for part in self.parts for t in part.prompt_tokens(texts)))
@@ -72,58 +88,61 @@ class Composition(Task):
         released: Sequence[Control | None] = [None] * len(self.parts)
         if target.released is not None:
             released = _controls(target.released)
-        own = zip(self.parts, _controls(target.control), released, strict=True)
+        rows = zip(self.parts, _controls(target.control), released, strict=True)
         return tuple(
             (part, dataclasses.replace(target, control=control, released=theirs))
-            for part, control, theirs in own
+            for part, control, theirs in rows
         )
 
     def score(self, target: Target, annotation: Annotation) -> Mapping[str, Score]:
         """Every part's scores, from its own annotation where there are ``annotation.parts``."""
         split = self.split(target)
-        own = annotation.parts or (annotation,) * len(split)
+        readings = annotation.parts or (annotation,) * len(split)
         return {
             f"{part.name}.{name}": value
-            for (part, aim), found in zip(split, own, strict=True)
-            for name, value in part.score(aim, found).items()
+            for (part, aim), reading in zip(split, readings, strict=True)
+            for name, value in part.score(aim, reading).items()
         }
+
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """Those of every part under one reading; a word that violates any of them is bad."""
+        marks = unmarked(words)
+        for part, one in zip(self.parts, _controls(control), strict=True):
+            marks |= part.marks(one, words, reading)
+        return marks
 
     def retag(self, targets: Sequence[Target], tag: Tag) -> list[Target]:
         rows = [self.split(target) for target in targets]
         columns = [
             part.retag([row[i][1] for row in rows], tag) for i, part in enumerate(self.parts)
         ]
-        controls = [tuple(own.control for own in row) for row in zip(*columns, strict=True)]
+        controls = [tuple(part.control for part in row) for row in zip(*columns, strict=True)]
         return [
-            dataclasses.replace(target, control=AllOf(own))
-            for target, own in zip(targets, controls, strict=True)
+            dataclasses.replace(target, control=AllOf(row))
+            for target, row in zip(targets, controls, strict=True)
         ]
 
     def _control(self, text: Text, seed: int) -> AllOf | None:
-        found = [part.of_text(text, seed) for part in self.parts]
-        controls = tuple(control for control in found if control is not None)
-        return AllOf(controls) if len(controls) == len(found) else None
+        controls = [part.of_text(text, seed) for part in self.parts]
+        held = tuple(control for control in controls if control is not None)
+        return AllOf(held) if len(held) == len(controls) else None
 
     def _drawn(self, corpus: Corpus, seed: int) -> Iterator[Target]:
         for row in np.random.default_rng((seed, 8)).permutation(len(corpus.valid)):
             text = corpus.valid[row]
             control = self._control(text, seed * len(corpus.valid) + int(row))
             if control is not None:
-                said = json.dumps(to_json(control), sort_keys=True)
-                name = f"valid-{row:05d}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+                text_of = json.dumps(to_json(control), sort_keys=True)
+                name = f"valid-{row:05d}-{hashlib.sha256(text_of.encode()).hexdigest()[:8]}"
                 yield Target(name, control, text.words)
 
     def _released(self, corpus: Corpus) -> list[Target]:
-        readers = {
-            "semantic_content": lambda row, at: semantic_content.from_row(row.get("attr"), at),
-            "parts_of_speech": parts_of_speech.from_row,
-        }
-        if {part.name for part in self.parts} != set(readers):
+        lists = {part.composed_list for part in self.parts}
+        if len(lists) > 1 or "" in lists:
             raise NoReleasedList(f"there is no released target list for {self.name}")
-        data = getattr(self.parts[0], "data", None)
         targets: list[Target] = []
-        for place, row in released_rows(corpus, data, RELEASED):
-            control = AllOf(tuple(readers[part.name](row, place) for part in self.parts))
+        for place, row in released_rows(corpus, self.data, lists.pop()):
+            control = AllOf(tuple(part.composed_row(row, place) for part in self.parts))
             words = tuple(row["words_"][1:-1])
             targets.append(Target(f"released-{len(targets):03d}", control, words, control))
         return targets

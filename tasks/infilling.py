@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.controls import Control, Infill
+from tasks.corpora import traits, with_sentences
 from tasks.corpora.stories import INSTEAD
 from tasks.targets import NoReleasedList, take
 
 #: left context, middle, right context
 Triple = tuple[Words, Words, Words]
-#: corpora that aNLG's items are targets for: both train on ROCStories
-RELEASED_FOR = ("rocstories", "anlg")
+#: the list of targets that aNLG's items are (``tasks.corpora.Traits.lists``)
+ANLG = "anlg"
 
 
 def _bleu(sums: Sequence[float]) -> float:
@@ -37,10 +37,8 @@ class Infilling(Task):
 
     name = "infilling"
     control = Infill
-    quotes = True
-    fills = True
-    table = "infilling"
-    fluency = False
+    label, rank, table = "Infilling", 5, "infilling"
+    fills, composes, quotes, fluency = True, False, True, False
     metrics: Mapping[str, str] = {
         "bleu4": "corpus BLEU-4 (sacrebleu, 13a, lower-cased, no smoothing)",
         "rouge_l": "ROUGE-L as COCO has it (beta 1.2), mean over items",
@@ -50,9 +48,6 @@ class Infilling(Task):
     }
     pooled: Mapping[str, Callable[[Sequence[float]], float]] = {"bleu4": _bleu}
     paper_metric = "bleu4"
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -73,8 +68,13 @@ class Infilling(Task):
         corpus whose texts have no sentences.
         """
         if not any(text.sentences for text in corpus.valid):
-            raise UserError("infilling needs stories: corpus=stories, rocstories or anlg")
+            raise UserError(f"infilling needs stories: corpus={', '.join(with_sentences())}")
         return take(n, source, lambda: self._released(corpus), lambda: _drawn(corpus, seed))
+
+    def refuses_corpus(self, name: str) -> str | None:
+        if traits(name).sentences:
+            return None
+        return f"infilling needs a corpus of stories: {', '.join(with_sentences())}"
 
     def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
         """The contexts and the middle of every window of three sentences."""
@@ -102,7 +102,7 @@ class Infilling(Task):
     def _released(self, corpus: Corpus) -> list[Target]:
         from tasks.corpora.anlg import load_items
 
-        if corpus.name not in RELEASED_FOR:
+        if traits(corpus.name).lists != ANLG:
             raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
         if self.data is None:
             raise NoReleasedList("the released list of aNLG's items needs data=DIR")

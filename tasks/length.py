@@ -8,13 +8,15 @@ scored. A newline token counts as a word; START and END do not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.controls import Control, Length
-from tasks.targets import MAX_WORDS, NoReleasedList, take
+from tasks.corpora import traits
+from tasks.marks import Marks, lacking, stretch
+from tasks.targets import CONTROL_TARGETS, MAX_WORDS, NoReleasedList, take
 
 #: the released code's loop over lengths, which count START and END
 RELEASED = range(10, 41)
@@ -22,18 +24,17 @@ TOLERANCE = 2
 
 
 class LengthTask(Task):
-    """``data`` is taken so that all tasks are made alike: the released list is a range."""
+    """The released list is a range."""
 
     name = "length"
     control = Length
+    label, rank, example_table = "Length", 4, "table11"
+    recurs = True
     metrics: Mapping[str, str] = {
         "len_exact": "the number of words equals the target",
         "len_pm2": "the number of words is within 2 of the target",
     }
     paper_metric = "len_pm2"
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
 
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``"released"`` (E2E): the 31 lengths 8 to 38 in a shuffled order, so that fewer than 31
@@ -57,6 +58,11 @@ class LengthTask(Task):
         """The lengths 1 to 62, whatever the texts."""
         return [str(length) for length in range(1, MAX_WORDS + 1)]
 
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """Words beyond the length violate it."""
+        wanted, n = _words(control), len(words)
+        return Marks(stretch(n, wanted, n, "bad"), lacking(wanted - n, "word"))
+
     def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
         off = abs(len(annotation.words) - _words(target.control))
         return {"len_exact": float(off == 0), "len_pm2": float(off <= TOLERANCE)}
@@ -69,7 +75,7 @@ def _words(control: Control) -> int:
 
 
 def _released(corpus: Corpus, seed: int) -> list[Target]:
-    if corpus.name != "e2e":
+    if traits(corpus.name).lists != CONTROL_TARGETS:
         raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
     order = np.random.default_rng((seed, 2)).permutation(len(RELEASED))
     lengths = [RELEASED[i] - 2 for i in order]

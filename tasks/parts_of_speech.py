@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ import numpy as np
 from tasks.base import Annotation, Corpus, Tag, Target, Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.controls import Control, TagSequence
+from tasks.marks import Marks, State, lacking, unmarked
 from tasks.oracles.upos import NEWLINE_TAG
-from tasks.targets import MAX_WORDS, framed, released_rows, take
+from tasks.targets import COMPOSED, MAX_WORDS, framed, released_rows, take
 
 RELEASED = "target_pos.jsonl"
 #: the tag that stands for a missing word
@@ -38,6 +38,7 @@ class PartsOfSpeech(Task):
 
     name = "parts_of_speech"
     control = TagSequence
+    label, rank, example_table = "Parts-of-speech", 1, "table10"
     needs = frozenset({"tags"})
     metrics: Mapping[str, str] = {
         "tag_match": "share of the target's positions with the asked tag",
@@ -45,9 +46,7 @@ class PartsOfSpeech(Task):
         "tag_match_released": "the same as tag_match, under the tags of the released list",
     }
     paper_metric = "tag_match"
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
+    composed_list = COMPOSED
 
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``"released"``: the authors' 200 sequences in file order. ``"validation"``: the tags of
@@ -82,6 +81,20 @@ class PartsOfSpeech(Task):
             released = _hits(_sequence(target.released), annotation.tags)
             scores["tag_match_released"] = _mean(released)
         return scores
+
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """Words with another tag than the asked one violate it; none without tags."""
+        wanted, tags = _sequence(control), reading.get("tags")
+        if tags is None:
+            return unmarked(words)
+        states: list[State] = [
+            "" if tuple(tags[i : i + 1]) == wanted[i : i + 1] != () else "bad"
+            for i in range(len(words))
+        ]
+        return Marks(tuple(states), lacking(len(wanted) - len(words), "tag"))
+
+    def composed_row(self, row: Any, place: str) -> Control:
+        return from_row(row, place)
 
     def retag(self, targets: Sequence[Target], tag: Tag) -> list[Target]:
         """Each target with the oracle's tags of its source."""

@@ -10,19 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common.errors import UserError
-from tasks.controls import Control, FieldValue
-from tasks.targets import released_rows, take
+from tasks.controls import NONE, Control, FieldValue
+from tasks.marks import Marks, State, unmarked
+from tasks.targets import COMPOSED, released_rows, take
 
 RELEASED = "target_attribute.jsonl"
-#: what examples say of a field that the text's meaning does not have
-NONE = "none"
 #: field names of E2E's files -> those of the released lists
 RENAMED = {"eatType": "Type", "priceRange": "price", "familyFriendly": "family friendly"}
 #: the fields that every text is an example of, in the reference code's order (notes 2.7)
@@ -35,6 +33,8 @@ class SemanticContent(Task):
 
     name = "semantic_content"
     control = FieldValue
+    label, rank, example_table = "Semantic Content", 0, "table12"
+    composed_list = COMPOSED
     reads = frozenset({"fields"})
     attributes = True
     metrics: Mapping[str, str] = {
@@ -42,9 +42,6 @@ class SemanticContent(Task):
         "value_words": "the value's words stand in the text as whole words, one after the other",
     }
     paper_metric = "value_stated"
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
 
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``"released"``: the authors' 79 pairs of field and value in an order of the seed, so
@@ -78,6 +75,22 @@ class SemanticContent(Task):
             "value_stated": float(" ".join(value) in " ".join(words)),
             "value_words": float(_stands(value, words)),
         }
+
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """The words that state the value, as the headline metric finds them."""
+        value = _pair(control).value
+        at = " ".join(words).find(value)
+        if at < 0:
+            return Marks(unmarked(words).states, (value,))
+        end, states, start = at + len(value), list[State](), 0
+        for word in words:
+            overlaps = start < end and start + len(word) > at
+            states.append("good" if overlaps else "")
+            start += len(word) + 1
+        return Marks(tuple(states))
+
+    def composed_row(self, row: Any, place: str) -> Control:
+        return from_row(row.get("attr"), place)
 
     def of_text(self, text: Text, seed: int) -> Control | None:
         """One of the pairs that the text states word for word: with another, a composition could

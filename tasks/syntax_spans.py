@@ -7,7 +7,6 @@ the constituents of the oracle's parse of the text, unary chains joined with ``:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.controls import Control, Span
+from tasks.marks import Marks, stretch, unmarked
 from tasks.oracles.trees import spans
 from tasks.targets import MAX_WORDS, released_rows, take
 
@@ -31,14 +31,12 @@ class SyntaxSpans(Task):
 
     name = "syntax_spans"
     control = Span
+    label, rank, example_table = "Syntax Spans", 3, "table9"
     needs = frozenset({"tree"})
     metrics: Mapping[str, str] = {
         "span_success": "the oracle's parse has exactly the constituent (start, end, label)"
     }
     paper_metric = "span_success"
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
 
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``"released"``: the authors' 200 spans in file order. ``"validation"``: a constituent
@@ -56,9 +54,8 @@ class SyntaxSpans(Task):
 
     def prompt(self, control: Control) -> list[str]:
         """``["3", "5", "PP"]``."""
-        if not isinstance(control, Span):
-            raise TypeError(f"not a span: {control!r}")
-        return [str(control.start), str(control.end), control.label]
+        span = _asked(control)
+        return [str(span.start), str(span.end), span.label]
 
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
         """The positions 0 to 61, then the labels of the texts and of the released list."""
@@ -67,13 +64,20 @@ class SyntaxSpans(Task):
 
     def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
         """Raises ``UserError`` if the annotation has no parse."""
-        control = target.control
-        if not isinstance(control, Span):
-            raise TypeError(f"not a span: {control!r}")
         if annotation.tree is None:
             raise UserError(f"target {target.id} cannot be scored: the sample has no parse")
-        found = (control.start, control.end, control.label) in spans(annotation.tree)
-        return {"span_success": float(found)}
+        return {"span_success": float(_stands(_asked(target.control), annotation.tree))}
+
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """The words of the span, good where it is a constituent; none without a parse, unless the
+        text ends before the span does."""
+        span, tree = _asked(control), reading.get("tree")
+        first, end = span.start, span.end + 1
+        if end > len(words):
+            return Marks(stretch(len(words), first, end, "bad"), ("span",))
+        if tree is None:
+            return unmarked(words)
+        return Marks(stretch(len(words), first, end, "good" if _stands(span, tree) else "bad"))
 
     def _released(self, corpus: Corpus) -> list[Target]:
         targets: list[Target] = []
@@ -86,6 +90,16 @@ class SyntaxSpans(Task):
                 control = _span(span, len(words), place)
                 targets.append(Target(f"released-{len(targets):03d}", control, words))
         return targets
+
+
+def _asked(control: Control) -> Span:
+    if not isinstance(control, Span):
+        raise TypeError(f"not a span: {control!r}")
+    return control
+
+
+def _stands(span: Span, tree: str) -> bool:
+    return (span.start, span.end, span.label) in spans(tree)
 
 
 def _span(value: Any, words: int, place: str) -> Span:

@@ -6,14 +6,16 @@ samples of a target together, every pre-terminal renamed NN, so that punctuation
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.base import Annotation, Corpus, Score, Target, Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree
+from tasks.marks import Marks, State, lacking, unmarked
 from tasks.oracles.trees import brackets, nodes, skeleton
 from tasks.targets import MAX_WORDS, NoReleasedList, take
 
@@ -28,11 +30,13 @@ LABELS = (
 
 
 class SyntaxTree(Task):
-    """``data`` is taken so that all tasks are made alike."""
+    """There is no released list."""
 
     name = "syntax_tree"
     control = ParseTree
-    #: the reference code's length for its long prompts (reference notes, section 2.11)
+    label, rank, example_table = "Syntax Tree", 2, "table3"
+    #: the reference code's length for this task, whose prompts are longer than the others' 128
+    #: (reference notes 2.11)
     least_sequence = 256
     needs = frozenset({"tree"})
     metrics: Mapping[str, str] = {
@@ -40,9 +44,6 @@ class SyntaxTree(Task):
         "tree_f1_mean": "mean of each sample's own labelled bracketing F1",
     }
     paper_metric = "tree_f1"
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
 
     def targets(self, corpus: Corpus, n: int, source: str, seed: int) -> list[Target]:
         """``"validation"``: the trees of random validation texts of at most 62 words, each text
@@ -80,6 +81,24 @@ class SyntaxTree(Task):
         matched, asked, found = brackets(_asked(target.control), annotation.tree)
         both = 2.0 * matched, float(asked + found)
         return {"tree_f1": both, "tree_f1_mean": both[0] / both[1]}
+
+    def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
+        """Words of asked-for constituents that the parse lacks and that hold no smaller such one;
+        none without a parse."""
+        wanted, tree = _asked(control), reading.get("tree")
+        if tree is None:
+            return unmarked(words)
+        gold, found = Counter(nodes(wanted).phrases), Counter(nodes(tree).phrases)
+        failed = list((gold - found).elements())
+        least = [
+            (a, b)
+            for a, b, _ in failed
+            if not any((c, d) != (a, b) and a <= c and d <= b for c, d, _ in failed)
+        ]
+        states: tuple[State, ...] = tuple(
+            "bad" if any(a <= i < b for a, b in least) else "" for i in range(len(words))
+        )
+        return Marks(states, lacking(len(nodes(wanted).leaves) - len(words), "word"))
 
 
 def _asked(control: Control) -> str:

@@ -15,10 +15,16 @@ from typing import Any
 
 from tasks.base import Corpus, Target
 from tasks.common.errors import UserError, unknown
+from tasks.corpora import traits
 
 #: words that fit into 64 positions beside START and END (reference notes 2.1)
 MAX_WORDS = 62
 SOURCES = ("auto", "released", "validation")
+RELEASED = "released"
+#: the lists that the authors released for the control tasks (``tasks.corpora.Traits.lists``)
+CONTROL_TARGETS = "control_targets"
+#: of them, the pairs of tags and a field's value, of the same 200 sentences
+COMPOSED = "target_compose_pos_attr.jsonl"
 
 
 class NoReleasedList(UserError):
@@ -65,6 +71,43 @@ def take(
     return found
 
 
+def draw(
+    targets: Callable[[Corpus, int, str, int], list[Target]],
+    corpus: Corpus,
+    n: int,
+    source: str,
+    seed: int,
+    *,
+    longest: int,
+) -> list[Target]:
+    """The first ``n`` of a task's ``targets`` that a text of at most ``longest`` words can satisfy.
+
+    Validation targets are drawn on until there are ``n``; where a task's controls are few by nature
+    there may be fewer. A released list is taken as it is, whether or not its targets fit. Raises
+    ``TooFewTargets`` where the texts give fewer that fit, and whatever ``targets`` raises.
+    """
+    asked, fitting = n, list[Target]()
+    while True:
+        try:
+            drawn = targets(corpus, asked, source, seed)
+        except UserError as error:
+            if asked == n:
+                raise
+            raise TooFewTargets(
+                f"{error} ({len(fitting)} of {n} fit longest={longest} words)"
+            ) from None
+        if drawn and drawn[0].id.startswith(RELEASED):
+            return drawn[:n]
+        fitting = [target for target in drawn if target.control.needed_words <= longest]
+        if len(fitting) >= n:
+            return fitting[:n]
+        if len(drawn) < asked:  # all there are
+            if not fitting:
+                raise TooFewTargets(f"{n} targets asked for: none fits longest={longest} words")
+            return fitting
+        asked += n - len(fitting)
+
+
 def released_rows(
     corpus: Corpus, data: Path | None, name: str, check: Callable[[Any, str], None] | None = None
 ) -> list[tuple[str, Any]]:
@@ -75,13 +118,13 @@ def released_rows(
     is a JSON object with the text's words under ``words_``, from START to END. Raises
     ``NoReleasedList``, or ``UserError`` for a line that is not JSON.
     """
-    if corpus.name != "e2e":
+    if traits(corpus.name).lists != CONTROL_TARGETS:
         raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
     if data is None:
         raise NoReleasedList(f"the released list {name} needs data=DIR")
-    path = next((p for p in (data / "control_targets" / name, data / name) if p.is_file()), None)
+    path = next((p for p in (data / CONTROL_TARGETS / name, data / name) if p.is_file()), None)
     if path is None:
-        raise NoReleasedList(f"{data} has no control_targets/{name}")
+        raise NoReleasedList(f"{data} has no {CONTROL_TARGETS}/{name}")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:

@@ -35,7 +35,7 @@ from models.nets.discriminator import (
     load_discriminator,
     train_discriminator,
 )
-from tasks import CONTROL_TASKS
+from tasks import in_table
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.common.errors import UserError
 from tasks.controls import Control, Length
@@ -191,7 +191,7 @@ def test_network_evaluations_are_counted(folders: Mapping[str, Path]) -> None:
 
 
 def test_the_paper_sets_lambda_for_each_task(folders: Mapping[str, Path]) -> None:
-    chosen = {name: lambdas(FudgeSettings(), name) for name in CONTROL_TASKS}
+    chosen = {name: lambdas(FudgeSettings(), name) for name in in_table("control")}
     assert chosen == {
         "semantic_content": (8.0,),
         "parts_of_speech": (20.0,),

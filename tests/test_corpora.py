@@ -13,7 +13,7 @@ from tasks.base import Corpus
 from tasks.common.errors import UserError
 from tasks.corpora import CORPORA, load_corpus
 from tasks.corpora.e2e import parse_meaning
-from tasks.corpora.grammar import NAMES, _lines
+from tasks.corpora.embedded import world
 from tasks.vocabulary import Vocabulary
 
 HERE = Path(__file__).resolve().parents[1]
@@ -146,7 +146,7 @@ def test_the_real_corpus_agrees_with_the_reference_notes(e2e: Corpus) -> None:
 @needs_data
 def test_the_grammar_shares_no_name_and_no_sentence_with_the_real_corpus(e2e: Corpus) -> None:
     names = {value for text in (*e2e.train, *e2e.valid) for _, value in text.fields}
-    assert not names & set(_lines(NAMES))
+    assert not names & set(world("grammar_world")["names"])
     real = {" ".join(text.words[:-1]) for text in (*e2e.train, *e2e.valid)}
     grammar = load_corpus("grammar", size_train=2_000, size_valid=10)
     assert not real & {" ".join(text.words) for text in grammar.train}

@@ -16,8 +16,10 @@ from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.corpora import load_corpus, tokenizer
 from tasks.corpora import stories as embedded
-from tasks.corpora import stories_rules as rules
+from tasks.corpora.embedded import world as known
 from tasks.targets import MAX_WORDS
+
+KNOWN = known("stories_world")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,9 @@ def check(text: Text) -> None:
                         following[0] in "aeiou" or following == "hour"
                     )
             assert not set(said) & set(ways)
-    names = {name for group in rules.NAMES.values() for name in group.split()}
+    names = {name for group in KNOWN["names"].values() for name in group}
     assert len(names & set(text.words)) == 1
-    sex = next(s for s, group in rules.NAMES.items() if set(group.split()) & set(text.words))
+    sex = next(s for s, group in KNOWN["names"].items() if set(group) & set(text.words))
     wrong = {"f": {"he", "He", "his", "His", "him"}, "m": {"she", "She", "her", "Her"}}[sex]
     told = {word for sentence in chain(said, *others.values()) for word in sentence}
     assert not wrong & told - {"his"}  # an old man has a stove of his own
@@ -85,19 +87,19 @@ def test_stories_are_varied_and_none_comes_twice(corpus: Corpus) -> None:
 def test_all_worlds_can_be_told_in_several_ways() -> None:
     """Each course of events that the rules tell apart, with the longest names of everything."""
     longest = dict(
-        max(((k, {"kin": k, "helper": k}) for k in rules.KIN), key=lambda p: len(p[0]))[1]
+        max(((k, {"kin": k, "helper": k}) for k in KNOWN["kin"]), key=lambda p: len(p[0]))[1]
     )
-    for thing, row in embedded._things().items():
+    for thing, row in KNOWN["things"].items():
         for number, key, values in (
-            (2, "source", rules.SOURCES),
-            (3, "mishap", tuple(rules.FIXES)),
-            (4, "fix", tuple(fix for fixes in rules.FIXES.values() for fix in fixes)),
+            (2, "source", KNOWN["sources"]),
+            (3, "mishap", tuple(KNOWN["fixes"])),
+            (4, "fix", tuple(fix for fixes in KNOWN["fixes"].values() for fix in fixes)),
         ):
             for i, value in enumerate(values):
                 rng = Random(i)
                 world = embedded.draw_world(rng) | longest
-                world |= {"object": thing, "place": row[-1].split()[0], key: value}
-                world["by"] = rules.WAYS[i % len(rules.WAYS)]
+                world |= {"object": thing, "place": row["places"][0], key: value}
+                world["by"] = KNOWN["ways"][i % len(KNOWN["ways"])]
                 own = embedded._tell(number, world, rng)
                 assert 2 <= len(embedded._others(number, own, world, rng)) <= 4
 
@@ -115,10 +117,10 @@ def test_a_middle_hangs_on_both_of_its_neighbours(middle: int, key: str) -> None
     down; the thing, or what happened to it, is known from the left."""
     world = embedded.draw_world(Random(5)) | {"mishap": "break", "fix": "glue"}
     values = {
-        "by": [{"by": way} for way in rules.WAYS],
-        "source": [{"source": source} for source in rules.SOURCES],
-        "mishap": [{"mishap": name, "fix": fixes[0]} for name, fixes in rules.FIXES.items()],
-        "fix": [{"fix": fix} for fix in rules.FIXES["break"]],
+        "by": [{"by": way} for way in KNOWN["ways"]],
+        "source": [{"source": source} for source in KNOWN["sources"]],
+        "mishap": [{"mishap": name, "fix": fixes[0]} for name, fixes in KNOWN["fixes"].items()],
+        "fix": [{"fix": fix} for fix in KNOWN["fixes"]["break"]],
     }[key]
     lefts, middles, rights = (
         [ways(number, world | value) for value in values]

@@ -21,7 +21,7 @@ from models.diffusion_lm.guided import Guided, LengthGuide
 from models.diffusion_lm.method import DiffusionLM, Unconditional
 from models.diffusion_lm.training import train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
-from tasks import CONTROL_TASKS, TASKS, load_task
+from tasks import TASKS, in_table, load_task
 from tasks.base import Target, Text, Words
 from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, FieldValue, Length, ParseTree, Span, TagSequence
@@ -278,7 +278,7 @@ def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str
 
 
 def test_tasks_without_guidance_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for task in (*CONTROL_TASKS, COMPOSED):
+    for task in (*in_table("control"), COMPOSED):
         assert refuses(DiffusionLM, task) is None
     monkeypatch.delitem(GUIDED_BY, "parse_tree")  # type: ignore[arg-type]
     for task in ("syntax_tree", COMPOSED):

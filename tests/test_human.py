@@ -158,7 +158,7 @@ def test_what_cannot_be_exported(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="items=0: at least 1"):
         written(folder, items=0)
     (folder / "infilling").rename(folder / "length")
-    with pytest.raises(UserError, match="has no infilling"):
+    with pytest.raises(UserError, match="has no task that fills in a text"):
         written(folder)
 
 

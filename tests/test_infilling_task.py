@@ -226,7 +226,9 @@ def test_items_as_a_corpus_give_targets_too(data: Path) -> None:
 
 def test_other_corpora_and_uses_are_refused() -> None:
     plain = load_corpus("grammar", size_train=2, size_valid=2)
-    with pytest.raises(UserError, match="infilling needs stories: corpus=stories, rocstories or"):
+    with pytest.raises(
+        UserError, match="infilling needs stories: corpus=stories, rocstories, anlg"
+    ):
         Infilling().targets(plain, 1, "auto", 0)
     with pytest.raises(UserError, match="no prompt tokens"):
         Infilling().prompt(Infill(("a",), ("b",)))

@@ -6,18 +6,43 @@ from typing import Any
 
 import pytest
 
-from eval.reading.marks import Marks, mark, mark_all, marked, unmarked
+from eval.reading.marks import mark_all, marked
 from eval.reading.results import Judged
 from eval.reading.tables.grid import Segment, plain
-from tasks.base import Words
-from tasks.controls import Control, FieldValue, Length, ParseTree, Span, TagSequence
+from tasks import load_task
+from tasks.base import Task, Words
+from tasks.controls import (
+    AllOf,
+    Control,
+    FieldValue,
+    Infill,
+    Length,
+    ParseTree,
+    Span,
+    TagSequence,
+)
+from tasks.marks import Marks, unmarked
 
 WORDS: Words = ("The", "Mill", "serves", "fast", "food")
 TREE = "(S (NP (DT The) (NNP Mill)) (VP (VBZ serves) (NP (JJ fast) (NN food))))"
 
 
+TASKS = {
+    FieldValue: "semantic_content",
+    Infill: "infilling",
+    Length: "length",
+    ParseTree: "syntax_tree",
+    Span: "syntax_spans",
+    TagSequence: "parts_of_speech",
+}
+
+
+def task_of(control: Control) -> Task:
+    return load_task(TASKS[type(control)])
+
+
 def states(control: Control, words: Words = WORDS, **reading: Any) -> tuple[str, tuple[str, ...]]:
-    found = mark(control, words, reading)
+    found = task_of(control).marks(control, words, reading)
     letters = {"": ".", "good": "g", "bad": "b"}
     return "".join(letters[state] for state in found.states), found.missing
 
@@ -82,8 +107,16 @@ def test_tree_of_more_words_than_the_sample() -> None:
 def test_composition_shows_the_violation() -> None:
     tags = {"tags": ["DET", "NOUN", "VERB", "ADJ", "NOUN"]}
     asked = TagSequence(("DET", "PROPN", "VERB", "ADJ", "NOUN"))
-    found = mark_all(WORDS, [Judged(FieldValue("name", "The Mill"), {}), Judged(asked, tags)])
-    assert found == Marks(("good", "bad", "", "", ""))
+    value, expected = FieldValue("name", "The Mill"), Marks(("good", "bad", "", "", ""))
+    pairs = [Judged(one, tags, task_of(one)) for one in (value, asked)]
+    assert mark_all(WORDS, pairs) == expected
+    both = load_task("semantic_content+parts_of_speech")
+    assert both.marks(AllOf((value, asked)), WORDS, tags) == expected
+
+
+def test_nothing_is_marked_where_a_task_has_no_marks_or_is_not_at_hand() -> None:
+    assert states(Infill(("a", "."), ("b", "."))) == (".....", ())
+    assert mark_all(WORDS, [Judged(Length(2), {})]) == unmarked(WORDS)
 
 
 def test_text_with_marks() -> None:

@@ -16,7 +16,7 @@ from eval.running.display import Display
 from eval.running.plan import Plan
 from eval.running.runner import Run
 from eval.running.taggers import load_tagger, tagger_source
-from tasks import COMPOSITIONS, CONTROL_TASKS, load_task
+from tasks import COMPOSITIONS, in_table, load_task
 from tasks.common.errors import UserError
 from tasks.common.jsonl import read
 from tasks.controls import AllOf, TagSequence, from_json
@@ -55,7 +55,7 @@ def rows(whole: Path, task: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_every_task_has_a_table_with_ceiling_and_floor(whole: Path) -> None:
-    for name in (*CONTROL_TASKS, *COMPOSITIONS):
+    for name in (*in_table("control"), *COMPOSITIONS):
         task, found = load_task(name), rows(whole, name)
         for metric in task.headlines:
             human, floor = found["human text", metric], found["unconditional", metric]

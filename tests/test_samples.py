@@ -2,17 +2,29 @@
 
 from eval.reading.marks import mark_all
 from eval.reading.results import Judged
-from eval.reading.samples import Shown, describe, headlines, show
-from tasks.controls import AllOf, FieldValue, Length, ParseTree, Span, TagSequence
+from eval.reading.samples import Shown, headlines, show
+from tasks import load_task
+from tasks.controls import AllOf, FieldValue, Length, Span, TagSequence
 
 WORDS = ("The", "Mill", "serves", "food", ".", "\n")
 NAME = FieldValue("name", "The Mill")
 READING = {"tree": "(S (NP (NN The) (NN Mill)) (VP (NN serves) (NP (NN food))) (NN .) (NN \n))"}
 
 
+TASKS = {
+    FieldValue: "semantic_content",
+    Length: "length",
+    Span: "syntax_spans",
+    TagSequence: "parts_of_speech",
+}
+
+
+def judged(control, reading):
+    return Judged(control, reading, load_task(TASKS[type(control)]))
+
+
 def lines(control, *scores):
-    parts = control.controls if isinstance(control, AllOf) else (control,)
-    marks = mark_all(WORDS, [Judged(part, READING) for part in parts])
+    marks = mark_all(WORDS, [judged(part, READING) for part in control.parts])
     return [line.plain for line in show([Shown("fudge", control, WORDS, scores, marks)])]
 
 
@@ -26,7 +38,7 @@ def test_a_stated_value_is_marked():
 def test_a_span_is_marked_without_colour_too_whether_it_is_there_or_not():
     words, found = ("The", "Fig", "is", "[", "cheap", "\n"), []
     for tree in ("(S (NN The) (NP (NN Fig) (NN is)) (NN *))", "(S (NP (NN The) (NN Fig)) (NN *))"):
-        marks = mark_all(words, [Judged(Span(1, 2, "NP"), {"tree": tree})])
+        marks = mark_all(words, [judged(Span(1, 2, "NP"), {"tree": tree})])
         found.append(Shown("fudge", Span(1, 2, "NP"), words, (1.0,), marks))
     good, bad = show(found)[1:]
     assert good.plain == bad.plain == "  yes fudge         The [Fig is] [ cheap ⏎"
@@ -53,10 +65,6 @@ def test_a_composition_shows_each_verdict_and_marks_what_each_control_asked_for(
 
 def test_what_is_missing_is_named_in_one_pair_of_brackets():
     assert lines(Length(8), 0.0)[1].endswith("(6 words) The Mill serves food . ⏎ [missing 2 words]")
-
-
-def test_trees_are_described_without_pre_terminals():
-    assert describe(ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))")) == "tree (S (NP * *) (VP *))"
 
 
 def test_headlines_are_the_first_metric_of_each_part():

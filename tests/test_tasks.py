@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.running.cells import read_targets, share, write_targets
-from tasks import COMPOSITIONS, CONTROL_TASKS, load_task, parts
+from tasks import COMPOSITIONS, in_table, load_task, parts
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.common.errors import UserError
 from tasks.controls import Length, Span
@@ -33,7 +33,7 @@ GRAMMAR = load_corpus("grammar", size_train=200, size_valid=250)
 E2E = Corpus("e2e", (), GRAMMAR.valid)
 
 
-@pytest.fixture(params=[*CONTROL_TASKS, *COMPOSITIONS])
+@pytest.fixture(params=[*in_table("control"), *COMPOSITIONS])
 def task(request: pytest.FixtureRequest) -> Task:
     return load_task(request.param)
 

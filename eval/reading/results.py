@@ -25,8 +25,8 @@ from eval.running.cells import (
     read_targets,
 )
 from eval.running.scoring import FLOOR, HUMAN
-from tasks import STORIES, TASKS, load_task
-from tasks.base import Target, Words
+from tasks import TASKS, known, load_task
+from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.jsonl import read
 from tasks.controls import Control
@@ -85,16 +85,18 @@ def task_name(name: str) -> str:
 
 
 def known_task(name: str) -> bool:
-    """Whether this version has the task, or every part of a composition."""
-    return set(name.split("+")) <= set(TASKS)
+    """Whether the task, or every part of a composition, is at hand."""
+    return known(name)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """``reading``: the oracles' ``tree`` and ``tags`` of a text under one control."""
+    """``reading``: the oracles' ``tree`` and ``tags`` of a text under one control. ``task``: the
+    one that the control is of, where it is at hand."""
 
     control: Control
     reading: Mapping[str, Any]
+    task: Task | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class CellFiles:
         found = []
         for part, own in load_task(self.task).split(target):
             reading = self.annotations.get(part.view(own, words), {})
-            found.append(Judged(own.control, reading))
+            found.append(Judged(own.control, reading, part))
         return found
 
     @property
@@ -204,6 +206,10 @@ class ResultSet:
         known = [name for name in (*PAPER_TASKS, *TASKS) if name in found]
         return [*dict.fromkeys(known), *sorted(found - set(known))]
 
+    def task(self, name: str) -> Task:
+        """A task of the set. Raises ``UserError`` for one that is not at hand."""
+        return load_task(name)
+
     def targets(self, task: str) -> list[Target]:
         return read_targets(self.folder / task / TARGETS)
 
@@ -232,9 +238,10 @@ class ResultSet:
             return f"n/a: this version has no method {method}"
         if not known_task(task):
             return f"n/a: this version has no task {task}"
-        if task == "infilling" and self.corpus not in STORIES:
-            return "n/a here, of stories: python -m eval.run task=infilling method=all"
-        if self.corpus in STORIES and task not in ("infilling", "length"):
+        asked = load_task(task)
+        if asked.refuses_corpus(self.corpus):
+            if asked.fills:
+                return f"n/a here, of stories: python -m eval.run task={task} method=all"
             return f"n/a: of other corpora than {self.corpus}"
         cell = self.cell(task, method)
         what = "not judged yet" if cell is not None and not cell.scored else "not run"

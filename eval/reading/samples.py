@@ -8,25 +8,14 @@ from pathlib import Path
 
 from rich.text import Text as RichText
 
-from eval.reading.marks import Marks, mark_all, marked
+from eval.reading.marks import mark_all, marked
 from eval.reading.results import CellFiles
 from eval.running.cells import TARGETS, is_answer, read_targets, share
 from tasks.base import Words
-from tasks.controls import (
-    AllOf,
-    Control,
-    FieldValue,
-    Infill,
-    Length,
-    ParseTree,
-    Span,
-    TagSequence,
-    Withheld,
-)
+from tasks.controls import Control
+from tasks.marks import Marks
 
 _STYLES = {"good": "bold green", "bad": "bold red"}
-#: tags of a sequence that a description shows
-TAGS = 12
 
 
 @dataclass(frozen=True)
@@ -44,17 +33,17 @@ class Shown:
 def pick(folder: Path, task: str, methods: Sequence[str], each: int = 3) -> list[Shown]:
     """The answer to the first ``each`` targets of every method that has scores."""
     targets = {t.id: t for t in read_targets(folder / task / TARGETS)[:each]}
-    found = []
+    shown = []
     for method in methods:
         cell = CellFiles(task, method, folder / task / method)
         scores = {(r["target"], r["index"]): r["scores"] for r in cell.scores}
         for record in cell.samples if scores else ():
             if is_answer(record) and record["target"] in targets:
                 target, words = targets[record["target"]], tuple(record["words"])
-                said = headlines(scores[target.id, record["index"]])
+                shares = headlines(scores[target.id, record["index"]])
                 marks = mark_all(words, cell.judged(target, words))
-                found.append(Shown(method, target.control, words, said, marks))
-    return found
+                shown.append(Shown(method, target.control, words, shares, marks))
+    return shown
 
 
 def headlines(scores: Mapping[str, float | Sequence[float]]) -> tuple[float, ...]:
@@ -75,10 +64,10 @@ def show(samples: Sequence[Shown]) -> list[RichText]:
     those that do what was asked marked in green and those that violate it in red."""
     lines: list[RichText] = []
     for control in dict.fromkeys(s.control for s in samples):
-        lines.append(RichText(describe(control), style="bold"))
+        lines.append(RichText(control.brief(), style="bold"))
         for sample in (s for s in samples if s.control == control):
-            said = " ".join(_verdict(score) for score in sample.scores)
-            line = RichText(f"  {said:3} {sample.method:14}")
+            verdict = " ".join(_verdict(score) for score in sample.scores)
+            line = RichText(f"  {verdict:3} {sample.method:14}")
             line.append(_marked(sample))
             lines.append(line)
     return lines
@@ -90,43 +79,13 @@ def _verdict(score: float) -> str:
 
 def _marked(sample: Shown) -> RichText:
     line = RichText()
-    parts = sample.control.controls if isinstance(sample.control, AllOf) else (sample.control,)
-    for part, score in zip(parts, sample.scores, strict=True):
-        if isinstance(part, Length):
-            line.append(
-                f"({len(sample.words)} words) ", style=_STYLES["good" if score == 1 else "bad"]
-            )
+    for part, score in zip(sample.control.parts, sample.scores, strict=True):
+        measure = part.measure(sample.words)
+        if measure:
+            line.append(f"({measure}) ", style=_STYLES["good" if score == 1 else "bad"])
     for segment in marked(sample.words, sample.marks):
         if segment.style in _STYLES and not segment.text.startswith("[missing "):
             line.append(f"[{segment.text}]", style=_STYLES[segment.style])
         else:
             line.append(segment.text, style=_STYLES.get(segment.style, ""))
     return line
-
-
-def describe(control: Control) -> str:
-    """The control in a few words."""
-    match control:
-        case Span(start, end, label):
-            return f"words {start} to {end} are a constituent {label}"
-        case Length(words):
-            return f"{words} words"
-        case FieldValue(field, value):
-            return f"{field} is {value}"
-        case TagSequence(tags):
-            more = f" ... ({len(tags)} tags)" if len(tags) > TAGS else ""
-            return "tags " + " ".join(tags[:TAGS]) + more
-        case ParseTree():
-            return f"tree {brackets(control.tree)}"
-        case Infill(left, right):
-            return f"{' '.join(left)} ____ {' '.join(right)}"
-        case Withheld():
-            return "(its contexts are not stored with results)"
-        case AllOf(controls):
-            return " and ".join(map(describe, controls))
-    raise TypeError(f"no description of {control}")
-
-
-def brackets(tree: str) -> str:
-    """A tree of ``*`` leaves without its pre-terminals: ``(S (NP * *) (VP *))``."""
-    return tree.replace("(NN *)", "*")

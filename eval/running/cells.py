@@ -19,7 +19,7 @@ from tasks.base import Annotation, Target, Task
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, write_text
 from tasks.common.jsonl import append, read
-from tasks.controls import Control, Withheld, from_json, to_json
+from tasks.controls import Control, Withheld, from_json, to_json, to_stored
 
 if TYPE_CHECKING:
     from models.base import TargetSamples
@@ -215,9 +215,9 @@ def write_targets(path: Path, targets: Sequence[Target], withhold: bool = False)
     records = []
     for target in targets:
         control = withheld(target.control) if withhold else target.control
-        record: dict[str, Any] = {"id": target.id, "control": to_json(control)}
+        record: dict[str, Any] = {"id": target.id, "control": to_stored(control)}
         if target.released is not None:
-            record["released"] = to_json(target.released)
+            record["released"] = to_stored(target.released)
         records.append(record)
     write_lines(path, records)
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from baselines import METHODS, suited
-from baselines.own import MARK
 from eval.running.infilling import BertScoreSection
 from eval.running.roles import roles
 from models.base import NoSettings
-from tasks import COMPOSITIONS, CONTROL_TASKS, STORIES, TASKS, load_task, parts
+from tasks import COMPOSITIONS, TASKS, asked_of, load_task, parts
+from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
-from tasks.corpora import CORPORA
+from tasks.common.own import MARK
+from tasks.corpora import CORPORA, traits
 
 Config = TypeVar("Config")
 
@@ -34,7 +35,8 @@ class RunConfig:
     """One run: which tasks, methods and corpus, how many samples. The settings of every network
     and method are sections of :func:`run_config`'s class."""
 
-    #: control tasks, separated by commas, or all; a composition is written a+b
+    #: tasks, separated by commas, or all; a composition is written a+b, and
+    #: path/to/file.py:ClassName is one of your own
     task: str = "syntax_spans"
     #: methods, separated by commas, or all; path/to/file.py:ClassName is one of your own
     method: str = "all"
@@ -105,8 +107,6 @@ class RunConfig:
         if self.corpus not in CORPORA:
             raise unknown("corpus", self.corpus, CORPORA)
         _ = self.methods
-        if "infilling" in self.tasks and self.corpus not in STORIES:
-            raise UserError(f"infilling needs a corpus of stories: {', '.join(STORIES)}")
         if self.window < 0 or self.window in (1, 2):
             raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
         for role in roles().values():
@@ -121,11 +121,11 @@ class RunConfig:
     def tasks(self) -> list[str]:
         """Names of the tasks asked for. Raises ``UserError`` for an unknown one."""
         names = [name.strip() for name in self.task.split(",")]
-        names = ["+".join(parts(name)) if "+" in name else name for name in names]
-        own = [name for name in names if "+" in name]
         if names == ["all"]:
-            return ["infilling"] if self.corpus in STORIES else [*CONTROL_TASKS, *COMPOSITIONS]
-        return _names("task", ",".join(names), [*TASKS, *COMPOSITIONS], own)
+            return list(suited_tasks(self.corpus))
+        names = ["+".join(parts(name)) if "+" in name or MARK in name else name for name in names]
+        also = [*TASKS.own, *(name for name in names if "+" in name)]
+        return _names("task", ",".join(names), [*TASKS, *COMPOSITIONS], also)
 
     @property
     def methods(self) -> list[str]:
@@ -193,10 +193,10 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     corpus = given.get("corpus")
-    if corpus is None and given.get("task", RunConfig.task).strip() == "infilling":
+    if corpus is None and _fills(given.get("task", RunConfig.task)):
         corpus = "stories" if preset == "demo" else "rocstories"
-    elif corpus in STORIES:
-        given.setdefault("task", "infilling")
+    elif corpus is not None and traits(corpus).sentences:
+        given.setdefault("task", ",".join(suited_tasks(corpus)))
     config = override(preset_config(preset, corpus), given)
     _check_tasks(config)
     return config
@@ -204,14 +204,19 @@ def parse(arguments: Sequence[str]) -> RunConfig:
 
 def _check_tasks(config: RunConfig) -> None:
     """Raises ``UserError`` for a task that the corpus knows nothing of."""
-    if any("+" in name and "infilling" in parts(name) for name in config.tasks):
-        raise UserError("infilling cannot be composed with another task")
-    asked = [part for name in config.tasks for part in parts(name)]
-    odd = [part for part in asked if part not in ("infilling", "length")]
-    if config.corpus in STORIES and odd:
-        raise UserError(
-            f"corpus={config.corpus} has no {odd[0]}: its tasks are infilling and length"
-        )
+    for name in config.tasks:
+        why = load_task(name).refuses_corpus(config.corpus)
+        if why:
+            known = ", ".join(asked_of(config.corpus))
+            raise UserError(f"{why} (corpus={config.corpus} is for {known})")
+
+
+def _fills(tasks: str) -> bool:
+    """Whether every task named fills in a text between two others, which stories alone have."""
+    names = [name.strip() for name in tasks.split(",")]
+    return all(name in TASKS or MARK in name for name in names) and all(
+        load_task(name).fills for name in names
+    )
 
 
 def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:

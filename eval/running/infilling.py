@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tasks.base import Target, Words
 from tasks.common.errors import UserError
 from tasks.common.files import canonical
-from tasks.controls import Infill
 
 if TYPE_CHECKING:
     from tasks.metrics.bertscore import BertScore
@@ -130,8 +129,9 @@ def first_sentence(words: Words) -> Words:
 
 
 def _left(target: Target) -> Words:
-    assert isinstance(target.control, Infill)
-    return target.control.left
+    contexts = target.control.contexts
+    assert contexts is not None, f"target {target.id} has no contexts"
+    return contexts[0]
 
 
 def _references(target: Target) -> list[Words]:

@@ -7,51 +7,25 @@ import json
 import os
 from pathlib import Path
 
-import tasks.corpora
-from tasks import STORIES
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, file_digest, write_text
-from tasks.corpora import load_corpus
-
-
-def embedded(corpus: str) -> bool:
-    """Whether a corpus was written for this project, so that results may quote it."""
-    return corpus in ("grammar", "stories")
+from tasks.corpora import load_corpus, stamp
 
 
 def corpus_digest(name: str, data: Path | None, store: Path) -> str:
     """Identity of a corpus's content, whatever files or source it came from.
 
-    Reading a corpus takes seconds, so the answer is remembered in ``store/corpora.json`` under a
-    stamp of the files and of the code that reads them.
+    Reading a corpus takes seconds, so the answer is remembered in ``store/corpora.json`` under what
+    the content hangs on (``tasks.corpora.stamp``).
     """
-    stamp = _stamp(name, data)
+    made_from = stamp(name, data)
     known = store / "corpora.json"
     digests: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
-    if stamp not in digests:
-        digests[stamp] = load_corpus(name, data).digest
+    if made_from not in digests:
+        digests[made_from] = load_corpus(name, data).digest
         store.mkdir(parents=True, exist_ok=True)
         write_text(known, json.dumps(digests, indent=1))
-    return digests[stamp]
-
-
-def _stamp(name: str, data: Path | None) -> str:
-    source = Path(tasks.corpora.__file__).parent
-    parts = {"corpus": name} | {path.name: file_digest(path) for path in source.glob("*.py")}
-    if name == "e2e":
-        from tasks.corpora import e2e
-
-        if data is None:
-            parts["hub"] = f"{e2e.HUB_ID}@{e2e.HUB_REVISION}"
-        else:
-            folder = e2e.find_folder(data)
-            parts |= {file: file_digest(folder / file) for file in e2e.FILES.values()}
-    elif name in STORIES and data is not None:
-        for folder in (data, data / "rocstories", data / "anlg"):
-            for path in sorted(folder.glob("*.*")) if folder.is_dir() else ():
-                if path.suffix in (".csv", ".json", ".jsonl"):
-                    parts[f"{folder.name}/{path.name}"] = file_digest(path)
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+    return digests[made_from]
 
 
 def _nltk_places(data: Path | None) -> list[Path]:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from eval.running.config import RunConfig
 from eval.running.roles import roles
-from tasks import STORIES, load_task
+from tasks import load_task
 from tasks.base import Task, Text, Words
 from tasks.common.errors import UserError, unknown
 from tasks.common.recipe import Recipe
+from tasks.corpora import traits
 from tasks.corpora.anlg import load_items, overlap
 from tasks.corpora.stored import words_of
-from tasks.infilling import RELEASED_FOR, Triple, triples, windows
+from tasks.infilling import ANLG, Triple, triples, windows
 from tasks.targets import NoReleasedList
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ class Plan:
     @property
     def gold_trees(self) -> bool:
         """Whether the corpus brings its own trees and tags."""
-        return self.config.corpus == "grammar"
+        return traits(self.config.corpus).gold
 
     def seen(self, texts: Iterable[Text]) -> list[Words]:
-        if self.config.corpus in STORIES:
+        if traits(self.config.corpus).sentences:
             return windows(self._unasked(texts), self.config.window, self.config.gaps)
         return words_of(texts)
 
@@ -96,7 +97,7 @@ class Plan:
         """With ``gaps``, without the stories that hold both contexts of one of aNLG's items, where
         these are at hand: their first and last sentence would be seen together."""
         stories = list(texts)
-        if self.config.gaps and self.config.corpus in RELEASED_FOR:
+        if self.config.gaps and traits(self.config.corpus).lists == ANLG:
             try:
                 asked = {row for row, _ in overlap(stories, load_items(self.data))}
             except NoReleasedList:
@@ -106,6 +107,6 @@ class Plan:
 
     @property
     def window(self) -> dict[str, Any]:
-        if self.config.corpus not in STORIES:
+        if not traits(self.config.corpus).sentences:
             return {}
         return {"window": self.config.window} | ({"gaps": True} if self.config.gaps else {})

@@ -12,15 +12,15 @@ from eval.running.roles import ParserSection, VocabularyConfig, roles
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
 from models.nets.config import DiscriminatorConfig, EncoderConfig, LMConfig, TrainConfig
-from tasks import STORIES
 from tasks.common.errors import UserError
+from tasks.corpora import traits, with_sentences
 from tasks.oracles.config import TREEBANK_TRAIN, ParserConfig
 
 
 def paper(corpus: str | None = None) -> RunConfig:
     """The paper's hyperparameters, for one GPU (paper, appendix B; reference notes 2.2 to 2.11)."""
     diffusion = DiffusionConfig(train=TrainConfig(steps=200_000, ema=0.9999))
-    if corpus in STORIES:
+    if traits(corpus or "").sentences:
         train = replace(diffusion.train, steps=400_000)
         diffusion = replace(diffusion, embedding=128, train=train)
     make: Any = run_config()
@@ -71,7 +71,7 @@ def small(corpus: str | None = None) -> RunConfig:
         ),
         parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
-    return _small_stories(config) if corpus in STORIES else config
+    return _small_stories(config) if traits(corpus or "").sentences else config
 
 
 def _small_stories(config: RunConfig) -> RunConfig:
@@ -140,7 +140,7 @@ def demo(corpus: str | None = None) -> RunConfig:
     cores, one job on each."""
     base = small(corpus or "grammar")
     base = base.having(preset="demo", vocabulary=VocabularyConfig(above=0), targets=40, samples=5)
-    if base.corpus in STORIES:
+    if traits(base.corpus).sentences:
         return _demo_stories(base)
     network = replace(base.diffusion.network, layers=3, width=192, feedforward=768)
     # Half the batch at a higher rate learns more from a step, which costs half as much: two layers
@@ -229,8 +229,9 @@ def pretrained(corpus: str | None = None) -> RunConfig:
     (the first is its answer), DELOREAN has fewer passes and COLD fewer iterations and one chain;
     no right-to-left model of its pieces is to be had.
     """
-    if (corpus or "rocstories") not in STORIES:
-        raise UserError(f"preset=pretrained fills in stories ({', '.join(STORIES)}), not {corpus}")
+    if not traits(corpus or "rocstories").sentences:
+        known = ", ".join(with_sentences())
+        raise UserError(f"preset=pretrained fills in stories ({known}), not {corpus}")
     config = small(corpus or "rocstories")
     network = EncoderConfig(
         layers=6, width=384, heads=12, feedforward=1536, dropout=0.1, attention_dropout=0.0

@@ -9,13 +9,14 @@ from typing import Any
 from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, read_targets, withheld, write_targets
 from eval.running.config import RunConfig
-from eval.running.inputs import embedded
 from eval.running.plan import Plan
 from eval.running.scoring import FLOOR
-from tasks.base import Corpus, Tag, Target, Task
+from tasks.base import Corpus, Tag, Target
 from tasks.common.errors import UserError
 from tasks.common.recipe import Recipe
 from tasks.controls import Length, Withheld
+from tasks.corpora import traits
+from tasks.stored import facts
 
 
 class TargetLists:
@@ -92,9 +93,9 @@ class TargetLists:
                         f"has at most {room}: choose another longest= or a longer network"
                     )
         # ids begin with the list that a target came from
-        facts = task_facts(self.plan.task(task))
-        cell.write_config(drawn_from=targets[0].id.split("-")[0], task=facts, **record)
-        withhold = self.plan.task(task).quotes and not embedded(self.config.corpus)
+        stored = facts(self.plan.task(task))
+        cell.write_config(drawn_from=targets[0].id.split("-")[0], task=stored, **record)
+        withhold = self.plan.task(task).quotes and not traits(self.config.corpus).embedded
         write_targets(cell.folder / TARGETS, targets, withhold)
         self._stored.pop(task, None)
 
@@ -110,35 +111,6 @@ class TargetLists:
 
     def _draw(self, task: str) -> list[Target]:
         texts, config = self.corpus(self.plan.texts_for(task)), self.config
-        wanted, fitting = config.targets, list[Target]()
-        while True:
-            try:
-                drawn = self.plan.task(task).targets(texts, wanted, config.source, config.seed)
-            except UserError as error:
-                if wanted == config.targets:
-                    raise
-                raise UserError(
-                    f"{error} ({len(fitting)} of {config.targets} have at most "
-                    f"longest={config.longest} words)"
-                ) from None
-            fitting = [t for t in drawn if t.control.needed_words <= config.longest]
-            lacking = config.targets - len(fitting)
-            if lacking <= 0:
-                return fitting[: config.targets]
-            if not drawn[0].id.startswith("valid"):
-                return drawn
-            if len(drawn) < wanted:  # all there are
-                return fitting
-            wanted += lacking
-
-
-def task_facts(task: Task) -> dict[str, Any]:
-    """What tables say of a task, for readers that have not its class."""
-    return {
-        "label": getattr(task, "label", task.name),
-        "metrics": dict(task.metrics),
-        "headlines": list(task.headlines),
-        "paper_metrics": sorted(task.paper_metrics),
-        "pooled": bool(task.pooled),
-        "fills": task.fills,
-    }
+        return self.plan.task(task).draw(
+            texts, config.targets, config.source, config.seed, config.longest
+        )

@@ -30,6 +30,7 @@ from tasks.base import Corpus, Target, Text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
 from tasks.controls import Infill, Span
+from tasks.corpora import traits
 from tasks.corpora.stored import VOCABULARY, write_corpus
 from tasks.vocabulary import SPECIALS, Vocabulary
 
@@ -48,8 +49,6 @@ Times training steps and decoding with the networks of a preset; out=FILE stores
 
 Keys, with type, default and meaning, are those of python -m eval.run:
 """
-#: vocabulary size of each corpus
-WORDS = {"e2e": 821, "grammar": 662, "rocstories": 4994, "anlg": 4994}
 TEXTS = 512
 STEPS = 12
 #: words of a sentence of a story, and items to fill in
@@ -110,7 +109,7 @@ class MadeUp(Plan):
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         self.stories = self.task(config.tasks[0]).fills
-        size = WORDS.get(config.corpus, 821)
+        size = traits(config.corpus).vocabulary
         self.vocabulary = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(size - len(SPECIALS)))])
         self.made = texts(self.vocabulary, self.stories)
 

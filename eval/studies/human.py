@@ -20,13 +20,13 @@ from eval.reading.results import ResultSet
 from eval.running.cells import withheld
 from eval.running.infilling import answers
 from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratings, show
+from tasks import known
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
-from tasks.controls import Infill, Withheld
+from tasks.controls import Control, Withheld
 from tasks.metrics.text import detokenize
 
-TASK = "infilling"
 USAGE = f"""\
 usage: python -m eval.human export key=value ...
        python -m eval.human import key=value ...
@@ -43,7 +43,7 @@ import reads the files back, one a rater. The pairs quote the corpus, and are un
   python -m eval.human import run=results/X ratings=pairs.csv,pairs-of-ada.csv
 """
 #: the contexts of a result set's targets, by id
-Contexts = Callable[[ResultSet], Mapping[str, Infill]]
+Contexts = Callable[[ResultSet], Mapping[str, Control]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _import(chosen: ImportOptions) -> None:
     if key.run != results.name:
         raise UserError(f"these pairs were exported from {key.run}, not from {results.name}")
     found = import_ratings(files, key)
-    path = results.folder / TASK / "human_ratings.json"
+    path = results.folder / filling(results) / "human_ratings.json"
     write_text(path, json.dumps(found, indent=1) + "\n")
     print(show(found))
     print(f"ratings: {path}")
@@ -144,10 +144,17 @@ def _export(chosen: ExportOptions, contexts: Contexts | None) -> None:
     print(f"key, not for raters: {key_path(out)}")
 
 
+def filling(results: ResultSet) -> str:
+    """The set's task whose samples stand between two contexts. Raises ``UserError`` where it has
+    none."""
+    found = next((name for name in results.tasks if known(name) and results.task(name).fills), None)
+    if found is None:
+        raise UserError(f"{results.folder} has no task that fills in a text between two contexts")
+    return found
+
+
 def _methods(results: ResultSet, names: str) -> list[str]:
-    if TASK not in results.tasks:
-        raise UserError(f"{results.folder} has no {TASK}")
-    having = results.methods(TASK)
+    having = results.methods(filling(results))
     methods = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     for name in methods:
         if name not in having:
@@ -167,8 +174,8 @@ def export(
     gives other contexts than the ones answered to.
     """
     texts = [_answers(results, method) for method in methods]
-    known = _contexts(results, contexts)
-    shared = [target for target in known if all(target in own for own in texts)]
+    asked = _contexts(results, contexts)
+    shared = [target for target in asked if all(target in own for own in texts)]
     if not shared:
         raise UserError(f"{results.folder} has no target that {' and '.join(methods)} answered")
     rng = random.Random(f"human evaluation {seed}")
@@ -184,13 +191,13 @@ def export(
         shown = [detokenize(texts[side][target]) for side in (a, b)]
         own = f"p{name}-{number:04}"
         key.pairs[own] = Pair(target, methods[a], methods[b], digest(*shown))
-        around = [detokenize(words) for words in (known[target].left, known[target].right)]
+        around = [detokenize(words) for words in asked[target].contexts or ((), ())]
         writer.writerow([own, *around, *shown, "", "", ""])
     return file.getvalue(), key
 
 
 def _answers(results: ResultSet, method: str) -> dict[str, Words]:
-    cell = results.cell(TASK, method)
+    cell = results.cell(filling(results), method)
     assert cell is not None, method
     records: dict[str, list[Mapping[str, object]]] = {}
     for record in cell.samples:
@@ -198,9 +205,9 @@ def _answers(results: ResultSet, method: str) -> dict[str, Words]:
     return {target: words for target, (_, words) in answers(records).items()}
 
 
-def _contexts(results: ResultSet, contexts: Contexts) -> dict[str, Infill]:
+def _contexts(results: ResultSet, contexts: Contexts) -> dict[str, Control]:
     """The contexts of the set's targets, from the corpus where they are not stored."""
-    stored = {target.id: target.control for target in results.targets(TASK)}
+    stored = {target.id: target.control for target in results.targets(filling(results))}
     hidden = any(isinstance(control, Withheld) for control in stored.values())
     given = contexts(results) if hidden else {}
     found = {}
@@ -213,12 +220,12 @@ def _contexts(results: ResultSet, contexts: Contexts) -> dict[str, Infill]:
                     "set data= to the corpus that it was made from"
                 )
             found[target] = own
-        elif isinstance(control, Infill):
+        else:
             found[target] = control
     return found
 
 
-def corpus_contexts(results: ResultSet, chosen: ExportOptions) -> dict[str, Infill]:
+def corpus_contexts(results: ResultSet, chosen: ExportOptions) -> dict[str, Control]:
     """The contexts of the targets, drawn from the corpus again."""
     from rich.console import Console
 
@@ -229,6 +236,6 @@ def corpus_contexts(results: ResultSet, chosen: ExportOptions) -> dict[str, Infi
     if chosen.data is not None:
         config = replace(config, data=chosen.data)
     run = Run(config, Display(Console(stderr=True, soft_wrap=True, highlight=False)))
-    run.build([run.plan.texts_for(TASK)])
-    targets = run.lists.sources(TASK)
-    return {t.id: t.control for t in targets if isinstance(t.control, Infill)}
+    task = filling(results)
+    run.build([run.plan.texts_for(task)])
+    return {target.id: target.control for target in run.lists.sources(task)}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eval.reading.results import CellFiles, ResultSet
 from eval.running.cells import TARGETS
 from eval.running.store import Store
+from tasks import known
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
 
@@ -77,7 +78,7 @@ def main(given: Sequence[str]) -> None:
 
 
 def _cell(results: ResultSet, task: str | None) -> CellFiles:
-    guided = [task for task in results.tasks if task != "infilling"]
+    guided = [task for task in results.tasks if known(task) and not results.task(task).fills]
     having = [task for task in guided if METHOD in results.methods(task)]
     if not having:
         raise UserError(f"{results.folder} has no samples of {METHOD} under guidance")

@@ -39,12 +39,12 @@ from eval.running.config import RunConfig, override, parse
 from eval.running.options import explains
 from eval.running.target_lists import TargetLists
 from eval.targets import one_task, split
-from tasks.base import Target
+from tasks import load_task
+from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.jsonl import append, read
 from tasks.common.progress import Progress
-from tasks.controls import Length
 
 if TYPE_CHECKING:
     from eval.running.runner import Run
@@ -109,9 +109,9 @@ def grid(method: str, given: Mapping[str, str]) -> list[Point]:
 
 def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     """``n`` targets that no result of ``kept`` targets has: those of a validation draw, first what
-    comes after its first ``kept``, then those of the results' own source beyond ``kept``. Lengths
-    are too few for that: theirs may come again, from other texts. Raises ``UserError`` if there
-    are fewer."""
+    comes after its first ``kept``, then those of the results' own source beyond ``kept``. Controls
+    that recur from text to text (lengths) are too few for that: theirs may come again, from other
+    texts. Raises ``UserError`` if there are fewer."""
 
     def sources(config: RunConfig) -> list[Target]:
         return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
@@ -123,7 +123,7 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
     for target in draw[kept:] + draw[:kept] + own[kept:]:
         if target.control not in [*reported, *(one.control for one in found)]:
             found.append(target)
-    if len(found) < n and all(isinstance(target.control, Length) for target in draw):
+    if len(found) < n and run.plan.task(task).recurs:
         found = draw[kept:]
     if len(found) < n:
         raise UserError(
@@ -140,7 +140,7 @@ def main(given: Sequence[str]) -> None:
     method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")
     ranges = {k: v for k, _, v in (a.partition("=") for a in rest) if k.startswith(f"{method}.")}
     rest = [argument for argument in rest if argument.partition("=")[0] not in ranges]
-    filling = "task=infilling" in rest
+    filling = load_task(one_task(parse(rest))).fills
     for key, value in (("targets", ITEMS if filling else TARGETS), ("samples", SAMPLES)):
         if not ((filling and key == "samples") or any(a.startswith(f"{key}=") for a in rest)):
             rest.append(f"{key}={value}")
@@ -154,23 +154,23 @@ def main(given: Sequence[str]) -> None:
         raise UserError(f"within= and kept= are numbers: {error}") from None
     if within < 1 or kept < 0:
         raise UserError(f"within={within} kept={kept}: at least 1 and 0")
-    rule = _rule(task, within, own)
+    rule = _rule(load_task(task), within, own)
     points = grid(method, ranges)
     for point in points:
         override(config, point)  # mistyped keys and values show before anything is trained
     tune(config, task, config.methods[0], points, rule, kept, given)
 
 
-def _rule(task: str, within: float, own: Mapping[str, str]) -> Fluent | Best:
+def _rule(task: Task, within: float, own: Mapping[str, str]) -> Fluent | Best:
     """What to choose by. Raises ``UserError`` for a rule that the task does not have."""
-    wrong = "within" if task == "infilling" else "metric"
+    wrong = "within" if task.fills else "metric"
     if wrong in own:
-        by = "metric=, as it has no control" if task == "infilling" else "control and within="
-        raise UserError(f"{wrong}= says nothing under {task}: it is tuned by {by}")
+        by = "metric=, as it has no control" if task.fills else "control and within="
+        raise UserError(f"{wrong}= says nothing under {task.name}: it is tuned by {by}")
     metric = own.get("metric", "cider")
     if metric not in METRICS:
         raise UserError(f"metric={metric} is none of {', '.join(METRICS)}")
-    return Best(metric) if task == "infilling" else Fluent(within)
+    return Best(metric) if task.fills else Fluent(within)
 
 
 def tune(
@@ -247,7 +247,7 @@ def attempt(
     done = generator.generate(
         targets, run.config.samples, run.config.seed, run.config.batch, progress
     )
-    if task == "infilling":
+    if control.fills:
         return _overlap(targets, list(done))
     over: list[list[list[float]]] = [[] for _ in control.headlines]
     under: list[list[list[float]]] = [[] for _ in control.headlines]

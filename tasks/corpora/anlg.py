@@ -15,16 +15,20 @@ from typing import Any
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.corpora import rocstories
-from tasks.corpora.rocstories import tokenizer
+from tasks.corpora.rocstories import stamp, tokenizer
 from tasks.corpora.stories import INSTEAD
 from tasks.targets import NoReleasedList
 
+#: bumped when the same files give other texts
+VERSION = 1
 #: by preference: items by id, with all their references; the official rows of the development set
 NAMES = ("dev.json", "dev-w-comet-preds.jsonl", "dev.jsonl")
 #: the public copy: the branch of plain data files, since the default one is a loading script
 HUB_ID, HUB_REVISION = "allenai/art", "refs/convert/parquet"
 
-__all__ = ["Item", "find_file", "items", "load", "load_items", "overlap", "tokenizer"]
+__all__ = [
+    "VERSION", "Item", "find_file", "items", "load", "load_items", "overlap", "stamp", "tokenizer",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,9 +167,9 @@ def _grouped(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[st
         label = str(row.get("label"))
         if label not in ("1", "2"):
             raise UserError(f"{place}: the label must be 1 or 2, not {label}")
-        own: dict[str, Any] = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
-        item = found.setdefault(str(row["story_id"]), own)
-        if (item["obs1"], item["obs2"]) != (own["obs1"], own["obs2"]):
+        new: dict[str, Any] = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
+        item = found.setdefault(str(row["story_id"]), new)
+        if (item["obs1"], item["obs2"]) != (new["obs1"], new["obs2"]):
             raise UserError(f"{place}: other observations than in an earlier row of this id")
         gold = row.get(f"hyp{label}")
         if gold not in item["gold_labels"]:

@@ -15,7 +15,10 @@ from pathlib import Path
 
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
+from tasks.common.files import file_digest
 
+#: bumped when the same files give other texts
+VERSION = 1
 NEWLINE = "\n"
 #: file names of the official release, split by split
 FILES = {"train": "trainset.csv", "valid": "devset.csv"}
@@ -44,6 +47,14 @@ def load(data: Path | None = None) -> Corpus:
         for split, name in FILES.items():
             splits[split] = read_csv(folder / name, tokenize)
     return Corpus("e2e", splits["train"], splits["valid"])
+
+
+def stamp(data: Path | None = None) -> dict[str, str]:
+    """The files of both splits by digest, or the revision at the hub."""
+    if data is None:
+        return {"hub": f"{HUB_ID}@{HUB_REVISION}"}
+    folder = find_folder(data)
+    return {name: file_digest(folder / name) for name in FILES.values()}
 
 
 def find_folder(data: Path) -> Path:

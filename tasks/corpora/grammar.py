@@ -6,27 +6,20 @@ and can be checked exactly with no download. Texts have 5 to 30 words and no new
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
 
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
-from tasks.corpora.grammar_lexicon import LEXICON
-from tasks.corpora.grammar_rules import RULES
+from tasks.corpora import embedded
 from tasks.corpora.pcfg import DeadEnd, Grammar
 
 SHORTEST, LONGEST = 5, 30
 
-NAMES = """The Copper Kettle/Juniper House/The Blue Heron/Saffron Lane/The Lantern/Old Orchard
-The Quiet Fox/Harbour Table/Bellweather/The Tin Whistle/The Silver Birch/Pepperwood
-The Crooked Spoon/Moonraker/The Paper Crane/The Brass Anchor/The Walnut Room/Foxglove
-The Ivory Door/Rosewater/Larkspur/The Wandering Goose/Amber Court/The Painted Gate/Hazelwick
-The Iron Stove/Tamarind Tree/The Red Kite/North Quay/The Marble Fig"""
-LANDMARKS = """cathedral/botanic garden/train station/old theatre/town hall/public library
-football ground/art gallery/castle gate/clock tower/flower market/city walls
-cinema/museum/post office/bus station/concert hall"""
+#: bumped when the same sizes and seed give other texts
+VERSION = 1
 
 #: field of the text's meaning -> the key of the world that holds it, in the order of the fields
 FIELDS = {
@@ -39,23 +32,6 @@ FIELDS = {
     "familyFriendly": "family",
     "near": "near",
 }
-MEALS = ("pub", "restaurant", "bistro", "diner", "wine bar", "brasserie")
-SWEETS = ("coffee shop", "tea room", "bakery", "café")
-VALUES = {
-    "price": ("cheap", "moderate", "high"),
-    "rating": ("high", "average", "low"),
-    "area": (
-        "riverside", "city centre", "harbour", "old town", "suburbs", "market square",
-        "student quarter", "seafront", "hill", "canal",
-    ),
-    "family": ("yes", "no"),
-    "mood": ("quiet", "lively", "elegant", "rustic"),
-}  # fmt: skip
-CUISINES = (
-    "Italian", "French", "Indian", "Thai", "Greek", "Mexican", "Spanish", "Turkish", "Japanese",
-    "Lebanese", "Portuguese", "British",
-)  # fmt: skip
-BAKED = ("cakes", "pastries", "sandwiches")
 
 
 def load(
@@ -85,6 +61,11 @@ def load(
     return Corpus("grammar", tuple(train), tuple(valid))
 
 
+def stamp(data: Path | None = None) -> dict[str, str]:
+    """What the texts are made from; ``data`` is not read."""
+    return embedded.stamp("grammar")
+
+
 def tokenizer() -> Callable[[str], Words]:
     """Words and punctuation marks are what white space separates."""
     return lambda text: tuple(text.split())
@@ -106,15 +87,17 @@ def draw(rng: Random) -> Text:
 def draw_world(rng: Random) -> dict[str, str]:
     """One restaurant: a value for every key that the rules ask about, fit to go together."""
 
-    def pick(values: tuple[str, ...]) -> str:
+    known = embedded.world("grammar_world")
+
+    def pick(values: Sequence[str]) -> str:
         return values[int(rng.random() * len(values))]
 
-    world = {key: pick(values) for key, values in VALUES.items()}
-    world["name"], world["near"] = pick(_lines(NAMES)), pick(_lines(LANDMARKS))
+    world = {key: pick(values) for key, values in known["values"].items()}
+    world["name"], world["near"] = pick(known["names"]), pick(known["landmarks"])
     meal = rng.random() < 0.8
     world["style"] = "meal" if meal else "sweet"
-    world["kind"] = pick(MEALS if meal else SWEETS)
-    world["food"] = pick(CUISINES if meal else BAKED)
+    world["kind"] = pick(known["meals" if meal else "sweets"])
+    world["food"] = pick(known["cuisines" if meal else "baked"])
     if world["price"] == "high" and (not meal or world["kind"] in ("diner", "pub")):
         world["price"] = "moderate"
     if world["mood"] == "elegant" and (world["price"] == "cheap" or world["kind"] == "diner"):
@@ -122,23 +105,21 @@ def draw_world(rng: Random) -> dict[str, str]:
     return world
 
 
-def _lines(names: str) -> tuple[str, ...]:
-    return tuple(name for line in names.splitlines() for name in line.split("/"))
-
-
 @cache
 def _grammar() -> Grammar:
+    known = embedded.world("grammar_world")
     names = "".join(
         f"    1 {' '.join(('DT:' if w == 'The' else 'NNP:') + w for w in name.split())}"
         f" ; name={name.replace(' ', '_')}\n"
-        for name in _lines(NAMES)
+        for name in known["names"]
     )
     landmarks = "".join(
         f"    1 (NP DT:the {' '.join(_landmark(w) for w in name.split())})"
         f" ; near={name.replace(' ', '_')}\n"
-        for name in _lines(LANDMARKS)
+        for name in known["landmarks"]
     )
-    return Grammar(f"{RULES}\n{LEXICON}\nNAMEIN:\n{names}\nLANDMARK:\n{landmarks}")
+    rules, lexicon = embedded.rules("grammar_rules"), embedded.rules("grammar_lexicon")
+    return Grammar(f"{rules}\n{lexicon}\nNAMEIN:\n{names}\nLANDMARK:\n{landmarks}")
 
 
 def _landmark(word: str) -> str:

@@ -14,7 +14,7 @@ below it is one production::
 - after ``;`` the conditions: ``+key`` holds if the fact has not been told yet, and marks it as
   told; ``*key`` marks it as told and always holds; ``key=a|b`` and ``key!=a|b`` ask about its
   value.
-- a line ending in a backslash goes on in the next one.
+- a line ending in a backslash goes on in the next one; a line that begins with ``#`` is a comment.
 - a symbol ending in ``#`` stands for two, ``NAMEs`` and ``NAMEp`` (singular and plural): inside,
   ``$OTHER#`` follows suit, ``V:serve`` becomes ``VBZ:serves`` or ``VBP:serve``, and ``<its|their>``
   its first or its second part.
@@ -92,7 +92,7 @@ class Grammar:
         heads: list[tuple[str, int]] = []
         for line in _CONTINUED.sub(" ", source).splitlines():
             body = line.rstrip()
-            if not body:
+            if not body or body[0] == "#":
                 continue
             if not body[0].isspace():
                 name = body.removesuffix(":")

@@ -17,9 +17,12 @@ from pathlib import Path
 
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
+from tasks.common.files import file_digest
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
 
+#: bumped when the same files give other texts
+VERSION = 1
 HEADER = ["storyid", "storytitle", *(f"sentence{n}" for n in range(1, 6))]
 #: file names of the one-story-per-line form
 JSON_NAMES = ("roc_train.json", "roc_valid.json")
@@ -70,6 +73,18 @@ def load(data: Path | None = None) -> Corpus:
     return found
 
 
+def stamp(data: Path | None = None) -> dict[str, str]:
+    """The files of stories and of aNLG's items by digest, or the name at the hub."""
+    if data is None:
+        return {"hub": HUB_ID}
+    return {
+        f"{folder.name}/{path.name}": file_digest(path)
+        for folder in (data, data / "rocstories", data / "anlg")
+        for path in (sorted(folder.glob("*.*")) if folder.is_dir() else ())
+        if path.suffix in (".csv", ".json", ".jsonl")
+    }
+
+
 def told(stories: Iterable[Text]) -> tuple[Text, ...]:
     """The stories that have a middle sentence."""
     return tuple(story for story in stories if len(story.sentences) >= FEWEST)
@@ -85,7 +100,7 @@ def find_files(data: Path) -> list[Path]:
     Raises ``UserError`` where there are none."""
     if not data.is_dir():
         raise UserError(f"data folder {data} does not exist")
-    for folder, own in ((data / "rocstories", True), (data, data.name == "rocstories")):
+    for folder, whole_folder in ((data / "rocstories", True), (data, data.name == "rocstories")):
         found = [
             path
             for path in sorted(folder.glob("*"))
@@ -93,7 +108,7 @@ def find_files(data: Path) -> list[Path]:
             or (
                 path.suffix == ".csv"
                 and not path.name.startswith("cloze_test")
-                and (own or path.name.lower().startswith("roc"))
+                and (whole_folder or path.name.lower().startswith("roc"))
             )
         ]
         if found:
@@ -205,5 +220,5 @@ def _from_hub(tokenize: Callable[[str], Words]) -> tuple[list[Text], list[Text]]
             f"cannot fetch {HUB_ID} from the public hub ({reason[:120]}): pass data=DIR, a folder"
             " with rocstories/*.csv or rocstories/roc_valid.json"
         ) from None
-    train, valid = ([unsplit(t, tokenize) for t in own if t.strip()] for own in splits)
+    train, valid = ([unsplit(t, tokenize) for t in lines if t.strip()] for lines in splits)
     return train, valid

@@ -16,10 +16,12 @@ from random import Random
 
 from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
-from tasks.corpora import stories_rules as rules
+from tasks.corpora import embedded
 from tasks.corpora.pcfg import Grammar
 from tasks.targets import MAX_WORDS
 
+#: bumped when the same sizes and seed give other stories
+VERSION = 1
 #: sentences of a story; the words of one, its full stop included
 SENTENCES, SHORTEST, LONGEST = 5, 5, 14
 #: other ways to tell a middle sentence: the fewest and the most that a story comes with
@@ -57,6 +59,11 @@ def load(
     return Corpus("stories", tuple(distinct(size_train, False)), valid)
 
 
+def stamp(data: Path | None = None) -> dict[str, str]:
+    """What the stories are made from; ``data`` is not read."""
+    return embedded.stamp("stories")
+
+
 def tokenizer() -> Callable[[str], Words]:
     """Words and punctuation marks are what white space separates."""
     return lambda text: tuple(text.split())
@@ -83,16 +90,17 @@ def draw_world(rng: Random) -> dict[str, str]:
     def pick(values: Sequence[str]) -> str:
         return values[int(rng.random() * len(values))]
 
-    world = {"sex": pick(("f", "m"))}
-    world["name"] = pick(rules.NAMES[world["sex"]].split())
-    world["object"] = pick(tuple(_things()))
-    world["place"] = pick(_things()[world["object"]][-1].split())
-    world["source"], world["by"] = pick(rules.SOURCES), pick(rules.WAYS)
-    world["kin"] = pick(rules.KIN)
-    world["helper"] = pick([kin for kin in rules.KIN if kin != world["kin"]])
-    world["animal"] = pick(rules.ANIMALS)
-    world["mishap"] = pick(tuple(rules.FIXES))
-    world["fix"], world["end"] = pick(rules.FIXES[world["mishap"]]), pick(rules.ENDS)
+    known = embedded.world("stories_world")
+    world = {"sex": pick(tuple(known["names"]))}
+    world["name"] = pick(known["names"][world["sex"]])
+    world["object"] = pick(tuple(known["things"]))
+    world["place"] = pick(known["things"][world["object"]]["places"])
+    world["source"], world["by"] = pick(known["sources"]), pick(known["ways"])
+    world["kin"] = pick(known["kin"])
+    world["helper"] = pick([kin for kin in known["kin"] if kin != world["kin"]])
+    world["animal"] = pick(known["animals"])
+    world["mishap"] = pick(tuple(known["fixes"]))
+    world["fix"], world["end"] = pick(known["fixes"][world["mishap"]]), pick(known["ends"])
     return world
 
 
@@ -118,28 +126,24 @@ def _others(number: int, told: Words, world: dict[str, str], rng: Random) -> lis
 
 
 @cache
-def _things() -> dict[str, list[str]]:
-    rows = [line.split("; ") for line in rules.OBJECTS.strip().splitlines()]
-    return {row[0]: row for row in rows}
-
-
-@cache
 def _grammar() -> Grammar:
-    lines = rules.RULES.strip().splitlines()
-    for symbol, column in (("OBJECT", 0), ("PART", 1), ("GOAL", 2), ("DO", 3)):
+    known = embedded.world("stories_world")
+    lines = embedded.rules("stories_rules").strip().splitlines()
+    things = {thing: {"thing": thing, **facts} for thing, facts in known["things"].items()}
+    for symbol, fact in (("OBJECT", "thing"), ("PART", "part"), ("GOAL", "goal"), ("DO", "do")):
         lines.append(f"{symbol}:")
-        lines += [f"    1 {row[column]} ; object={_key(row[0])}" for row in _things().values()]
-    names = tuple(name for group in rules.NAMES.values() for name in group.split())
+        lines += [f"    1 {facts[fact]} ; object={_key(thing)}" for thing, facts in things.items()]
+    names = tuple(name for group in known["names"].values() for name in group)
     for symbol, values in (
         ("NAME", names),
-        ("KIN", rules.KIN),
-        ("HELPER", rules.KIN),
-        ("ANIMAL", rules.ANIMALS),
+        ("KIN", known["kin"]),
+        ("HELPER", known["kin"]),
+        ("ANIMAL", known["animals"]),
     ):
         lines.append(f"{symbol}:")
         lines += [f"    1 {value} ; {symbol.lower()}={value}" for value in values]
     lines.append("AT:")
-    lines += [f"    1 {at} ; place={place}" for place, at in rules.PLACES.items()]
+    lines += [f"    1 {at} ; place={place}" for place, at in known["places"].items()]
     return Grammar("\n".join(_tagged(line) for line in lines))
 
 
@@ -150,7 +154,7 @@ def _key(value: str) -> str:
 def _tagged(line: str) -> str:
     """A line of rules in the notation of ``pcfg``, which wants a tag for every word: a noun's,
     but the article's for ``a``, which becomes ``an`` where it has to."""
-    if not line[0].isspace():
+    if not line or not line[0].isspace():
         return line
     body, semicolon, conditions = line.strip().partition(" ; ")
     weight, *items = body.split()

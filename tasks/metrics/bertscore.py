@@ -101,8 +101,8 @@ class BertScore:
 
         try:
             config = AutoConfig.from_pretrained(self._place)
-            # Before transformers 5 bert-score asked for this at every call, where it now goes
-            # unheard; only tokenizers of RoBERTa's kind take any notice.
+            # bert-score asks for this at every call, which transformers 5 does not hear; only
+            # tokenizers of RoBERTa's kind take any notice.
             tokenizer = AutoTokenizer.from_pretrained(self._place, add_prefix_space=True)
             layers = getattr(config, "num_hidden_layers", self.layer)
             if not 0 <= self.layer <= layers:
@@ -126,8 +126,8 @@ class BertScore:
         texts = [detokenize(words) for words in predictions]
         pairs = [
             (i, text, other)
-            for i, (text, own) in enumerate(zip(texts, references, strict=True))
-            for other in map(detokenize, own)
+            for i, (text, humans) in enumerate(zip(texts, references, strict=True))
+            for other in map(detokenize, humans)
             if text and other  # of which bert-score makes no tokens since transformers 5
         ]
         found: dict[int, float] = {}

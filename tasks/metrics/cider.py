@@ -21,9 +21,10 @@ def cider_d(predictions: Sequence[Words], references: Sequence[Sequence[Words]])
 
     hypotheses = {i: [" ".join(ptb(detokenize(words)))] for i, words in enumerate(predictions)}
     truths = {
-        i: [" ".join(ptb(detokenize(words))) for words in own] for i, own in enumerate(references)
+        i: [" ".join(ptb(detokenize(words))) for words in humans]
+        for i, humans in enumerate(references)
     }
-    if not any(text for own in truths.values() for text in own):
+    if not any(text for humans in truths.values() for text in humans):
         return [0.0] * len(hypotheses)
     _, scores = Cider(n=4, sigma=6.0).compute_score(truths, hypotheses)
     return [float(score) for score in scores]

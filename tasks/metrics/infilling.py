@@ -33,12 +33,12 @@ def evaluate(
     ciders = cider.cider_d(predictions, references)
     rows: list[Row] = [
         {
-            "bleu4": bleu.statistics(prediction, own),
-            "rouge_l": rouge.coco(prediction, own),
-            "rouge_l_google": rouge.google(prediction, own),
+            "bleu4": bleu.statistics(prediction, humans),
+            "rouge_l": rouge.coco(prediction, humans),
+            "rouge_l_google": rouge.google(prediction, humans),
             "cider": score,
         }
-        for prediction, own, score in zip(predictions, references, ciders, strict=True)
+        for prediction, humans, score in zip(predictions, references, ciders, strict=True)
     ]
     if bert is not None:
         for row, f1 in zip(rows, bert.score(predictions, references), strict=True):
@@ -47,8 +47,8 @@ def evaluate(
 
 
 def _check(references: Sequence[Sequence[Words]]) -> None:
-    for index, own in enumerate(references):
-        if not any(own):
+    for index, humans in enumerate(references):
+        if not any(humans):
             raise UserError(f"item {index} has no reference to be scored against")
 
 
@@ -79,18 +79,18 @@ def ceiling(references: Sequence[Sequence[Words]], bert: BertScore | None = None
     most metrics punish. CIDEr's weights are, for the k-th reference of an item, of the set in which
     every item holds out its k-th one (counted again from the first where it has fewer).
     """
-    several = [tuple(own) for own in references if len(own) > 1]
+    several = [tuple(humans) for humans in references if len(humans) > 1]
     rounds = []
     for k in range(max(map(len, several), default=0)):
-        held = [k % len(own) for own in several]
-        pairs = [_hold_out(own, out) for own, out in zip(several, held, strict=True)]
-        rounds.append(evaluate([own for own, _ in pairs], [others for _, others in pairs]))
-    rows = [_mean([rounds[k][i] for k in range(len(own))]) for i, own in enumerate(several)]
+        held = [k % len(humans) for humans in several]
+        pairs = [_hold_out(humans, out) for humans, out in zip(several, held, strict=True)]
+        rounds.append(evaluate([humans for humans, _ in pairs], [others for _, others in pairs]))
+    rows = [_mean([rounds[k][i] for k in range(len(humans))]) for i, humans in enumerate(several)]
     if bert is not None:  # all at once, for each text is then read only once
-        pairs = [_hold_out(own, k) for own in several for k in range(len(own))]
-        f1 = iter(bert.score([own for own, _ in pairs], [others for _, others in pairs]))
-        for own, row in zip(several, rows, strict=True):
-            row["bertscore"] = sum(next(f1) for _ in own) / len(own)
+        pairs = [_hold_out(humans, k) for humans in several for k in range(len(humans))]
+        f1 = iter(bert.score([humans for humans, _ in pairs], [others for _, others in pairs]))
+        for humans, row in zip(several, rows, strict=True):
+            row["bertscore"] = sum(next(f1) for _ in humans) / len(humans)
     return rows
 
 

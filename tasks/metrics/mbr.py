@@ -42,7 +42,7 @@ def _bleu(texts: Sequence[Words]) -> Array:
     for n in range(ORDERS):
         total = np.maximum(np.array(lengths) - n, 0.0)
         product *= (_matches(low, n + 1) + 1) / (total[:, None] + 1)
-    penalty = np.array([[_penalty(own, other) for other in lengths] for own in lengths])
+    penalty = np.array([[_penalty(length, other) for other in lengths] for length in lengths])
     return penalty * np.sqrt(np.sqrt(product))
 
 
@@ -51,8 +51,8 @@ def _matches(texts: Sequence[Words], n: int) -> Array:
     counts = [Counter(words[i : i + n] for i in range(len(words) - n + 1)) for words in texts]
     column = {gram: i for i, gram in enumerate(dict.fromkeys(chain.from_iterable(counts)))}
     table = np.zeros((len(texts), len(column)))
-    for row, own in enumerate(counts):
-        for gram, count in own.items():
+    for row, counted in enumerate(counts):
+        for gram, count in counted.items():
             table[row, column[gram]] = count
     found = np.zeros((len(texts), len(texts)))
     for least in range(1, int(table.max(initial=0)) + 1):

@@ -12,7 +12,7 @@ Guidelines"; Bies et al. 2012, "English Web Treebank"):
 - A name before a compound's first part belongs to it: ``New York-based`` becomes
   ``(ADJP (NML New York) - based)``.
 - NML marks what is a unit before the head of a noun phrase: names of several words, coordinated
-  modifiers (ADJP for adjectives). NAC is no longer used and becomes NML.
+  modifiers (ADJP for adjectives). NAC becomes NML.
 - Tokens are those of raw text: ``"``, ``/`` and ``£`` (in the first release ``#``).
 
 Left as it was is what needs a human eye: which of several common nouns belong together.
@@ -167,7 +167,7 @@ def _split(parts: Sequence[str], tag: str, words: Lexicon) -> list[Tree]:
 
     tags = [_earlier(part, tag, words) for part in parts[:-1]]
     tags.append(_last(parts[-1], tag, words))
-    leaves = [Tree(own, [_raw(part, own)]) for own, part in zip(tags, parts, strict=True)]
+    leaves = [Tree(inner, [_raw(part, inner)]) for inner, part in zip(tags, parts, strict=True)]
     spread = [leaf for one in leaves for leaf in (Tree("HYPH", ["-"]), one)]
     return spread[1:]
 

@@ -93,12 +93,12 @@ def tag_agreement(tagger: Tagger, data: Path) -> dict[str, float]:
     rows = _read(data / TAGS)
     texts = [row["words_"][1:-1] for row in rows]
     pairs = [
-        (own, released)
+        (given, released)
         for words, row, tags in zip(texts, rows, tagger.tag(texts), strict=True)
-        for word, released, own in zip(words, row["pos"][1:-1], tags, strict=True)
+        for word, released, given in zip(words, row["pos"][1:-1], tags, strict=True)
         if word != "\n"
     ]
-    right = sum(own == released for own, released in pairs)
+    right = sum(given == released for given, released in pairs)
     return {"tags": 100 * right / max(1, len(pairs)), "tags_total": len(pairs)}
 
 

@@ -60,7 +60,7 @@ class Perceptron:
 
     def _predict(self, key: tuple[str, ...]) -> str:
         total = np.zeros(len(self.classes))
-        for feature in _features(*key):
+        for feature in _features(key):
             if feature not in self._rows:
                 self._rows[feature] = self._row(feature)
             row = self._rows[feature]
@@ -69,20 +69,20 @@ class Perceptron:
         return self.classes[int(total.argmax())]
 
     def _row(self, feature: str) -> np.ndarray | None:
-        own = self.weights.get(feature)
-        if own is None:
+        by_label = self.weights.get(feature)
+        if by_label is None:
             return None
         row = np.zeros(len(self.classes))
-        for label, weight in own.items():
+        for label, weight in by_label.items():
             row[self._column[label]] = weight
         return row
 
 
-def _features(
-    suffix: str, prefix: str, last: str, before: str,
-    word2: str, word1: str, word: str, next1: str, next2: str,
-) -> Iterator[str]:  # fmt: skip
-    """NLTK's features of one word, in NLTK's order, which floating-point sums depend on."""
+def _features(key: tuple[str, ...]) -> Iterator[str]:
+    """NLTK's features of one word, in NLTK's order, which floating-point sums depend on. ``key``:
+    its suffix and first letter, the tags before it (the last one first), and the five words around
+    it in their order."""
+    suffix, prefix, last, before, word2, word1, word, next1, next2 = key
     yield "bias"
     yield f"i suffix {suffix}"
     yield f"i pref1 {prefix}"

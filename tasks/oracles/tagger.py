@@ -53,10 +53,10 @@ class PerceptronTrained:
     ) -> PerceptronTrained:
         """Raises ``UserError`` if there is nothing to learn from or a text lacks a tag."""
         paired: list[list[tuple[str, str]]] = []
-        for words, own in zip(sentences, tags, strict=True):
-            if len(words) != len(own):
-                raise UserError(f"{len(own)} tags for the {len(words)} words {' '.join(words)!r}")
-            paired.append([(w, t) for w, t in zip(words, own, strict=True) if w != "\n"])
+        for words, given in zip(sentences, tags, strict=True):
+            if len(words) != len(given):
+                raise UserError(f"{len(given)} tags for the {len(words)} words {' '.join(words)!r}")
+            paired.append([(w, t) for w, t in zip(words, given, strict=True) if w != "\n"])
         if not any(paired):
             raise UserError("a tagger cannot be trained on no words")
         return cls(train_perceptron(paired, seed), "perceptron in training")
@@ -130,8 +130,8 @@ def _around_newlines(
 ) -> tuple[str, ...]:
     """Tags the words that are not white space alone; the others are ``SPACE``."""
     real = [word for word in words if word.strip()]
-    own = iter(tagged(real) if real else ())
-    return tuple(next(own) if word.strip() else NEWLINE_TAG for word in words)
+    tags = iter(tagged(real) if real else ())
+    return tuple(next(tags) if word.strip() else NEWLINE_TAG for word in words)
 
 
 def _digest(folder: Path) -> str:

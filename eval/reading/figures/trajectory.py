@@ -11,7 +11,6 @@ import numpy as np
 from eval.reading.figures.style import BLUE, GREY, Missing, Plot, axes
 from eval.reading.marks import NEWLINE
 from eval.reading.results import ResultSet, read_json
-from eval.reading.samples import describe
 from tasks.controls import from_json
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def draw(results: ResultSet) -> Figure:
         axis.text(-0.15, top + 0.5, step, ha="right", va="center", fontsize=7, color=GREY)
         for i in range(shown):
             _word(axis, i % per_line, top + i // per_line, frame["words"][i], final[i], 6.5)
-    title = describe(from_json(stored["control"]))
+    title = from_json(stored["control"]).brief()
     axis.set_title(f"control: {title}", fontsize=8, fontweight="normal")
     return figure
 

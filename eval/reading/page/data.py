@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.reading.marks import NEWLINE, mark_all
 from eval.reading.results import CellFiles, ResultSet, method_name, task_name
-from eval.reading.samples import describe, headlines
+from eval.reading.samples import headlines
 from eval.reading.tables.control import compare_tasks
 from eval.running.cells import is_answer
 from tasks.base import Target
@@ -38,7 +38,7 @@ def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
         counts = [len(c.samples) for c in results.cells() if c.task == task]
         found[task] = {
             "name": task_name(task),
-            "targets": [[target.id, describe(target.control)] for target in chosen],
+            "targets": [[target.id, target.control.brief()] for target in chosen],
             "methods": methods,
             "shown": [len(chosen), len(every), sum(map(len, methods.values())), sum(counts)],
         }

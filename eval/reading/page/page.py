@@ -14,7 +14,6 @@ from eval.reading.figures.style import Missing
 from eval.reading.figures.trajectory import DENOISING, load, positions
 from eval.reading.page.data import embedded, glance, provenance, samples
 from eval.reading.results import ResultSet, method_name
-from eval.reading.samples import describe
 from eval.reading.tables.build import all_tables
 from eval.reading.tables.grid import Grid, html_table
 from tasks.controls import from_json
@@ -124,6 +123,6 @@ def _trajectory(results: ResultSet) -> dict[str, Any] | None:
         return None
     shown = positions(stored)
     return {
-        "control": describe(from_json(stored["control"])),
+        "control": from_json(stored["control"]).brief(),
         "frames": [[f["t"], f["std"], f["words"][:shown]] for f in stored["frames"]],
     }

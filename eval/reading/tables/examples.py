@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eval.reading.marks import mark_all, marked, unmarked
+from eval.reading.marks import mark_all, marked
 from eval.reading.results import CellFiles, ResultSet, method_name, task_name
-from eval.reading.samples import describe, headlines
+from eval.reading.samples import headlines
 from eval.reading.tables.grid import Column, Entry, Grid, Segment, entry
 from eval.running.cells import is_answer
 from eval.running.scoring import FLOOR
+from tasks.marks import unmarked
 
 #: the paper's table of each task
 TABLES = {
@@ -54,7 +55,7 @@ def _table(results: ResultSet, task: str, count: int) -> Grid:
     rows, rules = list[list[Entry]](), list[int]()
     for target in chosen:
         rules.append(len(rows))
-        rows.append([entry("target", "muted"), (), entry(describe(target.control), "bold")])
+        rows.append([entry("target", "muted"), (), entry(target.control.brief(), "bold")])
         for method in methods:
             if target.id in first[method]:
                 words, scores = first[method][target.id]

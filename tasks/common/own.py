@@ -1,0 +1,153 @@
+"""Bring your own: ``path/to/file.py:ClassName`` wherever the name of a task or method can stand."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.common.errors import UserError, unknown
+from tasks.common.registry import Registry
+
+MARK = ".py:"
+#: names become folders of results, and ``,`` and ``+`` join them
+_NAME = re.compile(r"\w[\w-]*")
+
+
+class OwnClasses:
+    """Classes from files of the user's, for a registry to mix in.
+
+    ``name`` gives what a class is called in results, under which the registry finds it from then
+    on. ``kind``: what the registry holds, as ``task``. ``base``: ``module:class`` that such a class
+    must be a subclass of, imported when the first file is read.
+    """
+
+    kind: str
+    base: str
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[Path, Any]] = {}
+
+    def registered(self, name: str) -> bool:
+        """Whether a class of the project's own has this name."""
+        raise NotImplementedError
+
+    def called(self, cls: Any) -> str:
+        """What a complete class is called."""
+        raise NotImplementedError
+
+    def lacking(self, cls: Any) -> list[str]:
+        """What a class must have beside its abstract methods and has not."""
+        raise NotImplementedError
+
+    @property
+    def own(self) -> list[str]:
+        """Names of the classes from files so far."""
+        return list(self._files)
+
+    def name(self, given: str) -> str:
+        """Raises ``UserError`` for a file that is missing or does not import (naming the line), a
+        class that it does not have or that is no complete subclass of ``base``, and a name that is
+        taken or is none. A name without a file is given back as it is."""
+        if MARK not in given:
+            return given
+        path, _, wanted = given.rpartition(":")
+        file = Path(path).resolve()
+        if not file.is_file():
+            raise UserError(f"{self.kind}={given}: there is no file {path}")
+        cls = self._class(self._module(file, path), wanted, path)
+        name = self.called(cls)
+        if not _NAME.fullmatch(name):
+            raise UserError(f"{wanted} in {path} is called '{name}': letters, digits, _ and - only")
+        other = self._files.get(name)
+        if self.registered(name) or (other and other[0] != file):
+            raise UserError(f"{wanted} in {path} is called '{name}', as another {self.kind} is")
+        self._files[name] = (file, cls)
+        return name
+
+    def digest(self, name: str) -> str | None:
+        """What identifies the code of a file's class, None for a registered one. (Of the file
+        alone; what it imports has to bump ``version``.)"""
+        if name not in self._files:
+            return None
+        return hashlib.sha256(self._files[name][0].read_bytes()).hexdigest()[:16]
+
+    def _module(self, file: Path, shown: str) -> Any:
+        """The file as a module, imported once for each state of it."""
+        digest = hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:16]
+        name = f"own_{self.kind}_{digest}"
+        if name in sys.modules:
+            return sys.modules[name]
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up while it is being made
+        sys.path.insert(0, str(file.parent))  # files beside it
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+            at = lines[-1] if lines else getattr(error, "lineno", None)
+            where = f" (line {at})" if at else ""
+            raise UserError(
+                f"cannot import {shown}{where}: {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            sys.path.remove(str(file.parent))
+        return module
+
+    def _class(self, module: Any, name: str, path: str) -> Any:
+        at, _, attribute = self.base.partition(":")
+        base, shown = getattr(importlib.import_module(at), attribute), f"{at}.{attribute}"
+        here = {
+            key: value
+            for key, value in vars(module).items()
+            if isinstance(value, type)
+            and issubclass(value, base)
+            and value.__module__ == module.__name__
+        }
+        cls = getattr(module, name, None)
+        if cls is None:
+            if not here:
+                raise UserError(f"{path} has no class {name}, nor any {shown}")
+            raise unknown(f"class of {path}", name, here)
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            raise UserError(f"{name} in {path} is no subclass of {shown}")
+        lacking = [*self.lacking(cls), *sorted(getattr(cls, "__abstractmethods__", ()))]
+        if lacking:
+            raise UserError(f"{name} in {path} lacks {', '.join(lacking)}")
+        return cls
+
+
+class OwnRegistry(OwnClasses, Registry):
+    """The registered classes of one kind, and classes from files. ``wanted``: the attributes that a
+    class of a file must have; ``name`` among them is what it is called."""
+
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], *, base: str, wanted: Sequence[str]
+    ) -> None:
+        Registry.__init__(self, kind, entries)
+        OwnClasses.__init__(self)
+        self.base, self.wanted = base, tuple(wanted)
+
+    def registered(self, name: str) -> bool:
+        return name in self
+
+    def called(self, cls: Any) -> str:
+        return str(cls.name)
+
+    def lacking(self, cls: Any) -> list[str]:
+        return [key for key in self.wanted if not hasattr(cls, key)]
+
+    def load(self, name: str) -> Any:
+        if MARK in name:
+            name = self.name(name)
+        return self._files[name][1] if name in self._files else super().load(name)

@@ -1,0 +1,33 @@
+"""The data files of the embedded corpora (``data/``): rules and words that a person can read."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.common.files import file_digest
+
+FOLDER = Path(__file__).parent / "data"
+
+
+def rules(name: str) -> str:
+    """The grammar ``NAME.txt`` in the notation of ``pcfg``."""
+    return (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+
+
+@cache
+def world(name: str) -> dict[str, Any]:
+    """``NAME.yaml``: what can be true of the world that a corpus tells of, in the file's order."""
+    import yaml
+
+    found: dict[str, Any] = yaml.load(
+        (FOLDER / f"{name}.yaml").read_text(encoding="utf-8"),
+        getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    )
+    return found
+
+
+def stamp(prefix: str) -> dict[str, str]:
+    """The digests of the data files whose names begin with ``prefix``."""
+    return {path.name: file_digest(path) for path in sorted(FOLDER.glob(f"{prefix}_*"))}
