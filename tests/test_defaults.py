@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eval.running.config import RunConfig
+from eval.running.config import run_config
 
 STORED = Path(__file__).parent / "golden" / "defaults.json"
+ROOMS = ("tasks", "models", "baselines", "eval")
 ADVICE = (
     "changing a default changes what a key means: bump the version of the recipes that use it and "
     "update tests/golden/defaults.json (python -m tests.test_defaults)"
@@ -24,20 +25,31 @@ ADVICE = (
 
 
 def sections(config: Any) -> Iterator[type]:
-    """The classes of the dataclasses inside a config, at any depth."""
+    """The classes of the dataclasses inside a config, at any depth; not those of a user's files,
+    which other tests may have loaded."""
     for part in dataclasses.fields(config):
         value = getattr(config, part.name)
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and type(value).__module__.split(".")[0] in ROOMS:
             yield type(value)
             yield from sections(value)
+
+
+def keyed(config: Any) -> dict[str, Any]:
+    """A config as nested data, without the fields that enter no key."""
+    kept = {}
+    for part in dataclasses.fields(config):
+        if part.metadata.get("key") is not False:
+            value = getattr(config, part.name)
+            kept[part.name] = keyed(value) if dataclasses.is_dataclass(value) else value
+    return kept
 
 
 def defaults() -> dict[str, dict[str, Any]]:
     """Class -> its fields as JSON, of every section of a run, nested ones included."""
     classes: dict[str, type] = {}
-    for cls in sections(RunConfig()):
+    for cls in sections(run_config()()):
         assert classes.setdefault(cls.__qualname__, cls) is cls, f"two classes {cls.__qualname__}"
-    found = {name: dataclasses.asdict(classes[name]()) for name in sorted(classes)}
+    found = {name: keyed(classes[name]()) for name in sorted(classes)}
     plain: dict[str, dict[str, Any]] = json.loads(json.dumps(found))
     return plain
 
