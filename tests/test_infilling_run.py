@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from carded import refuses
-from eval.report.__main__ import main as report_main
-from eval.tables.__main__ import main as tables_main
 from test_metrics_infilling import tiny_bert
 
 from baselines import METHODS
 from eval.compare import main as compare_main
+from eval.report import main as report_main
 from eval.run import guarded, main
 from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS
 from eval.score import main as score_main
 from eval.studies.human import main as human_main
+from eval.tables import main as tables_main
 from eval.targets import main as targets_main
 from models.base import INFILLING
 from slurm.sweep import main as sweep_main

@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from eval.tables.__main__ import main
 from stored import ROOT, TEXTS, fill, make_set
 
 from eval.reading.results import ResultSet
@@ -32,6 +31,7 @@ from eval.reading.tables.grid import (
 )
 from eval.reading.tables.others import speed, table6, table7
 from eval.running.cells import write_lines
+from eval.tables import main
 from tasks.common.errors import UserError
 from tasks.controls import AllOf, FieldValue, Length, TagSequence
 

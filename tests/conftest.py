@@ -1,0 +1,70 @@
+"""Every test is ``slow``, where ``slow.txt`` names it, or ``fast``: ``pytest -m fast`` runs those.
+
+``slow.txt`` holds tests, and modules, that took :data:`LIMIT` seconds or more, shared fixtures
+included. A new test is fast; after a run of ``-m fast`` those that are not are named. To add the
+slow tests of a run to the list:
+
+    python -m pytest -m fast --durations=0 | python tests/conftest.py
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+SLOW = Path(__file__).with_name("slow.txt")
+#: seconds from which on a test counts as slow
+LIMIT = 1.5
+#: a line of pytest's list of durations
+DURATION = re.compile(r"^([\d.]+)s (?:setup|call|teardown) +tests/(\S+\.py::.*?) *$")
+
+
+def slow_names() -> list[str]:
+    return SLOW.read_text(encoding="utf-8").split() if SLOW.exists() else []
+
+
+def covers(names: set[str], node: str) -> bool:
+    """Whether a test, as ``test_x.py::test_y[z]``, its module or all its parameters are named."""
+    return bool(names & {node, node.split("[")[0], node.split("::")[0]})
+
+
+def slow_tests(log: Iterable[str]) -> list[str]:
+    """Names of the tests that took too long in a run with ``--durations=0``."""
+    spent: Counter[str] = Counter()
+    for line in log:
+        if found := DURATION.match(line):
+            spent[found[2]] += float(found[1])
+    return sorted(name for name, seconds in spent.items() if seconds >= LIMIT)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = set(slow_names())
+    for item in items:
+        node = item.nodeid.removeprefix("tests/")
+        item.add_marker(pytest.mark.slow if covers(names, node) else pytest.mark.fast)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names fast tests that are not: a hint, as the machine may have been busy."""
+    if terminalreporter.config.option.markexpr != "fast":
+        return
+    spent: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[report.nodeid] += report.duration
+    found = [(seconds, name) for name, seconds in spent.items() if seconds >= 2 * LIMIT]
+    for seconds, name in sorted(found, reverse=True):
+        terminalreporter.write_line(f"not fast ({seconds:.1f} s), see tests/conftest.py: {name}")
+
+
+if __name__ == "__main__":
+    known = slow_names()
+    found = [name for name in slow_tests(sys.stdin) if not covers(set(known), name)]
+    SLOW.write_text("\n".join(sorted([*known, *found])) + "\n", encoding="utf-8")
+    print(f"{len(found)} added: {', '.join(found)}")

@@ -1,0 +1,174 @@
+"""Constants and rules that decide samples and figures, each against a case worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from baselines.candidates import repeats
+from eval.reading.stats import paired
+from eval.reading.table import build
+from eval.reading.table_text import HEADER, cells, markdown
+from eval.running.cells import write_lines
+from models.diffusion import loop
+from models.diffusion.config import GuidanceConfig
+from models.diffusion.gaussian import Step
+from models.diffusion.guidance import Guidance
+from models.diffusion.loop import Noise
+from models.diffusion_lm.config import DiffusionLMSettings, guidance_for
+
+# noise
+
+
+def noises(shape: tuple[int, int], steps: int, seed: int = 3) -> torch.Tensor:
+    noise = Noise([torch.Generator().manual_seed(seed)], shape)
+    return torch.cat([noise() for _ in range(steps)])
+
+
+@pytest.mark.parametrize("steps", [49, 50, 51, 120])
+def test_noise_is_drawn_fifty_steps_at_a_time(steps: int) -> None:
+    """torch draws normal values in blocks of 16, so that of a shape that does not fill them the
+    number of steps that are drawn at once decides the values."""
+    rng = torch.Generator().manual_seed(3)
+    blocks = [torch.randn((50, 3, 5), generator=rng) for _ in range(3)]
+    assert torch.equal(noises((3, 5), steps), torch.cat(blocks)[:steps])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 51, 200])
+def test_where_values_fill_blocks_of_sixteen_the_chunk_changes_nothing(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the presets' sequences do: their samples hang on no chunk."""
+    expected = noises((6, 16), 120)
+    monkeypatch.setattr(loop, "CHUNK", chunk)
+    assert torch.equal(noises((6, 16), 120), expected)
+
+
+# guidance
+
+
+def drawn(seed: int) -> Step:
+    rng = torch.Generator().manual_seed(seed)
+    mean = torch.randn(2, 3, 4, generator=rng)
+    return Step(mean + 0.2 * torch.randn(2, 3, 4, generator=rng), mean, 0.2)
+
+
+def curved(x: torch.Tensor, s: int) -> torch.Tensor:
+    return -(x - 0.7).square().sum((1, 2))
+
+
+def guided(config: GuidanceConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """x_s of a second diffusion step: after a first one, and of guidance that begins with it."""
+    guidance = Guidance(curved, config)
+    guidance(drawn(1), 60)
+    return guidance(drawn(2), 59), Guidance(curved, config)(drawn(2), 59)
+
+
+def test_the_papers_accumulator_lives_for_one_diffusion_step() -> None:
+    """Emptied at each of them, and kept within it over its three updates."""
+    paper = guidance_for(DiffusionLMSettings(profile="paper"), "length")
+    assert (paper.reset, paper.updates) == ("step", 3)
+    after, fresh = guided(paper)
+    assert torch.equal(after, fresh)
+    # kept within: the second update is 1 / sqrt(2) of the first where the gradient stays the same
+    slope = Guidance(lambda x, s: x.sum((1, 2)), GuidanceConfig(0.0, 0.1, 2, reset="step"))
+    one = drawn(1)
+    moved = slope(one, 60) - one.x_s
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.1 * (1 + 2**-0.5)))
+
+
+def test_only_never_remembers_the_steps_before() -> None:
+    for reset, forgets in (("update", True), ("step", True), ("never", False)):
+        after, fresh = guided(GuidanceConfig(fluency=0.01, reset=reset))  # type: ignore[arg-type]
+        assert torch.equal(after, fresh) == forgets, reset
+
+
+# p-values
+
+
+def one_sample_each(differences: list[float], draws: int = 2000) -> float:
+    """p of two cells with one sample a target, which differ so."""
+    first = [[10.0 + d] for d in differences]
+    return paired((first, None), ([[10.0]] * len(differences), None), draws=draws).p
+
+
+#: enough for a p-value within 0.02 of its expectation (four standard errors)
+MANY = 40_000
+
+
+def test_p_where_every_draw_is_on_one_side() -> None:
+    """Twice the share of no draw and the data themselves: 2 * 1 / (draws + 1)."""
+    assert one_sample_each([1.0, 2.0]) == 2 / 2001
+    assert one_sample_each([-1.0, -2.0]) == 2 / 2001
+    assert one_sample_each([1.0, 2.0], draws=9) == 2 / 10
+    assert one_sample_each([1.0], draws=1) == 1.0
+
+
+def test_p_is_twice_the_smaller_tail() -> None:
+    """Of two targets the draws are ++ in a quarter, +- in a half, -- in a quarter."""
+    # +1, -3: means 1, -1, -3; above zero in a quarter, and p twice that
+    assert one_sample_each([1.0, -3.0], MANY) == pytest.approx(0.5, abs=0.02)
+    assert one_sample_each([-1.0, 3.0], MANY) == pytest.approx(0.5, abs=0.02)
+    # +1, 0: zero lies on both sides, and only 0, 0 (a quarter) is not above
+    assert one_sample_each([1.0, 0.0], MANY) == pytest.approx(0.5, abs=0.02)
+    # +1, -1: at or below zero in three quarters, at or above in as many; no p above 1
+    assert one_sample_each([1.0, -1.0], MANY) == 1.0
+    # of three targets +1, +1, -3: above zero only without the third, (2 / 3)^3
+    assert one_sample_each([1.0, 1.0, -3.0], MANY) == pytest.approx(2 * (2 / 3) ** 3, abs=0.02)
+
+
+def test_p_draws_samples_within_targets() -> None:
+    """One target with samples +1, -3 against 0: two drawn samples are both +1 in a quarter."""
+    found = paired(([[1.0, -3.0]], None), ([[0.0]], None), draws=MANY)
+    assert found.p == pytest.approx(0.5, abs=0.02)
+
+
+# repeats
+
+TASK: Any = SimpleNamespace(
+    name="length",
+    metrics={"exact": "same length"},
+    headlines=("exact",),
+    pooled={},
+    paper_metrics=set(),
+)
+
+
+def fill(cell: Path, texts: dict[str, list[str]]) -> None:
+    places = [(t, i, text) for t, row in texts.items() for i, text in enumerate(row)]
+    write_lines(
+        cell / "scores.jsonl",
+        [{"target": t, "index": i, "scores": {"exact": 1.0}} for t, i, _ in places],
+    )
+    write_lines(
+        cell / "samples.jsonl",
+        [{"target": t, "index": i, "words": text.split(), "nfe": 1.0} for t, i, text in places],
+    )
+
+
+def test_repeats_are_counted_within_each_target(tmp_path: Path) -> None:
+    """Texts that two targets share are none; of the floor, which has one stand-in target, all
+    equal ones are."""
+    fill(tmp_path / "length" / "fudge", {"t1": ["a b", "a b", "a b", "c"], "t2": ["a b"]})
+    fill(tmp_path / "unconditional", {"unconditional": ["a", "a", "b", "c"]})
+    fill(tmp_path / "length" / "unconditional", {"t1": ["a", "a", "b", "c"]})
+    table = build(tmp_path, TASK, ["fudge"], {}, "e2e")
+    rows = {row.method: row for row in table.rows}
+    assert rows["fudge"].duplicates == 2 / 5
+    assert rows["unconditional"].duplicates == 1 / 4
+    column = HEADER.index("repeats")
+    assert cells(rows["fudge"])[column] == "40.0 %"
+    assert cells(rows["unconditional"])[column] == "25.0 %"
+    (line,) = (row for row in markdown(table).splitlines() if row.startswith("| fudge"))
+    assert line.endswith("| 40.0 % |")
+
+
+def test_a_text_that_repeats_itself() -> None:
+    """Five characters or more, space included, four times in a row."""
+    assert repeats(("four",) * 4) and not repeats(("four",) * 3)
+    assert not repeats(("abc",) * 7)  # units of 4 are too short, and of 8 there are three
+    assert repeats(("abc",) * 8)
