@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.base import Annotation, Target, Task
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, write_text
-from tasks.common.jsonl import append, read
+from tasks.common.jsonl import append, mend, read
 from tasks.controls import Control, Withheld, from_json, to_json
 
 if TYPE_CHECKING:
@@ -108,7 +108,10 @@ class Cell:
 
     def arrange(self, targets: Sequence[Target]) -> None:
         """Leaves all complete samples in one ``samples.jsonl``, in the order of ``targets``, the
-        bytes that one undisturbed process writes; and their times likewise."""
+        bytes that one undisturbed process writes; and their times likewise. For the holder of the
+        cell's lease."""
+        for name in (TIMING, SAMPLES):
+            mend(self.folder / name)
         found, folders = self.samples(), [*sorted(self.shards.glob("*")), self.folder]
         records = [record for target in targets for record in found.get(target.id, ())]
         if records != read(self.folder / SAMPLES):
@@ -121,7 +124,10 @@ class Cell:
 
     def add(self, done: TargetSamples) -> None:
         """Appends all samples of one target at once. Their wall times stand in a file of their own:
-        equal settings give equal samples, byte for byte, and never equal times."""
+        equal settings give equal samples, byte for byte, and never equal times. For the holder of
+        the cell's lease."""
+        for name in (TIMING, SAMPLES):
+            mend(self.folder / name)
         append(
             self.folder / TIMING,
             [{"target": done.target_id, "seconds": [round(s.seconds, 5) for s in done.samples]}],
