@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.reading.measured import NO_CODE
 from eval.reading.paired import LM, difference
-from eval.reading.results import ResultSet, known_task, method_name, method_order, task_name
+from eval.reading.results import ResultSet
 from eval.reading.stats import Difference
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
 from eval.run import guarded
-from tasks import load_task
 from tasks.common.errors import UserError
 
 USAGE = """\
@@ -73,7 +73,7 @@ def pairs(first: ResultSet, second: ResultSet) -> Iterator[Pair]:
     for task in [*first.tasks, *(t for t in second.tasks if t not in first.tasks)]:
         _check_targets(first, second, task)
         found = {m for results in (first, second) for m in results.methods(task)}
-        for method in (m for m in method_order(found) if m in found):
+        for method in (m for m in first.method_order(found) if m in found):
             yield from _cell(first, second, task, method)
 
 
@@ -102,8 +102,11 @@ def _cell(first: ResultSet, second: ResultSet, task: str, method: str) -> Iterat
         return
     known = [set().union(*(r["scores"] for r in part)) for part in records]
     metrics = dict.fromkeys(m for r in records[0] for m in r["scores"] if m in known[1])
-    pooled = load_task(task).pooled if known_task(task) else {}
+    pooled = first.task(task).pooled
     for metric in (*metrics, LM) if records[0][0].get("nll") is not None else metrics:
+        if metric in pooled and pooled[metric] is None:
+            yield Pair(task, method, metric, len(a & b), None, NO_CODE)
+            continue
         own = difference(records[1], records[0], metric, pooled.get(metric))
         reason = "" if own else "no target has it in both sets"
         yield Pair(task, method, metric, len(a & b), own, reason)
@@ -116,7 +119,8 @@ def compare(first: ResultSet, second: ResultSet) -> Grid:
         if pair.task != last:
             rules.append(len(rows))
             last = pair.task
-        rows.append(_row(pair))
+        named = first if first.cell(pair.task, pair.method) else second
+        rows.append(_row(pair, named))
         records.append(_record(pair))
     columns = [
         Column("task", right=False),
@@ -136,8 +140,10 @@ def compare(first: ResultSet, second: ResultSet) -> Grid:
     return Grid("compare", title, columns, rows, notes, frozenset(rules[1:]), records)
 
 
-def _row(pair: Pair) -> list[Entry]:
-    names = [entry(task_name(pair.task)), entry(method_name(pair.method)), entry(pair.metric)]
+def _row(pair: Pair, results: ResultSet) -> list[Entry]:
+    """``results``: the set that says how task and method are called."""
+    labels = results.task_name(pair.task), results.method_name(pair.method), pair.metric
+    names = list(map(entry, labels))
     if pair.difference is None:
         return [*names, (), entry(pair.reason, "muted"), (), ()]
     own, digits = pair.difference, 2 if pair.metric == LM else 1

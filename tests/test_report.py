@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from eval.report.__main__ import main
 from stored import ROOT, TEXTS, fill, make_set
 
 import eval.reading.page.page
 from eval.reading.page.data import embedded, glance, provenance, samples
 from eval.reading.page.page import page
 from eval.reading.results import ResultSet
+from eval.report import main
 from tasks.common.errors import UserError
 from tasks.controls import Length
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.base import Annotation, Target, Task
+from tasks.base import Annotation, Score, Target
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, write_text
 from tasks.common.jsonl import append, mend, read
@@ -243,13 +243,16 @@ def read_targets(path: Path) -> list[Target]:
 Judged = tuple[Target, int, Annotation]
 
 
-def score_records(task: Task, judged: Iterable[Judged]) -> list[dict[str, Any]]:
-    """One record a sample: the task's metrics and the teacher's figures."""
+def score_records(
+    judged: Iterable[Judged], score: Callable[[Target, Annotation], Mapping[str, Score]]
+) -> list[dict[str, Any]]:
+    """One record a sample: the task's metrics, as ``score`` gives them, and the teacher's
+    figures."""
     return [
         {
             "target": target.id,
             "index": index,
-            "scores": task.score(target, annotation),
+            "scores": score(target, annotation),
             "nll": annotation.nll,
             "tokens": annotation.tokens,
         }

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.style import GREY, Missing, Plot, axes, look, plain
-from eval.reading.results import ResultSet, method_name, read_json, task_name
-from eval.reading.tables.control import Compared, compare_tasks
+from eval.reading.measured import Measured, measured_tasks
+from eval.reading.results import ResultSet, read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,17 +25,17 @@ Point = Mapping[str, Any]
 def points(results: ResultSet) -> list[Point]:
     """One point a cell: ``task``, ``method``, ``ctrl``, ``lm`` (each value, low, high), ``nfe`` and
     ``seconds`` a sample; then those of the stored sweep, with their ``key`` and ``value``."""
-    tasks = compare_tasks(results)
+    tasks = measured_tasks(results)
     found = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
     path = results.folder / SWEEP
     return found + (read_json(path)["points"] if path.exists() else [])
 
 
-def _cells(name: str, compared: Compared) -> list[Point]:
+def _cells(name: str, measured: Measured) -> list[Point]:
     found = list[Point]()
-    for method in compared.methods:
-        rows = [compared.row(method, metric) for metric in compared.ctrl]
-        first = compared.row(method, next(iter(compared.table.metrics)))
+    for method in measured.methods:
+        rows = [measured.row(method, metric) for metric in measured.ctrl]
+        first = measured.first(method)
         values = [row.ctrl for row in rows if row is not None and row.ctrl.ours is not None]
         if not values or first is None or first.lm is None or first.lm.ours is None:
             continue
@@ -83,8 +83,8 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
-def _title(task: str) -> str:
-    return task_name(task).replace(" + ", " +\n")
+def _title(results: ResultSet, task: str) -> str:
+    return results.task_name(task).replace(" + ", " +\n")
 
 
 def pareto(results: ResultSet) -> Figure:
@@ -93,7 +93,7 @@ def pareto(results: ResultSet) -> Figure:
     for axis, task, members in panels:
         for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
             own = [p for p in members if p["method"] == method]
-            style = look(method, i)
+            style = look(results.method(method), i)
             swept = [p for p in own if "value" in p and not p["key"].endswith("sampling.steps")]
             swept.sort(key=lambda p: p["value"])
             if swept:
@@ -113,9 +113,11 @@ def pareto(results: ResultSet) -> Figure:
                     linestyle="none",
                     elinewidth=0.8,
                     capsize=2,
-                    label=method_name(method),
+                    label=results.method_name(method),
                 )
-        axis.set(title=_title(task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104))
+        axis.set(
+            title=_title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
+        )
         axis.set_ylabel("ctrl, percent")
         # a setting that goes too far leaves the language: perplexities in the hundreds
         axis.set_xscale("log")
@@ -145,12 +147,14 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             xs, ys = [p[name] for p in own], [p["ctrl"][0] for p in own]
             spans = [[p["ctrl"][0] - p["ctrl"][1] for p in own]]
             spans.append([p["ctrl"][2] - p["ctrl"][0] for p in own])
-            style = look(method, i)
+            style = look(results.method(method), i)
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
-            axis.plot([], [], **style, label=method_name(method))
+            axis.plot([], [], **style, label=results.method_name(method))
             named = labels.setdefault(axis, [])
             named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in own]
-        axis.set(title=_title(task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
+        axis.set(
+            title=_title(results, task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108)
+        )
         axis.set_xscale("log")
         axis.margins(x=0.15)
     if not any(labels.values()):

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from eval.reading.marks import NEWLINE, mark_all
-from eval.reading.results import CellFiles, ResultSet, method_name, task_name
+from eval.reading.measured import measured_tasks
+from eval.reading.names import FLOOR, HUMAN, method_name
+from eval.reading.notes import judge_text
+from eval.reading.results import CellFiles, ResultSet
 from eval.reading.samples import describe, headlines
-from eval.reading.tables.control import compare_tasks
 from eval.running.cells import is_answer
 from tasks.base import Target
 
@@ -30,14 +32,10 @@ def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
     for task in results.tasks:
         every = results.targets(task)
         chosen = every[:targets]
-        methods = {
-            method: list(_rows(cell, chosen, each))
-            for method in results.methods(task)
-            if (cell := results.cell(task, method)) is not None
-        }
-        counts = [len(c.samples) for c in results.cells() if c.task == task]
+        methods = {cell.method: list(_rows(cell, chosen, each)) for cell in results.cells(task)}
+        counts = [len(cell.samples) for cell in results.cells(task)]
         found[task] = {
-            "name": task_name(task),
+            "name": results.task_name(task),
             "targets": [[target.id, describe(target.control)] for target in chosen],
             "methods": methods,
             "shown": [len(chosen), len(every), sum(map(len, methods.values())), sum(counts)],
@@ -73,21 +71,21 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
     """For each task, ctrl of every method with its interval, the human and floor values, and the
     value of a full bar."""
     found = []
-    tasks = compare_tasks(results)
+    tasks = measured_tasks(results)
     for name in (t for t in results.tasks if t in tasks):
-        compared = tasks[name]
-        for metric in (m for m in compared.ctrl if m in compared.table.metrics):
+        measured = tasks[name]
+        for metric in (m for m in measured.ctrl if m in measured.metrics):
             rows = []
-            for method in [*compared.methods, "human text", "unconditional"]:
-                row = compared.row(method, metric)
+            for method in [*measured.methods, method_name(HUMAN), method_name(FLOOR)]:
+                row = measured.row(method, metric)
                 if row is None or row.ctrl.ours is None:
                     continue
-                lm = compared.row(method, next(iter(compared.table.metrics)))
-                ppl = lm.lm.ours if lm is not None and lm.lm is not None else None
+                first = measured.first(method)
+                ppl = first.lm.ours if first is not None and first.lm is not None else None
                 rows.append(
                     {
-                        "method": method_name(method),
-                        "reference": method not in compared.methods,
+                        "method": results.method_name(method),
+                        "reference": method not in measured.methods,
                         "ours": row.ctrl.ours,
                         "low": row.ctrl.low,
                         "high": row.ctrl.high,
@@ -96,11 +94,11 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
                     }
                 )
             part = metric.partition(".")[0] if "+" in name else ""
-            title = task_name(name) + (f": {task_name(part)}" if part else "")
+            title = measured.traits.label + (f": {results.task_name(part)}" if part else "")
             found.append(
                 {
                     "title": title,
-                    "metric": compared.table.metrics[metric],
+                    "metric": measured.metrics[metric],
                     "full": _scale(rows),
                     "rows": rows,
                 }
@@ -122,8 +120,8 @@ def provenance(results: ResultSet) -> list[dict[str, Any]]:
         command = config.get("command", "")
         found.append(
             {
-                "task": task_name(cell.task),
-                "method": method_name(cell.method),
+                "task": results.task_name(cell.task),
+                "method": results.method_name(cell.method),
                 "targets": len({r["target"] for r in cell.samples}),
                 "samples": len(cell.samples),
                 "seed": identity.get("seed", ""),
@@ -143,12 +141,8 @@ def provenance(results: ResultSet) -> list[dict[str, Any]]:
 def _judges(config: dict[str, Any]) -> dict[str, str]:
     """Role -> id and what is known of how good the judge is."""
     facts = config.get("oracles", {})
-    found = {}
-    for role, name in config.get("judges", {}).items():
-        known = {k: v for k, v in facts.get(role, {}).items() if k != "id"}
-        shown = [f"{k} {v:.1f}" if isinstance(v, float) else f"{k} {v}" for k, v in known.items()]
-        found[role] = name + (f" ({', '.join(shown)})" if shown else "")
-    return found
+    judges = config.get("judges", {})
+    return {role: judge_text(name, facts.get(role, {})) for role, name in judges.items()}
 
 
 def _pretty(value: Any) -> str:

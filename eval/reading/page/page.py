@@ -13,7 +13,7 @@ from eval.reading.figures.build import svg_figures
 from eval.reading.figures.style import Missing
 from eval.reading.figures.trajectory import DENOISING, load, positions
 from eval.reading.page.data import embedded, glance, provenance, samples
-from eval.reading.results import ResultSet, method_name
+from eval.reading.results import ResultSet
 from eval.reading.samples import describe
 from eval.reading.tables.build import all_tables
 from eval.reading.tables.grid import Grid, html_table
@@ -61,7 +61,7 @@ def page(results: ResultSet, against: ResultSet | None, targets: int, each: int)
         data=embedded(
             {
                 "tasks": browser,
-                "methods": {m: method_name(m) for m in sorted(methods)},
+                "methods": {m: results.method_name(m) for m in sorted(methods)},
                 "trajectory": _trajectory(results),
             }
         ),
