@@ -110,9 +110,7 @@ def test_a_task_that_fills_has_a_table_like_table_5(own: ResultSet) -> None:
     grids = {grid.name: grid for grid in all_tables(ResultSet(own.folder), 2)}
     table = grids["table-rhyme"]
     assert [column.title for column in table.columns] == ["method", "", "rhymes ↑"]
-    assert {plain(r[0]): plain(r[2]) for r in table.rows if plain(r[1]) == "ours"}[
-        "Poet 2"
-    ] == "50.0"
+    assert ["Poet 2", "ours", "50.0"] in [list(map(plain, row[:3])) for row in table.rows]
     assert "Rhyme" not in [c.group for c in grids["table2"].columns]
 
 
