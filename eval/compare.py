@@ -137,7 +137,7 @@ def compare(first: ResultSet, second: ResultSet) -> Grid:
         f"not corrected for the number of tests. Bold: p < {LEVEL:g}.",
     ]
     title = f"{second.name} against {first.name}"
-    return Grid("compare", title, columns, rows, notes, frozenset(rules[1:]), records)
+    return Grid("compare", title, columns, rows, notes, frozenset(rules[1:]), records=records)
 
 
 def _row(pair: Pair, results: ResultSet) -> list[Entry]:

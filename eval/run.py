@@ -146,7 +146,7 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
     from eval.reading.tables.terminal import show as show_tables
     from eval.running.cells import external
 
-    config, results = one.config, ResultSet(one.config.folder)
+    config, results = one.config, ResultSet(one.folder, one.config.tasks)
     rows = {
         task: [*(config.methods if methods is None else methods), *external(config.folder / task)]
         for task in config.tasks

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -68,6 +68,7 @@ class Row:
     metric: str
     ctrl: Number
     lm: Number | None
+    _: KW_ONLY
     lm_variants: Mapping[str, float] | None = None
     distinct2: float | None = None
     entropy: float | None = None

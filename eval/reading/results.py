@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,9 +96,10 @@ class CellFiles:
 
 
 class ResultSet:
-    """The folder ``results/SET``. Raises ``UserError`` for a folder that is none."""
+    """The folder ``results/SET``, or what of it belongs to some ``tasks``, whether they are begun
+    or not. Raises ``UserError`` for a folder that is none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tasks: Sequence[str] = ()) -> None:
         self.folder = folder
         self._cells: dict[tuple[str, str], CellFiles] = {}
         self._scores: dict[Path, list[dict[str, Any]]] = {}
@@ -107,7 +108,7 @@ class ResultSet:
         self._task_records: dict[str, Record] = {}
         if not folder.is_dir():
             raise UserError(f"there is no result set {folder}{_nearest(folder)}")
-        self.tasks = self._tasks()
+        self.tasks = list(tasks) or self._tasks()
         if not self.tasks:
             raise UserError(
                 f"{folder} is no result set: no folder in it has a {TARGETS} "
@@ -262,8 +263,8 @@ class ResultSet:
     def command(self, task: str, method: str) -> str:
         """The command of this result set's run for another task and method."""
         given = shlex.split(str(self.run.get("command", ""))) or ["python", "-m", "eval.run"]
-        rest = [part for part in given if not part.startswith(("task=", "method=", "out="))]
-        return shlex.join([*rest, f"task={task}", f"method={method}", f"out={self.folder}"])
+        kept = [part for part in given if not part.startswith(("task=", "method=", "out="))]
+        return shlex.join([*kept, f"task={task}", f"method={method}", f"out={self.folder}"])
 
 
 def read_json(path: Path) -> dict[str, Any]:

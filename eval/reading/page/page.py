@@ -12,6 +12,7 @@ from eval.compare import compare
 from eval.reading.figures.build import svg_figures
 from eval.reading.figures.style import Missing
 from eval.reading.figures.trajectory import DENOISING, load, positions
+from eval.reading.names import reference
 from eval.reading.page.data import embedded, glance, provenance, samples
 from eval.reading.results import ResultSet
 from eval.reading.samples import describe
@@ -62,6 +63,7 @@ def page(results: ResultSet, against: ResultSet | None, targets: int, each: int)
             {
                 "tasks": browser,
                 "methods": {m: results.method_name(m) for m in sorted(methods)},
+                "reference": reference().name,
                 "trajectory": _trajectory(results),
             }
         ),

@@ -97,7 +97,7 @@ class _ControlTable:
         columns = [Column("method", right=False), Column("", right=False)]
         columns += [Column(q.title, self.results.task_name(q.task)) for q in self.quantities]
         notes = [*self.footnotes.notes, *self._notes()]
-        return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records)
+        return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records=records)
 
     def _methods(self) -> list[str]:
         """Those that the paper or the set has a figure of, for any of the columns."""

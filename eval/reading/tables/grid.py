@@ -10,7 +10,7 @@ import html
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,7 +56,8 @@ class Grid:
     rows: Sequence[Sequence[Entry]]
     notes: Sequence[str] = ()
     rules: frozenset[int] = frozenset()
-    records: Sequence[Mapping[str, Any]] = field(default=())
+    _: KW_ONLY
+    records: Sequence[Mapping[str, Any]] = ()
     typed: bool = False
 
     @property

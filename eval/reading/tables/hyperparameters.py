@@ -39,7 +39,7 @@ def table6(results: ResultSet) -> Grid:
         f"Paper: {printed['where']}.",
     ]
     title = "Table 6: hyperparameters of control"
-    return Grid("table6", title, columns, rows, notes, frozenset(rules[1:]), records)
+    return Grid("table6", title, columns, rows, notes, frozenset(rules[1:]), records=records)
 
 
 #: task -> name -> value

@@ -84,7 +84,7 @@ class _InfillingTable:
                 rows.append([(), entry("paper", "muted"), *(entry(p, "muted") for p in printed)])
         where = [f"Paper: {paper.table(self.task.name)['where']}."] if self.paper else []
         notes = [*self.footnotes.notes, *where, *self._definitions()]
-        return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records)
+        return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records=records)
 
     def _methods(self) -> list[str]:
         """The paper's in its order, then the set's others, then what is no method."""
