@@ -14,14 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from eval.reading import paper
-from eval.reading.names import (
-    CONTROL,
-    REFERENCES,
-    TaskTraits,
-    method_name,
-    paper_compositions,
-    paper_tasks,
-)
+from eval.reading.names import REFERENCES, TaskTraits, method_name, paper_compositions, paper_tasks
 from eval.reading.notes import task_notes
 from eval.reading.paired import Comparison, compare
 from eval.reading.results import CellFiles, ResultSet
@@ -37,6 +30,7 @@ from eval.reading.stats import (
 from eval.running.cells import as_ratio
 from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
+from models.base import CONTROL
 from tasks.common.errors import UserError
 
 Records = Sequence[Mapping[str, Any]]

@@ -16,7 +16,9 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.infilling import COPY
+from eval.running.roles import roles
 from eval.running.scoring import FLOOR, HUMAN
+from models.base import CONTROL, Card, Role
 from tasks import COMPOSITIONS, STORIES, TASKS, load_task
 from tasks.base import Task
 
@@ -28,26 +30,9 @@ REFERENCES: Mapping[str, str] = {
 }
 #: of things that have no place of their own, behind all that have one
 LAST = 1000
-#: the tables that a task can belong to
-CONTROL, INFILLING = "control", "infilling"
 
 Record = Mapping[str, Any]
 NOTHING: Record = {}
-
-
-@dataclass(frozen=True)
-class Method:
-    """``trained``: on the very control, so that tables set it apart. ``colour``: its place in the
-    figures' palette. ``tradeoff``, ``step_size``: dotted keys of its resolved settings."""
-
-    name: str
-    label: str
-    order: int = LAST
-    colour: int | None = None
-    trained: bool = False
-    reference: bool = False
-    tradeoff: str = ""
-    step_size: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,50 +62,21 @@ class TaskTraits:
         return tuple(m for m in self.metrics if m in self.paper_metrics) or self.headlines
 
 
-@dataclass(frozen=True)
-class Network:
-    """A kind of trained artefact. ``curve``: entries of its training curve, the first that there is
-    is drawn; ``meaning`` of these."""
-
-    title: str
-    curve: tuple[str, ...] = ()
-    meaning: str = "training loss"
-    log_scale: bool = False
-
-
 # methods
 
-_METHODS = {
-    one.name: one
-    for one in (
-        Method("left_only", "Left-only", 10),
-        Method("delorean", "DELOREAN", 20),
-        Method("cold", "COLD", 30),
-        Method("pplm", "PPLM", 40, 4, tradeoff="steps", step_size="step_size"),
-        Method("fudge", "FUDGE", 50, 1, tradeoff="lam"),
-        Method(
-            "diffusion_lm",
-            "Diffusion-LM",
-            60,
-            0,
-            reference=True,
-            tradeoff="guidance.fluency",
-            step_size="guidance.lr",
-        ),
-        Method("ar_infilling", "AR", 70),
-        Method("ft_sample", "FT-sample", 80, 2, trained=True),
-        Method("ft_search", "FT-search", 90, 3, trained=True),
-        Method("ft_poe", "FT-PoE", 100, 5),
-    )
-}
+#: what a set may say of a method instead of its card
 _CARD = ("label", "order", "colour", "trained", "tradeoff", "step_size")
 
 
-def method(name: str, stored: Record = NOTHING) -> Method:
-    """A method, or one of the other cells that stand in tables; ``stored``: its card in a set."""
-    rows = {cell: row for row, cell in REFERENCES.items()}
-    known = _METHODS.get(name) or Method(name, rows.get(name, name))
-    return dataclasses.replace(known, **{key: stored[key] for key in _CARD if key in stored})
+def method(name: str, stored: Record = NOTHING) -> Card:
+    """The card of a method, or of one of the other cells that stand in tables; ``stored``: what a
+    set says of it."""
+    if name in METHODS or name in METHODS.own or name in METHODS.floors:
+        card = METHODS.card(name)
+    else:
+        rows = {cell: row for row, cell in REFERENCES.items()}
+        card = Card(name, label=rows.get(name, name))
+    return dataclasses.replace(card, **{key: stored[key] for key in _CARD if key in stored})
 
 
 def method_name(name: str, stored: Record = NOTHING) -> str:
@@ -138,13 +94,12 @@ def method_order(
 
 def palette() -> int:
     """How many colours methods have taken."""
-    return 1 + max(one.colour for name in METHODS if (one := method(name)).colour is not None)
+    return 1 + max((card.colour for card in METHODS.cards if card.colour is not None), default=-1)
 
 
-@cache
-def reference() -> Method:
+def reference() -> Card:
     """The method that the others are tested against."""
-    return next(one for name in METHODS if (one := method(name)).reference)
+    return next(card for card in METHODS.cards if card.reference)
 
 
 # tasks
@@ -169,7 +124,6 @@ _TASK = ("label", "rank", "metrics", "headlines", "paper_metrics", "fluency", "f
 
 def traits(task: Task) -> TaskTraits:
     """Of a task at hand."""
-    fills = task.name == "infilling"
     return TaskTraits(
         task.name,
         " + ".join(_LABELS.get(part, part) for part in task.name.split("+")),
@@ -179,8 +133,8 @@ def traits(task: Task) -> TaskTraits:
         frozenset(task.paper_metrics),
         task.pooled,
         getattr(task, "fluency", True),
-        fills,
-        INFILLING if fills else CONTROL,
+        task.fills,
+        task.table,
         _EXAMPLES.get(task.name, ""),
     )
 
@@ -260,21 +214,9 @@ def _reads(name: str) -> bool:
 
 # networks
 
-_HELD_OUT = "nats a token, held out"
-_NETWORKS = {
-    "attribute_head": Network("PPLM's attribute head"),
-    "backward_lm": Network("right-to-left LM", ("valid_nll",), _HELD_OUT),
-    "classifier": Network("classifiers", ("valid_loss", "train_loss"), "loss", True),
-    "diffusion": Network("Diffusion-LM", ("valid_loss",), "L_simple, held out", True),
-    "discriminator": Network("FUDGE's discriminators", ("valid_accuracy",), "accuracy, held out"),
-    "finetuned": Network("fine-tuned LMs", ("valid_nll",), _HELD_OUT),
-    "lm": Network("language model", ("valid_nll",), _HELD_OUT),
-    "parser": Network("parser", ("valid_f1",), "bracketing F1"),
-    "reordered_lm": Network("AR-infilling's LM", ("valid_nll",), _HELD_OUT),
-    "teacher": Network("teacher of lm-score", ("valid_nll",), _HELD_OUT),
-}
 
-
-def network(kind: str) -> Network:
-    """A kind of trained artefact; one that no role is of has its name in words."""
-    return _NETWORKS.get(kind) or Network(kind.replace("_", " "))
+def network(kind: str) -> Role:
+    """The role behind a kind of trained artefact; one that no role is of is called by its name in
+    words."""
+    role = roles().get(kind) or Role(kind, "")
+    return role if role.title else dataclasses.replace(role, title=kind.replace("_", " "))

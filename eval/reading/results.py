@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
 from eval.reading import names
-from eval.reading.names import NOTHING, Method, Record, TaskTraits, known_task
+from eval.reading.names import NOTHING, Record, TaskTraits, known_task
 from eval.running.cells import (
     ANNOTATIONS,
     CONFIG,
@@ -27,6 +27,7 @@ from eval.running.cells import (
     read_targets,
 )
 from eval.running.scoring import FLOOR, HUMAN
+from models.base import Card
 from tasks import load_task
 from tasks.base import Target, Words
 from tasks.common.errors import UserError
@@ -223,7 +224,7 @@ class ResultSet:
     def task_name(self, name: str) -> str:
         return self.task(name).label
 
-    def method(self, name: str) -> Method:
+    def method(self, name: str) -> Card:
         """What the set, or else this version, says of a method."""
         return names.method(name, self._card(name))
 
@@ -249,7 +250,7 @@ class ResultSet:
         """Why a cell has no scores, with the command that fills it."""
         if (task, method) in self.refused:
             return self.refused[task, method]
-        if method not in set(METHODS):
+        if method not in METHODS and method not in METHODS.own:
             return f"n/a: this version has no method {method}"
         if not known_task(task):
             return f"n/a: this version has no task {task}"

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eval.reading.names import Method, palette
+from eval.reading.names import palette
 from eval.reading.results import ResultSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+    from models.base import Card
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -116,7 +118,7 @@ def series(i: int) -> dict[str, Any]:
     return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[at]}
 
 
-def look(method: Method, others: int = 0) -> dict[str, Any]:
+def look(method: Card, others: int = 0) -> dict[str, Any]:
     """Colour, marker and line of a method, the same in every figure; of the ``others``-th one
     without a colour of its own."""
     return series(palette() + others if method.colour is None else method.colour)

@@ -60,7 +60,7 @@ def curves(results: ResultSet) -> Figure:
             (line,) = axis.plot([p["step"] for p in known], [p[name] for p in known], **style)
             if artefact["tasks"] or len(members) > 1:
                 lines.setdefault(text, line)
-        axis.set(title=shown.title, xlabel="training step", ylabel=shown.meaning)
+        axis.set(title=shown.title, xlabel="training step", ylabel=shown.curve_label)
         if shown.log_scale:
             axis.set_yscale("log")
             plain(axis.yaxis)

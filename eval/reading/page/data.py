@@ -9,11 +9,12 @@ from typing import Any
 
 from eval.reading.marks import NEWLINE, mark_all
 from eval.reading.measured import measured_tasks
-from eval.reading.names import FLOOR, HUMAN, method_name
+from eval.reading.names import method_name
 from eval.reading.notes import judge_text
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.samples import describe, headlines
 from eval.running.cells import is_answer
+from eval.running.scoring import FLOOR, HUMAN
 from tasks.base import Target
 
 #: a word's state in one letter

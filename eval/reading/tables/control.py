@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.reading.measured import Measured, Number, Row
-from eval.reading.names import (
-    CONTROL,
-    FLOOR,
-    HUMAN,
-    method_name,
-    paper_compositions,
-    paper_tasks,
-    reference,
-)
+from eval.reading.names import method_name, paper_compositions, paper_tasks, reference
 from eval.reading.notes import legend
 from eval.reading.paired import LM
 from eval.reading.results import ResultSet
 from eval.reading.tables.entries import Footnotes, full, published, span
 from eval.reading.tables.grid import Column, Entry, Grid, Segment, Style, entry
+from eval.running.scoring import FLOOR, HUMAN
+from models.base import CONTROL
 
 #: of the paired tests whose results are marked
 LEVEL = 0.05

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.reading import paper
-from eval.reading.names import CONTROL, paper_tasks
+from eval.reading.names import paper_tasks
 from eval.reading.results import ResultSet
 from eval.reading.tables.entries import short
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
+from models.base import CONTROL
 
 #: as the columns call them, by their names in the paper's figures
 TITLES = {"tradeoff": "trade-off", "lr": "lr"}

@@ -7,10 +7,11 @@ from typing import Any
 
 from eval.reading import paper
 from eval.reading.measured import Measured, Number
-from eval.reading.names import INFILLING, REFERENCES, TaskTraits, paper_tasks
+from eval.reading.names import REFERENCES, TaskTraits, paper_tasks
 from eval.reading.results import ResultSet, read_json
 from eval.reading.tables.entries import Footnotes, short, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry
+from models.base import INFILLING
 
 RATINGS = "human_ratings.json"
 RATED = "human"

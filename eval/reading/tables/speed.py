@@ -6,10 +6,10 @@ from typing import Any
 
 from eval.reading import paper
 from eval.reading.measured import cost
-from eval.reading.names import FLOOR
 from eval.reading.results import ResultSet
 from eval.reading.tables.entries import Footnotes, full, short
 from eval.reading.tables.grid import Column, Entry, Grid, entry
+from eval.running.scoring import FLOOR
 
 #: samples that appendix C's times are for
 SAMPLES = 50
