@@ -72,8 +72,8 @@ def pairs(first: ResultSet, second: ResultSet) -> Iterator[Pair]:
     name has another control in each set."""
     for task in [*first.tasks, *(t for t in second.tasks if t not in first.tasks)]:
         _check_targets(first, second, task)
-        found = {m for results in (first, second) for m in results.methods(task)}
-        for method in (m for m in first.method_order(found) if m in found):
+        methods = {m for results in (first, second) for m in results.methods(task)}
+        for method in (m for m in first.method_order(methods) if m in methods):
             yield from _cell(first, second, task, method)
 
 
@@ -107,9 +107,9 @@ def _cell(first: ResultSet, second: ResultSet, task: str, method: str) -> Iterat
         if metric in pooled and pooled[metric] is None:
             yield Pair(task, method, metric, len(a & b), None, NO_CODE)
             continue
-        own = difference(records[1], records[0], metric, pooled.get(metric))
-        reason = "" if own else "no target has it in both sets"
-        yield Pair(task, method, metric, len(a & b), own, reason)
+        paired = difference(records[1], records[0], metric, pooled.get(metric))
+        reason = "" if paired else "no target has it in both sets"
+        yield Pair(task, method, metric, len(a & b), paired, reason)
 
 
 def compare(first: ResultSet, second: ResultSet) -> Grid:
@@ -146,27 +146,31 @@ def _row(pair: Pair, results: ResultSet) -> list[Entry]:
     names = list(map(entry, labels))
     if pair.difference is None:
         return [*names, (), entry(pair.reason, "muted"), (), ()]
-    own, digits = pair.difference, 2 if pair.metric == LM else 1
-    style: Style = "bold" if own.p < LEVEL else ""
-    span = f"[{own.low:+.{digits}f}, {own.high:+.{digits}f}]"
+    paired, digits = pair.difference, 2 if pair.metric == LM else 1
+    style: Style = "bold" if paired.p < LEVEL else ""
+    span = f"[{paired.low:+.{digits}f}, {paired.high:+.{digits}f}]"
     return [
         *names,
         entry(str(pair.targets)),
-        entry(f"{own.value:+.{digits}f}", style),
+        entry(f"{paired.value:+.{digits}f}", style),
         entry(span, "muted"),
-        entry(f"{own.p:.4f}"),
+        entry(f"{paired.p:.4f}"),
     ]
 
 
 def _record(pair: Pair) -> dict[str, Any]:
-    own = pair.difference
-    figures = {"difference": own.value, "low": own.low, "high": own.high, "p": own.p} if own else {}
+    paired = pair.difference
+    figures = (
+        {"difference": paired.value, "low": paired.low, "high": paired.high, "p": paired.p}
+        if paired
+        else {}
+    )
     return {
         "task": pair.task,
         "method": pair.method,
         "metric": pair.metric,
         "targets": pair.targets,
-        **{k: f"{figures[k]:.6g}" if own else "" for k in ("difference", "low", "high", "p")},
+        **{k: f"{figures[k]:.6g}" if paired else "" for k in ("difference", "low", "high", "p")},
         "reason": pair.reason,
     }
 

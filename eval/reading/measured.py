@@ -324,9 +324,9 @@ def _lm(found: Mapping[str, float] | None, published: float | None) -> Number:
 
 def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float | None]:
     """None where there is nothing to count, as no word pair in texts of one word."""
-    found = {"distinct2": distinct(texts), "entropy": entropy(texts)}
+    figures = {"distinct2": distinct(texts), "entropy": entropy(texts)}
     # adding zero makes -0.0, the entropy of a single word repeated, a plain zero
-    return {name: None if math.isnan(value) else value + 0.0 for name, value in found.items()}
+    return {name: None if math.isnan(value) else value + 0.0 for name, value in figures.items()}
 
 
 def _mean(samples: Records, name: str) -> float | None:

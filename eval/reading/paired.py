@@ -36,7 +36,7 @@ def compare(results: ResultSet, task: TaskTraits, methods: Sequence[str]) -> lis
     against = results.scores(task.name, other)
     # the paper's own definition too, where it is not the headline
     metrics = dict.fromkeys((*task.headlines, *sorted(task.paper_metrics), LM))
-    found = []
+    comparisons = []
     for method in methods if against else ():
         records = [] if method == other else results.scores(task.name, method)
         for metric in metrics if records else ():
@@ -44,8 +44,8 @@ def compare(results: ResultSet, task: TaskTraits, methods: Sequence[str]) -> lis
                 continue
             one = difference(records, against, metric, task.pooled.get(metric))
             if one is not None:
-                found.append(Comparison(method, metric, one))
-    return found
+                comparisons.append(Comparison(method, metric, one))
+    return comparisons
 
 
 def difference(

@@ -43,9 +43,9 @@ def values(task: str) -> Mapping[str, Any]:
 
 def ctrl(figures: Mapping[str, Any], metric: str) -> float | None:
     """A method's figure under a metric; of a composition, that of the part whose metric it is."""
-    found = figures.get("ctrl", figures.get(metric))
-    if isinstance(found, Mapping):
-        part: float | None = found.get(metric.partition(".")[0])
+    printed = figures.get("ctrl", figures.get(metric))
+    if isinstance(printed, Mapping):
+        part: float | None = printed.get(metric.partition(".")[0])
         return part
-    value: float | None = found
+    value: float | None = printed
     return value

@@ -73,13 +73,13 @@ class CellFiles:
     @cached_property
     def annotations(self) -> dict[Words, dict[str, Any]]:
         """What this cell's judges said of each text that they read."""
-        judges, found = self.config.get("judges", {}), dict[Words, dict[str, Any]]()
+        judges, readings = self.config.get("judges", {}), dict[Words, dict[str, Any]]()
         for record in _records(self.folder / ANNOTATIONS, ("words",)):
             by = record.pop("judges", {})
             if all(judges.get(role, name) == name for role, name in by.items()):
                 words = tuple(record.pop("words"))
-                found[words] = found.get(words, {}) | record
-        return found
+                readings[words] = readings.get(words, {}) | record
+        return readings
 
     def judged(self, target: Target, words: Words) -> list[Judged]:
         """What the judges said of ``words`` under each control of ``target``."""
@@ -129,10 +129,10 @@ class ResultSet:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The resolved settings, from ``run.json`` or else from a cell."""
-        found = self.run.get("config")
-        if found is None:
-            found = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
-        return found if isinstance(found, dict) else {}
+        stored = self.run.get("config")
+        if stored is None:
+            stored = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
+        return stored if isinstance(stored, dict) else {}
 
     def config(self, store: str, prebuilt: str) -> RunConfig:
         """The settings of the set's run, with artefacts elsewhere. Raises ``UserError`` where they
@@ -157,8 +157,8 @@ class ResultSet:
         return {(k.rpartition("/")[0], k.rpartition("/")[2]): v for k, v in stored.items()}
 
     def _tasks(self) -> list[str]:
-        found = {path.parent.name for path in self.folder.glob(f"*/{TARGETS}")}
-        return [name for name in names.task_order(found, self._task_record) if name in found]
+        stored = {path.parent.name for path in self.folder.glob(f"*/{TARGETS}")}
+        return [name for name in names.task_order(stored, self._task_record) if name in stored]
 
     def targets(self, task: str) -> list[Target]:
         """As stored; read once."""
@@ -168,9 +168,9 @@ class ResultSet:
 
     def methods(self, task: str) -> list[str]:
         """Methods with samples under a task, in the order of tables."""
-        found = {path.parent.name for path in (self.folder / task).glob(f"*/{SAMPLES}")}
-        found -= {HUMAN, FLOOR}
-        return [m for m in self.method_order(found) if m in found]
+        stored = {path.parent.name for path in (self.folder / task).glob(f"*/{SAMPLES}")}
+        stored -= {HUMAN, FLOOR}
+        return [m for m in self.method_order(stored) if m in stored]
 
     def cell(self, task: str, method: str) -> CellFiles | None:
         """None where there are no samples."""
@@ -271,20 +271,20 @@ class ResultSet:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises ``UserError`` for a file that is missing, damaged or something else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is damaged: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(stored, dict):
         raise UserError(f"{path} holds no JSON object")
-    return found
+    return stored
 
 
 def _part(path: Path, name: str) -> Record:
     """One entry of a ``config.json``; nothing where there is none."""
-    found = read_json(path).get(name) if path.exists() else None
-    return found if isinstance(found, dict) else NOTHING
+    stored = read_json(path).get(name) if path.exists() else None
+    return stored if isinstance(stored, dict) else NOTHING
 
 
 def _records(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -170,8 +170,8 @@ def _complete(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def read_samples(folder: Path) -> list[dict[str, Any]]:
-    """The records of a cell's samples, each with its share of the wall time as ``seconds``. (Cells
-    of before ``timing.jsonl`` have it among the samples.)"""
+    """The records of a cell's samples, each with its share of the wall time as ``seconds``, where
+    that is known."""
     times = {record["target"]: record["seconds"] for record in read(folder / TIMING)}
     records = read(folder / SAMPLES)
     for record in records:

@@ -99,8 +99,8 @@ def axes(
     from matplotlib.figure import Figure as NewFigure
 
     figure = NewFigure(figsize=(width, height * rows), layout=layout)
-    found = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(found.ravel())
+    grid = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(grid.ravel())
 
 
 def plain(axis: Axis) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 CURVES = "curves.json"
 COLUMNS = 3
-RECALL = re.compile(r"valid_\w+_t(-?\d+)$")
 
 
 def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
@@ -73,15 +71,15 @@ def curves(results: ResultSet) -> Figure:
 
 
 def noise(results: ResultSet) -> Figure:
-    found = [
+    curves = [
         (label(results, artefact), artefact, points)
         for artefact in artefacts(results).values()
         if (points := _noise(artefact))
     ]
-    if not found:
+    if not curves:
         raise Missing("no classifier of this set has its accuracy by noise level stored")
     figure, (axis,) = axes(1, 1, 2.8)
-    for i, (name, artefact, points) in enumerate(sorted(found, key=lambda member: member[0])):
+    for i, (name, artefact, points) in enumerate(sorted(curves, key=lambda member: member[0])):
         axis.plot(*zip(*points, strict=True), **_look(artefact, i), label=name)
     axis.set(xlabel="noise level: decoding step t (-1: clean)", ylabel="accuracy, held out")
     axis.set_ylim(0, 1.02)
@@ -90,14 +88,12 @@ def noise(results: ResultSet) -> Figure:
 
 
 def _noise(artefact: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """(decoding step, accuracy): the stored curve, or what training noted at its last point."""
-    if artefact["noise"]:
-        # the figure that a classifier is named by comes first after these two
-        name = next(n for n in artefact["noise"][0] if n not in ("level", "alpha_bar"))
-        return [(p["level"], p[name]) for p in artefact["noise"]]
-    last = artefact["curve"][-1] if artefact["curve"] else {}
-    pairs = [(RECALL.match(name), value) for name, value in last.items()]
-    return sorted((float(match[1]), value) for match, value in pairs if match)
+    """(decoding step, accuracy); none of what is no classifier."""
+    if not artefact["noise"]:
+        return []
+    # the figure that a classifier is named by comes first after these two
+    name = next(n for n in artefact["noise"][0] if n not in ("level", "alpha_bar"))
+    return [(p["level"], p[name]) for p in artefact["noise"]]
 
 
 TRAINING = Plot(

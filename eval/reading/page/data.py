@@ -29,19 +29,19 @@ def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
     by spaces, one letter a word (``.``, ``g`` as asked, ``b`` against it), what is missing, the
     headline scores and the oracle's tree where it parsed the text.
     """
-    found = {}
+    shown = {}
     for task in results.tasks:
         every = results.targets(task)
         chosen = every[:targets]
         methods = {cell.method: list(_rows(cell, chosen, each)) for cell in results.cells(task)}
         counts = [len(cell.samples) for cell in results.cells(task)]
-        found[task] = {
+        shown[task] = {
             "name": results.task_name(task),
             "targets": [[target.id, describe(target.control)] for target in chosen],
             "methods": methods,
             "shown": [len(chosen), len(every), sum(map(len, methods.values())), sum(counts)],
         }
-    return found
+    return shown
 
 
 def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[Any]]:
@@ -50,8 +50,8 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
     for record in cell.samples:
         by_target.setdefault(record["target"], []).append(record)
     for at, target in enumerate(targets):
-        found = sorted(by_target.get(target.id, ()), key=is_answer, reverse=True)
-        for record in found[:each]:
+        records = sorted(by_target.get(target.id, ()), key=is_answer, reverse=True)
+        for record in records[:each]:
             words = tuple(record["words"])
             judged = cell.judged(target, words)
             marks = mark_all(words, judged)
@@ -71,7 +71,7 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
 def glance(results: ResultSet) -> list[dict[str, Any]]:
     """For each task, ctrl of every method with its interval, the human and floor values, and the
     value of a full bar."""
-    found = []
+    cards = []
     tasks = measured_tasks(results)
     for name in (t for t in results.tasks if t in tasks):
         measured = tasks[name]
@@ -96,7 +96,7 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
                 )
             part = metric.partition(".")[0] if "+" in name else ""
             title = measured.traits.label + (f": {results.task_name(part)}" if part else "")
-            found.append(
+            cards.append(
                 {
                     "title": title,
                     "metric": measured.metrics[metric],
@@ -104,7 +104,7 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
                     "rows": rows,
                 }
             )
-    return found
+    return cards
 
 
 def _scale(rows: Iterable[Mapping[str, Any]]) -> float:
@@ -115,11 +115,11 @@ def _scale(rows: Iterable[Mapping[str, Any]]) -> float:
 
 def provenance(results: ResultSet) -> list[dict[str, Any]]:
     """Each cell's command, seeds, settings, artefacts, judges and versions."""
-    found = []
+    cells = []
     for cell in results.cells():
         config, identity = cell.config, cell.config.get("identity", {})
         command = config.get("command", "")
-        found.append(
+        cells.append(
             {
                 "task": results.task_name(cell.task),
                 "method": results.method_name(cell.method),
@@ -136,7 +136,7 @@ def provenance(results: ResultSet) -> list[dict[str, Any]]:
                 "platform": config.get("platform", ""),
             }
         )
-    return found
+    return cells
 
 
 def _judges(config: dict[str, Any]) -> dict[str, str]:

@@ -84,9 +84,9 @@ def _table(grid: Grid) -> dict[str, Any]:
 
 
 def _figures(results: ResultSet) -> list[dict[str, str]]:
-    found = []
+    shown = []
     for number, (plot, svg, reason) in zip(count(), svg_figures(results), strict=False):
-        found.append(
+        shown.append(
             {
                 "id": plot.name,
                 "title": plot.title,
@@ -97,7 +97,7 @@ def _figures(results: ResultSet) -> list[dict[str, str]]:
                 "wide": "yes" if _width(svg) > HALF else "",
             }
         )
-    return found
+    return shown
 
 
 def _width(svg: str) -> float:

@@ -19,8 +19,8 @@ TITLES = {"tradeoff": "trade-off", "lr": "lr"}
 def table6(results: ResultSet) -> Grid:
     """The paper's beside those that made the stored samples."""
     printed = paper.table("hyperparameters")
-    own = (name for name in results.tasks if results.task(name).table == CONTROL)
-    tasks = list(dict.fromkeys([*paper_tasks(CONTROL), *own]))
+    others = (name for name in results.tasks if results.task(name).table == CONTROL)
+    tasks = list(dict.fromkeys([*paper_tasks(CONTROL), *others]))
     columns = [Column("method", right=False), Column("", right=False)]
     for task in tasks:
         columns += [Column(title, results.task_name(task)) for title in TITLES.values()]
@@ -64,25 +64,25 @@ def _rows(label: str, used: Values, published: Values) -> list[list[Entry]]:
 
 
 def _records(method: str, used: Values, published: Values) -> list[dict[str, Any]]:
-    found = []
+    records = []
     for task in used:
         for name in TITLES:
             ours, theirs = used[task].get(name), published[task].get(name)
             if ours is not None or theirs is not None:
                 place = {"method": method, "task": task, "name": name}
-                found.append({**place, "ours": short(ours), "paper": short(theirs)})
-    return found
+                records.append({**place, "ours": short(ours), "paper": short(theirs)})
+    return records
 
 
 def _used(results: ResultSet, task: str, method: str) -> dict[str, float]:
     """What stands in the settings of a stored cell, at the places that the method's card names."""
     cell, traits = results.cell(task, method), results.method(method)
     settings = cell.config.get("identity", {}).get("settings", {}) if cell else {}
-    found = {}
+    used = {}
     for name, key in (("tradeoff", traits.tradeoff), ("lr", traits.step_size)):
         value: Any = settings if key else None
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, (int, float)):
-            found[name] = float(value)
-    return found
+            used[name] = float(value)
+    return used

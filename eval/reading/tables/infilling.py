@@ -28,8 +28,8 @@ TITLES = {
 def infilling_tables(results: ResultSet, tasks: Mapping[str, Measured]) -> Iterator[Grid]:
     """Table 5, whether the set has the task or not, and those of the set's other tasks."""
     printed = paper_tasks(INFILLING)
-    own = (name for name, one in tasks.items() if one.traits.table == INFILLING)
-    for name in dict.fromkeys([*printed, *own]):
+    others = (name for name, one in tasks.items() if one.traits.table == INFILLING)
+    for name in dict.fromkeys([*printed, *others]):
         task, known = results.task(name), tasks.get(name)
         label = task.label[:1].lower() + task.label[1:]
         if name in printed:
@@ -97,10 +97,10 @@ class _InfillingTable:
     def _ours(self, method: str, metric: str) -> tuple[Number | None, str]:
         """Our figure, or why there is none."""
         if metric == RATED:
-            own = self.ratings.get(method)
-            if own is None:
+            rating = self.ratings.get(method)
+            if rating is None:
                 return None, ""  # nobody was asked, which is no lack of a method
-            return Number(None, own["score"], own["low"], own["high"]), ""
+            return Number(None, rating["score"], rating["low"], rating["high"]), ""
         row = self.measured.row(method, metric) if self.measured else None
         if row is not None and row.ctrl.ours is not None:
             return row.ctrl, ""
