@@ -322,7 +322,7 @@ def _lm(found: Mapping[str, float] | None, published: float | None) -> Number:
     return Number(published, found["ppl"], found["low"], found["high"])
 
 
-def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float | None]:
+def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, Any]:
     """None where there is nothing to count, as no word pair in texts of one word."""
     figures = {"distinct2": distinct(texts), "entropy": entropy(texts)}
     # adding zero makes -0.0, the entropy of a single word repeated, a plain zero

@@ -9,6 +9,7 @@ from eval.reading import paper
 from eval.reading.names import TaskTraits
 from eval.reading.paired import note
 from eval.reading.results import ResultSet
+from models.base import INFILLING
 
 
 def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str]) -> list[str]:
@@ -19,7 +20,7 @@ def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str])
         if name in defined:
             notes.append(f"Paper's ctrl, {name}: {defined[name]['definition']}.")
     configs = results.configs(task.name)
-    judges = next((found for c in configs if (found := c.get("oracles"))), {})
+    judges: Mapping[str, Any] = next((j for c in configs if (j := c.get("oracles"))), {})
     skipped: dict[str, str] = {}
     for config in configs:
         skipped |= config.get("skipped", {})
@@ -41,9 +42,9 @@ def legend(corpus: str, fluency: bool = True) -> list[str]:
     """What holds for every table of a result set; ``fluency``: whether any has lm-scores."""
     published = paper.control()
     if not fluency:
-        source, where = published["source"].partition(", Tables")[0], paper.table("infilling")
+        source = published["source"].partition(", Tables")[0]
         return [
-            f"Paper: {source}, {where['where']}.",
+            f"Paper: {source}, {paper.table(INFILLING)['where']}.",
             "* the paper's figure is of other networks, items and BERTScore scales than ours.",
             "95 % interval: bootstrap over items.",
             "human text: the human middles of an item held against each other, where it has two or "
