@@ -129,7 +129,7 @@ def provenance(results: ResultSet) -> list[dict[str, Any]]:
                 "train_seed": config.get("config", {}).get("train_seed", ""),
                 "commit": config.get("commit") or "unknown",
                 "command": command if isinstance(command, str) else shlex.join(command),
-                "settings": _pretty(identity.get("settings", {})),
+                "settings": _pretty(config.get("settings", {})),
                 "artefacts": identity.get("artefacts", {}),
                 "judges": _judges(config),
                 "packages": config.get("packages", {}),

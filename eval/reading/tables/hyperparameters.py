@@ -75,9 +75,9 @@ def _records(method: str, used: Values, published: Values) -> list[dict[str, Any
 
 
 def _used(results: ResultSet, task: str, method: str) -> dict[str, float]:
-    """What stands in the settings of a stored cell, at the places that the method's card names."""
+    """What stands in the resolved settings of a stored cell, at the places that the method's card names."""
     cell, traits = results.cell(task, method), results.method(method)
-    settings = cell.config.get("identity", {}).get("settings", {}) if cell else {}
+    settings = cell.config.get("settings", {}) if cell else {}
     used = {}
     for name, key in (("tradeoff", traits.tradeoff), ("lr", traits.step_size)):
         value: Any = settings if key else None
