@@ -92,8 +92,8 @@ def test_what_is_missing_names_its_command(tmp_path: Path) -> None:
     (folder / "figure3-embeddings.png").write_bytes(b"of another day")
     reasons = {plot.name: reason for plot, reason in write_figures(results, folder)}
     assert f"eval.trajectory run={results.folder}" in reasons["figure1-trajectory"]
-    assert f"eval.studies.ablation run={results.folder}" in reasons["figure4-ablations"]
-    assert f"eval.studies.collect run={results.folder}" in reasons["figure3-embeddings"]
+    assert f"eval.ablation run={results.folder}" in reasons["figure4-ablations"]
+    assert f"eval.collect run={results.folder}" in reasons["figure3-embeddings"]
     assert reasons["figure5-schedules"] == reasons["control-fluency"] == ""
     # a figure that is no longer drawn leaves no old file behind
     assert not (folder / "figure3-embeddings.png").exists()

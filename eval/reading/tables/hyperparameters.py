@@ -75,7 +75,7 @@ def _records(method: str, used: Values, published: Values) -> list[dict[str, Any
 
 
 def _used(results: ResultSet, task: str, method: str) -> dict[str, float]:
-    """What stands in the resolved settings of a stored cell, at the places that the method's card names."""
+    """What stands in a stored cell's resolved settings, at the places that the card names."""
     cell, traits = results.cell(task, method), results.method(method)
     settings = cell.config.get("settings", {}) if cell else {}
     used = {}
