@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.reading.measured import NO_CODE
 from eval.reading.paired import LM, difference
-from eval.reading.results import ResultSet, known_task, method_name, method_order, task_name
+from eval.reading.results import ResultSet
 from eval.reading.stats import Difference
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
 from eval.run import guarded
-from tasks import load_task
 from tasks.common.errors import UserError
 
 USAGE = """\
@@ -72,8 +72,8 @@ def pairs(first: ResultSet, second: ResultSet) -> Iterator[Pair]:
     name has another control in each set."""
     for task in [*first.tasks, *(t for t in second.tasks if t not in first.tasks)]:
         _check_targets(first, second, task)
-        found = {m for results in (first, second) for m in results.methods(task)}
-        for method in (m for m in method_order(found) if m in found):
+        methods = {m for results in (first, second) for m in results.methods(task)}
+        for method in (m for m in first.method_order(methods) if m in methods):
             yield from _cell(first, second, task, method)
 
 
@@ -102,11 +102,14 @@ def _cell(first: ResultSet, second: ResultSet, task: str, method: str) -> Iterat
         return
     known = [set().union(*(r["scores"] for r in part)) for part in records]
     metrics = dict.fromkeys(m for r in records[0] for m in r["scores"] if m in known[1])
-    pooled = load_task(task).pooled if known_task(task) else {}
+    pooled = first.task(task).pooled
     for metric in (*metrics, LM) if records[0][0].get("nll") is not None else metrics:
-        own = difference(records[1], records[0], metric, pooled.get(metric))
-        reason = "" if own else "no target has it in both sets"
-        yield Pair(task, method, metric, len(a & b), own, reason)
+        if metric in pooled and pooled[metric] is None:
+            yield Pair(task, method, metric, len(a & b), None, NO_CODE)
+            continue
+        paired = difference(records[1], records[0], metric, pooled.get(metric))
+        reason = "" if paired else "no target has it in both sets"
+        yield Pair(task, method, metric, len(a & b), paired, reason)
 
 
 def compare(first: ResultSet, second: ResultSet) -> Grid:
@@ -116,7 +119,8 @@ def compare(first: ResultSet, second: ResultSet) -> Grid:
         if pair.task != last:
             rules.append(len(rows))
             last = pair.task
-        rows.append(_row(pair))
+        named = first if first.cell(pair.task, pair.method) else second
+        rows.append(_row(pair, named))
         records.append(_record(pair))
     columns = [
         Column("task", right=False),
@@ -133,34 +137,40 @@ def compare(first: ResultSet, second: ResultSet) -> Grid:
         f"not corrected for the number of tests. Bold: p < {LEVEL:g}.",
     ]
     title = f"{second.name} against {first.name}"
-    return Grid("compare", title, columns, rows, notes, frozenset(rules[1:]), records)
+    return Grid("compare", title, columns, rows, notes, frozenset(rules[1:]), records=records)
 
 
-def _row(pair: Pair) -> list[Entry]:
-    names = [entry(task_name(pair.task)), entry(method_name(pair.method)), entry(pair.metric)]
+def _row(pair: Pair, results: ResultSet) -> list[Entry]:
+    """``results``: the set that says how task and method are called."""
+    labels = results.task_name(pair.task), results.method_name(pair.method), pair.metric
+    names = list(map(entry, labels))
     if pair.difference is None:
         return [*names, (), entry(pair.reason, "muted"), (), ()]
-    own, digits = pair.difference, 2 if pair.metric == LM else 1
-    style: Style = "bold" if own.p < LEVEL else ""
-    span = f"[{own.low:+.{digits}f}, {own.high:+.{digits}f}]"
+    paired, digits = pair.difference, 2 if pair.metric == LM else 1
+    style: Style = "bold" if paired.p < LEVEL else ""
+    span = f"[{paired.low:+.{digits}f}, {paired.high:+.{digits}f}]"
     return [
         *names,
         entry(str(pair.targets)),
-        entry(f"{own.value:+.{digits}f}", style),
+        entry(f"{paired.value:+.{digits}f}", style),
         entry(span, "muted"),
-        entry(f"{own.p:.4f}"),
+        entry(f"{paired.p:.4f}"),
     ]
 
 
 def _record(pair: Pair) -> dict[str, Any]:
-    own = pair.difference
-    figures = {"difference": own.value, "low": own.low, "high": own.high, "p": own.p} if own else {}
+    paired = pair.difference
+    figures = (
+        {"difference": paired.value, "low": paired.low, "high": paired.high, "p": paired.p}
+        if paired
+        else {}
+    )
     return {
         "task": pair.task,
         "method": pair.method,
         "metric": pair.metric,
         "targets": pair.targets,
-        **{k: f"{figures[k]:.6g}" if own else "" for k in ("difference", "low", "high", "p")},
+        **{k: f"{figures[k]:.6g}" if paired else "" for k in ("difference", "low", "high", "p")},
         "reason": pair.reason,
     }
 

@@ -137,37 +137,36 @@ def _stopping(minutes: float) -> Iterator[None]:
 def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) -> None:
     """Writes the tables of what is scored and prints them: of ``methods``, by default the run's,
     and of the samples that other programs made."""
-    from rich.console import Console
-
+    from eval.reading.measured import measure
+    from eval.reading.names import traits
+    from eval.reading.notes import legend
+    from eval.reading.results import ResultSet
     from eval.reading.samples import pick, show
-    from eval.reading.table import build, legend
-    from eval.reading.table_text import rich_tables, store
+    from eval.reading.tables.run import brief, run_tables, store
+    from eval.reading.tables.terminal import show as show_tables
     from eval.running.cells import external
 
-    config = one.config
+    config, results = one.config, ResultSet(one.folder, one.config.tasks)
     rows = {
-        task: [
-            *(config.methods if methods is None else methods),
-            *external(config.folder / task),
-        ]
+        task: [*(config.methods if methods is None else methods), *external(config.folder / task)]
         for task in config.tasks
     }
     tables = [
-        build(config.folder, one.plan.task(task), names, one.refused, config.corpus)
+        measure(
+            results,
+            traits(one.plan.task(task)),
+            names,
+            refused=one.refused,
+            corpus=config.corpus,
+        )
         for task, names in rows.items()
     ]
     below = legend(config.corpus, one.fluency)
     store(config.folder, tables, below)
-    for table in tables:
-        for line in show(pick(config.folder, table.task, rows[table.task])):
+    for measured in tables:
+        for line in show(pick(results, measured.task, rows[measured.task])):
             console.print(line)
-        for shown in rich_tables(table):
-            # wider than a narrow terminal: let it wrap lines rather than lose digits here
-            needed = console.measure(shown, options=console.options.update(max_width=400)).maximum
-            Console(width=max(console.width, needed), highlight=False).print(shown)
-        for note in table.notes:
-            console.print(f"  {note}", markup=False)
-        console.print()
+        show_tables(list(map(brief, run_tables(measured))), console)
     for note in below:
         console.print(f"  {note}", markup=False)
     console.print()

@@ -23,7 +23,7 @@ from slurm.estimate import Estimate
 from slurm.plan import Job
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
-from tasks.common.jsonl import append, read
+from tasks.common.jsonl import append, mend, read
 
 PLAN, JOBS, LOGS = "plan-{}.json", "jobs.jsonl", "logs"
 
@@ -109,6 +109,8 @@ class State:
         return [Submitted(**record) for record in read(self.folder / JOBS)]
 
     def add(self, jobs: Sequence[Submitted]) -> None:
+        """For the holder of :attr:`lock`."""
+        mend(self.folder / JOBS)
         append(self.folder / JOBS, [dataclasses.asdict(job) for job in jobs])
 
     def _outcome(self, name: str) -> Path:

@@ -53,7 +53,7 @@ def fill(
             scores.append({**place, "scores": own, "nll": 2.0 * len(words), "tokens": len(words)})
     write_lines(cell / "samples.jsonl", samples)
     write_lines(cell / "scores.jsonl", scores)
-    identity = {"method": cell.name, "settings": {"lam": 2.0}, "seed": 0, "artefacts": {}}
-    judges = {"teacher": "teacher-0"}
-    record = {"identity": identity, "judges": judges, "command": ["python", "-m", "eval.run"]}
+    identity = {"method": cell.name, "seed": 0, "artefacts": {}}
+    facts = {"settings": {"lam": 2.0}, "judges": {"teacher": "teacher-0"}}
+    record = {"identity": identity, **facts, "command": ["python", "-m", "eval.run"]}
     write_text(cell / "config.json", json.dumps(record))

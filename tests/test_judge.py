@@ -18,7 +18,7 @@ from models.nets.config import TrainConfig
 from tasks import load_task
 from tasks.base import Target, Words
 from tasks.common.errors import UserError
-from tasks.common.jsonl import append, read
+from tasks.common.jsonl import append, mend, read
 from tasks.common.recipe import Spec, settings
 from tasks.controls import AllOf, FieldValue, Length, ParseTree
 
@@ -134,12 +134,24 @@ def test_guide_and_judge_must_differ(tmp_path: Path) -> None:
         guard({"lm": tmp_path / "lm"}, {"teacher": tmp_path / "copy"})
 
 
-def test_a_torn_last_line_is_dropped_and_others_are_errors(tmp_path: Path) -> None:
+def test_a_judge_goes_on_behind_a_torn_reading(tmp_path: Path) -> None:
+    cache, texts = tmp_path / "annotations.jsonl", pairs(("a",), ("b", "c"))
+    whole = judge(Oracle()).annotate(SPANS, texts, cache)
+    lines = cache.read_bytes()
+    cache.write_bytes(lines[:-7])
+    oracle = Oracle()
+    assert judge(oracle).annotate(SPANS, texts, cache) == whole
+    assert oracle.seen["parser"] == [("b", "c")] and cache.read_bytes() == lines
+    assert [path.name for path in tmp_path.iterdir()] == [cache.name]
+
+
+def test_a_torn_last_line_is_passed_over_and_others_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     append(path, [{"a": 1}, {"a": "\u2028 line"}])
     with open(path, "ab") as file:
         file.write(b'{"a": "caf\xc3')
     assert read(path) == [{"a": 1}, {"a": "\u2028 line"}]
+    mend(path)
     append(path, [{"a": 3}])
     assert [r["a"] for r in read(path)][-1] == 3
     path.write_text('{"a": 1}\n{"a"\n{"a": 2}\n')

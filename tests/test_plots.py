@@ -56,10 +56,10 @@ def full(tmp_path: Path) -> Path:
     size = {"layers": 2, "width": 8, "steps": 3000}
     variants += [{**point, **size, "group": "objective"} for point in variants]
     dump(folder / "ablation.json", {"variants": variants})
-    own = {"task": "length", "method": "fudge", "ctrl": [50, 40, 60], "lm": [3, 2, 4]}
+    own = {"task": "length", "ctrl": [50, 40, 60], "lm": [3, 2, 4]}
     swept = [
-        {**own, "nfe": 5, "seconds": 0.1, "key": key, "value": v}
-        for key in ("fudge.lam", "x.sampling.steps")
+        {**own, "method": method, "nfe": 5, "seconds": 0.1, "key": f"{method}.{key}", "value": v}
+        for method, key in (("fudge", "lam"), ("diffusion_lm", "sampling.steps"))
         for v in (1.0, 2.0)
     ]
     dump(folder / "sweep.json", {"points": swept})
@@ -91,9 +91,9 @@ def test_what_is_missing_names_its_command(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "figure3-embeddings.png").write_bytes(b"of another day")
     reasons = {plot.name: reason for plot, reason in write_figures(results, folder)}
-    assert f"eval.studies.trajectory run={results.folder}" in reasons["figure1-trajectory"]
-    assert f"eval.studies.ablation run={results.folder}" in reasons["figure4-ablations"]
-    assert f"eval.studies.collect run={results.folder}" in reasons["figure3-embeddings"]
+    assert f"eval.trajectory run={results.folder}" in reasons["figure1-trajectory"]
+    assert f"eval.ablation run={results.folder}" in reasons["figure4-ablations"]
+    assert f"eval.collect run={results.folder}" in reasons["figure3-embeddings"]
     assert reasons["figure5-schedules"] == reasons["control-fluency"] == ""
     # a figure that is no longer drawn leaves no old file behind
     assert not (folder / "figure3-embeddings.png").exists()
@@ -119,17 +119,14 @@ def test_points_are_the_cells_and_the_sweep(full: Path) -> None:
     assert [p["value"] for p in found if "value" in p] == [1.0, 2.0, 1.0, 2.0]
 
 
-def test_older_classifiers_noise_is_in_their_curve(full: Path) -> None:
+def test_without_a_classifier_there_is_no_noise_to_draw(full: Path) -> None:
     stored = json.loads((full / "curves.json").read_text())
-    one = stored["artefacts"]["classifier-1"]
-    one["noise"] = []
+    (axis,) = NOISE.draw(ResultSet(full)).axes
+    assert axis.lines[0].get_xydata().tolist() == [[-1, 0.9], [99, 0.9]]  # type: ignore[union-attr]
+    stored["artefacts"]["classifier-1"]["noise"] = []
     dump(full / "curves.json", stored)
     with pytest.raises(Missing):
         NOISE.draw(ResultSet(full))
-    one["curve"][-1] |= {"valid_recall_t-1": 0.9, "valid_recall_t99": 0.1}
-    dump(full / "curves.json", stored)
-    (axis,) = NOISE.draw(ResultSet(full)).axes
-    assert axis.lines[0].get_xydata().tolist() == [[-1, 0.9], [99, 0.1]]  # type: ignore[union-attr]
 
 
 def test_trajectory_ends_with_the_text() -> None:

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from eval.reading.table import PAPER, build, legend
-from eval.reading.table_text import HEADER, cells, markdown, rich_tables, store
+from eval.reading import paper
+from eval.reading.measured import Measured, measure
+from eval.reading.names import TaskTraits, traits
+from eval.reading.notes import legend
+from eval.reading.results import ResultSet
+from eval.reading.tables.grid import markdown, plain
+from eval.reading.tables.run import COLUMNS, brief, run_tables, store
 from eval.running.cells import write_lines
 from tasks import COMPOSITIONS, in_table, load_task
 
-TASK: Any = SimpleNamespace(
-    name="length",
+TASK = TaskTraits(
+    "length",
+    "Length",
     metrics={"exact": "same length", "within_2": "within 2 words"},
     headlines=("exact",),
-    pooled={},
-    paper_metrics={"within_2"},
+    paper_metrics=frozenset({"within_2"}),
 )
+
+
+def build(
+    folder: Path,
+    task: TaskTraits,
+    methods: list[str],
+    refused: dict[tuple[str, str], str],
+    corpus: str,
+) -> Measured:
+    write_lines(folder / task.name / "targets.jsonl", [])
+    return measure(ResultSet(folder), task, methods, refused=refused, corpus=corpus)
+
+
+def cells(measured: Measured) -> list[list[str]]:
+    return [[plain(cell) for cell in row] for row in run_tables(measured)[0].rows]
 
 
 def fill(folder: Path, values: dict[str, list[float]], nll: float = 10.0) -> None:
@@ -74,7 +94,7 @@ def test_rows(results: Path) -> None:
 def test_a_cell_that_cannot_be_computed_says_why(results: Path) -> None:
     refused = {("length", "diffusion_lm"): "n/a: no control"}
     table = build(results, TASK, ["diffusion_lm", "ft_sample"], refused, "e2e")
-    texts = [cells(row) for row in table.rows]
+    texts = cells(table)
     assert texts[0][2:4] == ["99.9*", "n/a: no control"]
     assert texts[2][2:4] == ["98.1*", "n/a: not run"]
 
@@ -86,7 +106,7 @@ def test_another_corpus_has_another_definition(results: Path) -> None:
 
 def test_markdown_and_json(results: Path) -> None:
     table = build(results, TASK, ["fudge"], {}, "e2e")
-    text = markdown(table)
+    text = markdown(run_tables(table)[0])
     header, rule, first = text.splitlines()[2:5]
     assert header.count("|") == rule.count("|") == first.count("|")
     assert first.startswith("| fudge | exact | 46.9* | 75.0 | +28.1 |")
@@ -97,7 +117,7 @@ def test_markdown_and_json(results: Path) -> None:
 
 
 def test_the_papers_values() -> None:
-    values = json.loads(PAPER.read_text())["values"]
+    values = paper.control()["values"]
     assert values["syntax_spans"]["diffusion_lm"] == {"ctrl": 93.8, "lm": 2.53}
     assert values["length"]["ft_search"] == {"ctrl": 100.0, "lm": 1.83}
     assert values["semantic_content"]["pplm"] == {"ctrl": 9.9, "lm": 5.32}
@@ -125,7 +145,7 @@ def test_ratio_scores_are_of_all_samples_of_a_target_together(tmp_path: Path) ->
     ratios = [[4, 4], [6, 8], [0, 5], [0, 0]]
     cell = tmp_path / "syntax_tree" / "fudge"
     write(cell, [{"tree_f1": r, "tree_f1_mean": 0.5} for r in ratios], 2)
-    table = build(tmp_path, load_task("syntax_tree"), ["fudge"], {}, "e2e")
+    table = build(tmp_path, traits(load_task("syntax_tree")), ["fudge"], {}, "e2e")
     rows = {row.metric: row for row in table.rows if row.method == "fudge"}
     assert rows["tree_f1"].ctrl.ours == pytest.approx(100 * (10 / 12 + 0) / 2)
     assert rows["tree_f1_mean"].ctrl.ours == 50
@@ -141,7 +161,7 @@ def test_a_composition_has_the_papers_value_of_each_part_and_one_lm(tmp_path: Pa
         "syntax_tree.tree_f1_mean": 0.75,
     }
     write(tmp_path / task.name / "diffusion_lm", [scores] * 4, 2)
-    table = build(tmp_path, task, ["diffusion_lm", "ft_poe"], {}, "e2e")
+    table = build(tmp_path, traits(task), ["diffusion_lm", "ft_poe"], {}, "e2e")
     rows = {(row.method, row.metric): row for row in table.rows}
     stated = rows["diffusion_lm", "semantic_content.value_stated"]
     tree = rows["diffusion_lm", "syntax_tree.tree_f1"]
@@ -156,10 +176,10 @@ def test_a_metric_that_no_target_has_is_left_out(tmp_path: Path) -> None:
     task, cell = load_task("parts_of_speech"), tmp_path / "parts_of_speech" / "fudge"
     scores = {"tag_match": 0.5, "tag_match_clean": 0.5}
     write(cell, [scores, scores], 1)
-    assert list(build(tmp_path, task, ["fudge"], {}, "e2e").metrics) == list(scores)
+    assert list(build(tmp_path, traits(task), ["fudge"], {}, "e2e").metrics) == list(scores)
     # where some targets have it, it is the mean over those
     write(cell, [scores, scores | {"tag_match_released": 0.25}], 1)
-    table = build(tmp_path, task, ["fudge"], {}, "e2e")
+    table = build(tmp_path, traits(task), ["fudge"], {}, "e2e")
     row = next(row for row in table.rows if row.metric == "tag_match_released")
     assert row.ctrl.ours == 25 and row.ctrl.paper == 27.0
 
@@ -177,9 +197,43 @@ def test_paired_differences_stand_below_the_table(results: Path) -> None:
     assert (worse.value, worse.low, worse.high) == (-100, -100, -100) and worse.p < 0.01
     assert found["ft_sample", "lm"].value == pytest.approx(math.exp(2) - math.e)
     assert found["fudge", "lm"].p == 1
-    text = markdown(table)
+    text = markdown(run_tables(table)[1])
     assert "| ft_sample | exact | -100.0 | [-100.0, -100.0] | 0.00" in text
     store(results, [table], legend("e2e"))
     stored = json.loads((results / "table.json").read_text())["tables"][0]["paired"]
     assert [one["difference"]["value"] for one in stored if one["metric"] == "exact"] == [-25, -100]
-    assert len(rich_tables(table)) == 2 and len(HEADER) == len(cells(table.rows[0]))
+    shown = [brief(grid) for grid in run_tables(table)]
+    assert len(shown) == 2 and len(COLUMNS) == len(cells(table)[0])
+    assert shown[1].notes == table.notes and not shown[0].notes
+
+
+def test_a_terminal_is_spared_what_is_empty(tmp_path: Path) -> None:
+    one = TaskTraits("length", "Length", metrics={"exact": "same"}, headlines=("exact",))
+    fill(tmp_path / "length" / "mine", {"t1": [1.0]})
+    (grid,) = run_tables(build(tmp_path, one, ["mine"], {}, "e2e"))
+    titles = [column.title for column in brief(grid).columns]
+    assert "metric" not in titles and "ctrl paper" not in titles and "ctrl" in titles
+
+
+def test_what_cannot_be_counted_is_no_figure(tmp_path: Path) -> None:
+    """One word has no word pair: neither a zero nor what JSON lacks."""
+    fill(tmp_path / "length" / "mine", {"t1": [1.0]})
+    sample = {"target": "t1", "index": 0, "words": ["a"], "nfe": 1, "seconds": 1.0}
+    write_lines(tmp_path / "length" / "mine" / "samples.jsonl", [sample])
+    table = build(tmp_path, TASK, ["mine"], {}, "e2e")
+    row = table.first("mine")
+    assert row is not None and (row.distinct2, str(row.entropy)) == (None, "0.0")
+    store(tmp_path, [table], [])
+    assert "NaN" not in (tmp_path / "table.json").read_text()
+    assert "nan" not in (tmp_path / "table.md").read_text()
+
+
+def test_counts_without_the_code_that_sums_them(tmp_path: Path) -> None:
+    task = TaskTraits("rhyme", "Rhyme", metrics={"both": "b"}, headlines=("both",))
+    task = dataclasses.replace(task, pooled={"both": None})
+    write(tmp_path / "rhyme" / "mine", [{"both": [1, 2]}] * 2, 1)
+    write(tmp_path / "rhyme" / "diffusion_lm", [{"both": [1, 2]}] * 2, 1)
+    table = build(tmp_path, task, ["mine", "diffusion_lm"], {}, "e2e")
+    row = table.row("mine", "both")
+    assert row is not None and row.ctrl.ours is None and "not at hand" in row.note
+    assert [one.metric for one in table.paired] == ["lm"]

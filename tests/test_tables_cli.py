@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from stored import ROOT, TEXTS, fill, make_set
 
+from eval.reading.measured import measured_tasks
 from eval.reading.results import ResultSet
 from eval.reading.tables.build import all_tables, write_tables
-from eval.reading.tables.control import compare_tasks, table2
+from eval.reading.tables.control import table2
 from eval.reading.tables.examples import example_tables
 from eval.reading.tables.grid import (
     Column,
@@ -29,7 +30,9 @@ from eval.reading.tables.grid import (
     plain,
     tex_escape,
 )
-from eval.reading.tables.others import speed, table6, table7
+from eval.reading.tables.hyperparameters import table6
+from eval.reading.tables.likelihood import table7
+from eval.reading.tables.speed import speed
 from eval.running.cells import write_lines
 from eval.tables import main
 from tasks.common.errors import UserError
@@ -42,7 +45,7 @@ def records(grid: Grid) -> list[dict[str, str]]:
 
 def test_table2_numbers(tmp_path: Path) -> None:
     results = ResultSet(make_set(tmp_path / "set"))
-    grid = table2(results, compare_tasks(results))
+    grid = table2(results, measured_tasks(results))
     rows = {(r["task"], r["method"], r["quantity"]): r for r in records(grid)}
     ours = rows["length", "diffusion_lm", "ctrl"]
     # within 2 words: all four; the paper's own figure stands beside
@@ -57,7 +60,7 @@ def test_table2_numbers(tmp_path: Path) -> None:
 def test_every_missing_cell_says_why(tmp_path: Path) -> None:
     refused = {"length/pplm": "n/a: no positional control"}
     results = ResultSet(make_set(tmp_path / "set", refused=refused))
-    rows = records(table2(results, compare_tasks(results)))
+    rows = records(table2(results, measured_tasks(results)))
     assert all(bool(row["ours"]) != bool(row["reason"]) for row in rows)
     reasons = {(row["task"], row["method"]): row["reason"] for row in rows}
     assert reasons["length", "pplm"] == "n/a: no positional control"
@@ -73,7 +76,7 @@ def test_unjudged_samples_are_no_zero(tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set")
     (folder / "length" / "fudge" / "scores.jsonl").unlink()
     results = ResultSet(folder)
-    rows = records(table2(results, compare_tasks(results)))
+    rows = records(table2(results, measured_tasks(results)))
     (row,) = [
         r for r in rows if (r["task"], r["method"], r["quantity"]) == ("length", "fudge", "ctrl")
     ]
@@ -86,7 +89,7 @@ def test_significance_and_best(tmp_path: Path) -> None:
     poor = {name: ["a b c d e f"] * 3 for name in targets}
     texts = {"diffusion_lm": good, "fudge": poor, "ft_sample": good}
     results = ResultSet(make_set(tmp_path / "set", texts, targets))
-    grid = table2(results, compare_tasks(results))
+    grid = table2(results, measured_tasks(results))
     at = [f"{c.group} {c.title}" for c in grid.columns].index("Length ctrl ↑")
     shown = {plain(row[0]): row[at] for row in grid.rows if plain(row[1]) == "ours"}
     assert plain(shown["FUDGE"]) == "0.0†" and plain(shown["FT-sample"]) == "100.0"
@@ -105,7 +108,7 @@ def test_few_methods(tmp_path: Path, methods: list[str]) -> None:
 def test_single_target_and_a_method_of_ones_own(tmp_path: Path) -> None:
     texts = {"mine": {"t1": ["a b c"]}}
     results = ResultSet(make_set(tmp_path / "set", texts, {"t1": Length(3)}))
-    grid = table2(results, compare_tasks(results))
+    grid = table2(results, measured_tasks(results))
     (row,) = [r for r in records(grid) if r["method"] == "mine" and r["quantity"] == "ctrl"
               and r["task"] == "length"]  # fmt: skip
     assert (row["ours"], row["low"], row["high"], row["paper"]) == ("100", "100", "100", "")

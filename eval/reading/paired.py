@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eval.reading.names import TaskTraits, reference
+from eval.reading.results import ResultSet
 from eval.reading.stats import Difference, Total, paired, paired_pooled
-from eval.running.cells import SCORES, as_ratio
-from tasks.base import Task
-from tasks.common.jsonl import read
+from eval.running.cells import as_ratio
 
-#: the method that the others are held against
-REFERENCE = "diffusion_lm"
 #: the metric of fluency, beside a task's headlines
 LM = "lm"
 
@@ -24,30 +21,31 @@ Records = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """``method`` less :data:`REFERENCE` under one metric: percentage points of a task's headline,
-    or perplexity for :data:`LM`."""
+    """``method`` less the reference method (``names.reference``) under one metric: percentage
+    points of a task's headline, or perplexity for :data:`LM`."""
 
     method: str
     metric: str
     difference: Difference
 
 
-def compare(folder: Path, task: Task, methods: Sequence[str]) -> list[Comparison]:
-    """The paired differences of the scored cells of one task to that of :data:`REFERENCE`, by the
-    targets that both have scores of; none where there is no such cell."""
-    stored = {name: read(folder / task.name / name / SCORES) for name in (REFERENCE, *methods)}
-    reference = stored[REFERENCE]
-    found = []
-    for method in methods:
-        if method == REFERENCE or not stored[method] or not reference:
-            continue
-        # the paper's own definition too, where it is not the headline
-        ctrl = dict.fromkeys((*task.headlines, *sorted(task.paper_metrics)))
-        for metric in (*ctrl, LM):
-            own = difference(stored[method], reference, metric, task.pooled.get(metric))
-            if own is not None:
-                found.append(Comparison(method, metric, own))
-    return found
+def compare(results: ResultSet, task: TaskTraits, methods: Sequence[str]) -> list[Comparison]:
+    """The paired differences of the scored cells of one task to that of the reference method, by
+    the targets that both have scores of; none where there is no such cell."""
+    other = reference().name
+    against = results.scores(task.name, other)
+    # the paper's own definition too, where it is not the headline
+    metrics = dict.fromkeys((*task.headlines, *sorted(task.paper_metrics), LM))
+    comparisons = []
+    for method in methods if against else ():
+        records = [] if method == other else results.scores(task.name, method)
+        for metric in metrics if records else ():
+            if task.pooled.get(metric, compare) is None:
+                continue
+            one = difference(records, against, metric, task.pooled.get(metric))
+            if one is not None:
+                comparisons.append(Comparison(method, metric, one))
+    return comparisons
 
 
 def difference(
@@ -59,17 +57,17 @@ def difference(
     if total is not None:
         a, b = ({r["target"]: r["scores"][metric] for r in side} for side in (first, second))
         both = [target for target in b if target in a]
-        return (
-            paired_pooled(
-                [a[t] for t in both], [b[t] for t in both], lambda sums: 100 * total(sums)
-            )
-            if both
-            else None
-        )
+        if not both:
+            return None
+        return paired_pooled([a[t] for t in both], [b[t] for t in both], _percent_of(total))
     own, other = _shared(_groups(first, metric), _groups(second, metric))
     if not own:
         return None
     return paired(_columns(own), _columns(other), np.exp if metric == LM else _percent)
+
+
+def _percent_of(total: Total) -> Callable[[Sequence[float]], float]:
+    return lambda sums: 100 * total(sums)
 
 
 def _percent(means: Any) -> Any:
@@ -105,18 +103,10 @@ def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> tuple[Any, Any]
     return [[v for v, _ in row] for row in groups], [[w for _, w in row] for row in groups]
 
 
-def rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
-    """The comparisons as text, one string a column of :data:`HEADER`."""
-    found = []
-    for one in comparisons:
-        own, digits = one.difference, 2 if one.metric == LM else 1
-        span = f"[{own.low:+.{digits}f}, {own.high:+.{digits}f}]"
-        found.append([one.method, one.metric, f"{own.value:+.{digits}f}", span, f"{own.p:.4f}"])
-    return found
-
-
-HEADER = (f"less {REFERENCE}", "metric", "difference", "95 % interval", "p")
-NOTE = (
-    f"less {REFERENCE}: paired bootstrap on the same targets, then over samples; ctrl in "
-    "percentage points, lm in perplexity; p is two-sided and not corrected for the number of tests."
-)
+def note() -> str:
+    """What the figures mean."""
+    return (
+        f"less {reference().name}: paired bootstrap on the same targets, then over samples; ctrl in"
+        " percentage points, lm in perplexity; p is two-sided and not corrected for the number of "
+        "tests."
+    )

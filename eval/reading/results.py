@@ -8,13 +8,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
+from eval.reading import names
+from eval.reading.names import NOTHING, Record, TaskTraits
 from eval.running.cells import (
     ANNOTATIONS,
     CONFIG,
@@ -25,7 +27,8 @@ from eval.running.cells import (
     read_targets,
 )
 from eval.running.scoring import FLOOR, HUMAN
-from tasks import TASKS, known, load_task
+from models.base import Card
+from tasks import known, load_task
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.jsonl import read
@@ -35,58 +38,6 @@ if TYPE_CHECKING:
     from eval.running.config import RunConfig
 
 RUN = "run.json"
-#: the paper's order
-PAPER_METHODS = (
-    "left_only",
-    "delorean",
-    "cold",
-    "pplm",
-    "fudge",
-    "diffusion_lm",
-    "ar_infilling",
-    "ft_sample",
-    "ft_search",
-    "ft_poe",
-)
-PAPER_TASKS = ("semantic_content", "parts_of_speech", "syntax_tree", "syntax_spans", "length")
-
-METHOD_NAMES = {
-    "pplm": "PPLM",
-    "fudge": "FUDGE",
-    "diffusion_lm": "Diffusion-LM",
-    "ft_sample": "FT-sample",
-    "ft_search": "FT-search",
-    "ft_poe": "FT-PoE",
-    "left_only": "Left-only",
-    "delorean": "DELOREAN",
-    "cold": "COLD",
-    "ar_infilling": "AR",
-    HUMAN: "human text",
-    FLOOR: "unconditional",
-}
-TASK_NAMES = {
-    "semantic_content": "Semantic Content",
-    "parts_of_speech": "Parts-of-speech",
-    "syntax_tree": "Syntax Tree",
-    "syntax_spans": "Syntax Spans",
-    "length": "Length",
-    "infilling": "Infilling",
-}
-
-
-def method_name(name: str) -> str:
-    """As the paper writes it."""
-    return METHOD_NAMES.get(name, name)
-
-
-def task_name(name: str) -> str:
-    """As the paper writes it; a composition's parts are joined with ``+``."""
-    return " + ".join(TASK_NAMES.get(part, part) for part in name.split("+"))
-
-
-def known_task(name: str) -> bool:
-    """Whether the task, or every part of a composition, is at hand."""
-    return known(name)
 
 
 @dataclass(frozen=True)
@@ -124,17 +75,17 @@ class CellFiles:
     @cached_property
     def annotations(self) -> dict[Words, dict[str, Any]]:
         """What this cell's judges said of each text that they read."""
-        judges, found = self.config.get("judges", {}), dict[Words, dict[str, Any]]()
+        judges, readings = self.config.get("judges", {}), dict[Words, dict[str, Any]]()
         for record in _records(self.folder / ANNOTATIONS, ("words",)):
             by = record.pop("judges", {})
             if all(judges.get(role, name) == name for role, name in by.items()):
                 words = tuple(record.pop("words"))
-                found[words] = found.get(words, {}) | record
-        return found
+                readings[words] = readings.get(words, {}) | record
+        return readings
 
     def judged(self, target: Target, words: Words) -> list[Judged]:
         """What the judges said of ``words`` under each control of ``target``."""
-        if not known_task(self.task):
+        if not known(self.task):
             return [Judged(target.control, self.annotations.get(words, {}))]
         found = []
         for part, own in load_task(self.task).split(target):
@@ -148,13 +99,19 @@ class CellFiles:
 
 
 class ResultSet:
-    """The folder ``results/SET``. Raises ``UserError`` for a folder that is none."""
+    """The folder ``results/SET``, or what of it belongs to some ``tasks``, whether they are begun
+    or not. Raises ``UserError`` for a folder that is none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tasks: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._cells: dict[tuple[str, str], CellFiles] = {}
+        self._scores: dict[Path, list[dict[str, Any]]] = {}
+        self._targets: dict[str, list[Target]] = {}
+        self._cards: dict[str, Record] = {}
+        self._task_records: dict[str, Record] = {}
         if not folder.is_dir():
             raise UserError(f"there is no result set {folder}{_nearest(folder)}")
-        self.tasks = self._tasks()
+        self.tasks = list(tasks) or self._tasks()
         if not self.tasks:
             raise UserError(
                 f"{folder} is no result set: no folder in it has a {TARGETS} "
@@ -174,10 +131,10 @@ class ResultSet:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The resolved settings, from ``run.json`` or else from a cell."""
-        found = self.run.get("config")
-        if found is None:
-            found = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
-        return found if isinstance(found, dict) else {}
+        stored = self.run.get("config")
+        if stored is None:
+            stored = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
+        return stored if isinstance(stored, dict) else {}
 
     def config(self, store: str, prebuilt: str) -> RunConfig:
         """The settings of the set's run, with artefacts elsewhere. Raises ``UserError`` where they
@@ -202,47 +159,105 @@ class ResultSet:
         return {(k.rpartition("/")[0], k.rpartition("/")[2]): v for k, v in stored.items()}
 
     def _tasks(self) -> list[str]:
-        found = {path.parent.name for path in self.folder.glob(f"*/{TARGETS}")}
-        known = [name for name in (*PAPER_TASKS, *TASKS) if name in found]
-        return [*dict.fromkeys(known), *sorted(found - set(known))]
-
-    def task(self, name: str) -> Task:
-        """A task of the set. Raises ``UserError`` for one that is not at hand."""
-        return load_task(name)
+        stored = {path.parent.name for path in self.folder.glob(f"*/{TARGETS}")}
+        return [name for name in names.task_order(stored, self._task_record) if name in stored]
 
     def targets(self, task: str) -> list[Target]:
-        return read_targets(self.folder / task / TARGETS)
+        """As stored; read once."""
+        if task not in self._targets:
+            self._targets[task] = read_targets(self.folder / task / TARGETS)
+        return self._targets[task]
 
     def methods(self, task: str) -> list[str]:
-        """Methods with samples under a task, the paper's first and in its order."""
-        found = {path.parent.name for path in (self.folder / task).glob(f"*/{SAMPLES}")}
-        found -= {HUMAN, FLOOR}
-        return [m for m in method_order(found) if m in found]
+        """Methods with samples under a task, in the order of tables."""
+        stored = {path.parent.name for path in (self.folder / task).glob(f"*/{SAMPLES}")}
+        stored -= {HUMAN, FLOOR}
+        return [m for m in self.method_order(stored) if m in stored]
 
     def cell(self, task: str, method: str) -> CellFiles | None:
         """None where there are no samples."""
-        folder = self.folder / task / method
-        return CellFiles(task, method, folder) if (folder / SAMPLES).exists() else None
+        if (task, method) not in self._cells:
+            folder = self.folder / task / method
+            if not (folder / SAMPLES).exists():
+                return None
+            self._cells[task, method] = CellFiles(task, method, folder)
+        return self._cells[task, method]
 
-    def cells(self) -> Iterator[CellFiles]:
-        """Every cell with samples, task by task."""
-        for task in self.tasks:
+    def cells(self, *tasks: str) -> Iterator[CellFiles]:
+        """Every cell with samples, task by task, or those of some tasks."""
+        for task in tasks or self.tasks:
             for method in self.methods(task):
-                yield CellFiles(task, method, self.folder / task / method)
+                if (cell := self.cell(task, method)) is not None:
+                    yield cell
+
+    def scored_cells(self, task: str) -> list[str]:
+        """Methods and references that have scores under a task."""
+        return [path.parent.name for path in (self.folder / task).glob(f"*/{SCORES}")]
+
+    def scores(self, task: str, name: str) -> list[dict[str, Any]]:
+        """The scores of a method or of a reference (``human``) under a task; none without any."""
+        cell = self.cell(task, name)
+        return cell.scores if cell else self._read(self.folder / task / name / SCORES)
+
+    def common_scores(self, name: str) -> list[dict[str, Any]]:
+        """The lm-scores of a reference, which all tasks share."""
+        return self._read(self.folder / name / SCORES)
+
+    @cached_property
+    def floor_samples(self) -> list[dict[str, Any]]:
+        """The samples without control, which all tasks share."""
+        return CellFiles("", FLOOR, self.folder / FLOOR).samples
+
+    def _read(self, path: Path) -> list[dict[str, Any]]:
+        if path not in self._scores:
+            self._scores[path] = read(path)
+        return self._scores[path]
+
+    def configs(self, task: str) -> list[dict[str, Any]]:
+        """What the cells of a task say of themselves, methods and references alike."""
+        return [read_json(path) for path in sorted((self.folder / task).glob(f"*/{CONFIG}"))]
+
+    # how it is all called
+
+    def task(self, name: str) -> TaskTraits:
+        """What the set, or else this version, says of a task."""
+        return names.task(name, self._task_record(name))
+
+    def task_name(self, name: str) -> str:
+        return self.task(name).label
+
+    def method(self, name: str) -> Card:
+        """What the set, or else this version, says of a method."""
+        return names.method(name, self._card(name))
+
+    def method_name(self, name: str) -> str:
+        return self.method(name).label
+
+    def method_order(self, found: Collection[str]) -> list[str]:
+        """All methods that there are and those ``found``, in the order of tables."""
+        return names.method_order(found, self._card)
+
+    def _task_record(self, name: str) -> Record:
+        if name not in self._task_records:
+            self._task_records[name] = _part(self.folder / name / CONFIG, "task")
+        return self._task_records[name]
+
+    def _card(self, name: str) -> Record:
+        if name not in self._cards:
+            paths = sorted(self.folder.glob(f"*/{name}/{CONFIG}"))
+            self._cards[name] = next((card for p in paths if (card := _part(p, "card"))), NOTHING)
+        return self._cards[name]
 
     def reason(self, task: str, method: str) -> str:
         """Why a cell has no scores, with the command that fills it."""
         if (task, method) in self.refused:
             return self.refused[task, method]
-        if method not in set(METHODS):
+        if method not in METHODS and method not in METHODS.own:
             return f"n/a: this version has no method {method}"
-        if not known_task(task):
+        if not known(task):
             return f"n/a: this version has no task {task}"
-        asked = load_task(task)
-        if asked.refuses_corpus(self.corpus):
-            if asked.fills:
-                return f"n/a here, of stories: python -m eval.run task={task} method=all"
-            return f"n/a: of other corpora than {self.corpus}"
+        if refusal := names.corpus_refuses(task, self.corpus, self._task_record(task)):
+            return refusal
         cell = self.cell(task, method)
         what = "not judged yet" if cell is not None and not cell.scored else "not run"
         # one command for a task of which nothing was run
@@ -251,27 +266,27 @@ class ResultSet:
     def command(self, task: str, method: str) -> str:
         """The command of this result set's run for another task and method."""
         given = shlex.split(str(self.run.get("command", ""))) or ["python", "-m", "eval.run"]
-        rest = [part for part in given if not part.startswith(("task=", "method=", "out="))]
-        return shlex.join([*rest, f"task={task}", f"method={method}", f"out={self.folder}"])
-
-
-def method_order(found: set[str]) -> list[str]:
-    """The paper's methods in its order, then the other known ones, then those of ``found`` that
-    nothing is known of."""
-    return list(dict.fromkeys((*PAPER_METHODS, *METHODS, *sorted(found))))
+        kept = [part for part in given if not part.startswith(("task=", "method=", "out="))]
+        return shlex.join([*kept, f"task={task}", f"method={method}", f"out={self.folder}"])
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises ``UserError`` for a file that is missing, damaged or something else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is damaged: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(stored, dict):
         raise UserError(f"{path} holds no JSON object")
-    return found
+    return stored
+
+
+def _part(path: Path, name: str) -> Record:
+    """One entry of a ``config.json``; nothing where there is none."""
+    stored = read_json(path).get(name) if path.exists() else None
+    return stored if isinstance(stored, dict) else NOTHING
 
 
 def _records(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.text import Text as RichText
 
 from eval.reading.marks import mark_all, marked
-from eval.reading.results import CellFiles
-from eval.running.cells import TARGETS, is_answer, read_targets, share
+from eval.reading.results import ResultSet
+from eval.running.cells import is_answer, share
 from tasks.base import Words
 from tasks.controls import Control
 from tasks.marks import Marks
@@ -30,14 +29,16 @@ class Shown:
     marks: Marks
 
 
-def pick(folder: Path, task: str, methods: Sequence[str], each: int = 3) -> list[Shown]:
+def pick(results: ResultSet, task: str, methods: Sequence[str], each: int = 3) -> list[Shown]:
     """The answer to the first ``each`` targets of every method that has scores."""
-    targets = {t.id: t for t in read_targets(folder / task / TARGETS)[:each]}
+    targets = {target.id: target for target in results.targets(task)[:each]}
     shown = []
     for method in methods:
-        cell = CellFiles(task, method, folder / task / method)
+        cell = results.cell(task, method)
+        if cell is None or not cell.scored:
+            continue
         scores = {(r["target"], r["index"]): r["scores"] for r in cell.scores}
-        for record in cell.samples if scores else ():
+        for record in cell.samples:
             if is_answer(record) and record["target"] in targets:
                 target, words = targets[record["target"]], tuple(record["words"])
                 shares = headlines(scores[target.id, record["index"]])

@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.base import Annotation, Target, Task
+from tasks.base import Annotation, Score, Target
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, write_text
-from tasks.common.jsonl import append, read
+from tasks.common.jsonl import append, mend, read
 from tasks.controls import Control, Withheld, from_json, to_json, to_stored
 
 if TYPE_CHECKING:
@@ -108,7 +108,10 @@ class Cell:
 
     def arrange(self, targets: Sequence[Target]) -> None:
         """Leaves all complete samples in one ``samples.jsonl``, in the order of ``targets``, the
-        bytes that one undisturbed process writes; and their times likewise."""
+        bytes that one undisturbed process writes; and their times likewise. For the holder of the
+        cell's lease."""
+        for name in (TIMING, SAMPLES):
+            mend(self.folder / name)
         found, folders = self.samples(), [*sorted(self.shards.glob("*")), self.folder]
         records = [record for target in targets for record in found.get(target.id, ())]
         if records != read(self.folder / SAMPLES):
@@ -121,7 +124,10 @@ class Cell:
 
     def add(self, done: TargetSamples) -> None:
         """Appends all samples of one target at once. Their wall times stand in a file of their own:
-        equal settings give equal samples, byte for byte, and never equal times."""
+        equal settings give equal samples, byte for byte, and never equal times. For the holder of
+        the cell's lease."""
+        for name in (TIMING, SAMPLES):
+            mend(self.folder / name)
         append(
             self.folder / TIMING,
             [{"target": done.target_id, "seconds": [round(s.seconds, 5) for s in done.samples]}],
@@ -164,8 +170,8 @@ def _complete(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def read_samples(folder: Path) -> list[dict[str, Any]]:
-    """The records of a cell's samples, each with its share of the wall time as ``seconds``. (Cells
-    of before ``timing.jsonl`` have it among the samples.)"""
+    """The records of a cell's samples, each with its share of the wall time as ``seconds``, where
+    that is known."""
     times = {record["target"]: record["seconds"] for record in read(folder / TIMING)}
     records = read(folder / SAMPLES)
     for record in records:
@@ -237,13 +243,16 @@ def read_targets(path: Path) -> list[Target]:
 Judged = tuple[Target, int, Annotation]
 
 
-def score_records(task: Task, judged: Iterable[Judged]) -> list[dict[str, Any]]:
-    """One record a sample: the task's metrics and the teacher's figures."""
+def score_records(
+    judged: Iterable[Judged], score: Callable[[Target, Annotation], Mapping[str, Score]]
+) -> list[dict[str, Any]]:
+    """One record a sample: the task's metrics, as ``score`` gives them, and the teacher's
+    figures."""
     return [
         {
             "target": target.id,
             "index": index,
-            "scores": task.score(target, annotation),
+            "scores": score(target, annotation),
             "nll": annotation.nll,
             "tokens": annotation.tokens,
         }

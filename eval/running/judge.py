@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from eval.running.store import read_digests
 from tasks.base import Annotation, Target, Task, Words
 from tasks.common.errors import UserError
-from tasks.common.jsonl import append, read
+from tasks.common.jsonl import append, mend, read
+from tasks.common.lease import hold
 from tasks.common.progress import Progress, silent
 
 CHUNK = 256
@@ -122,11 +123,26 @@ class Judge:
             for words in dict.fromkeys(texts):
                 if words not in found[role]:
                     todo.setdefault(words, []).append(role)
-        left = list(todo)
+        if todo:
+            with hold(cache.with_name(f".lock-{cache.stem}")):
+                mend(cache)
+                self._make(list(wanted), todo, cache, progress)
+        return found
+
+    def _make(
+        self,
+        roles: Sequence[str],
+        todo: Mapping[Words, Sequence[str]],
+        cache: Path,
+        progress: Progress,
+    ) -> None:
+        """Makes the readings of each text by its ``roles`` in ``todo``, :data:`CHUNK` texts at
+        once, and keeps them in memory and in the file."""
+        left, found = list(todo), self._memory[cache]
         for start in range(0, len(left), CHUNK):
             chunk = left[start : start + CHUNK]
             records: dict[Words, dict[str, Any]] = {w: {"words": w, "judges": {}} for w in chunk}
-            for role in wanted:
+            for role in roles:
                 own = [words for words in chunk if role in todo[words]]
                 for words, facts in zip(own, self._ask(role, own), strict=True):
                     found[role][words] = facts
@@ -134,7 +150,6 @@ class Judge:
                     records[words]["judges"][role] = self.ids[role]
             append(cache, records.values())
             progress(min(start + CHUNK, len(left)), len(left), f"{len(left)} distinct texts")
-        return found
 
     def _ask(self, role: str, texts: Sequence[Words]) -> list[dict[str, Any]]:
         if not texts:

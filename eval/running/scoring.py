@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from eval.running.cells import (
 from eval.running.infilling import COPY, InfillingMetrics, answers
 from eval.running.judge import Judge
 from eval.running.plan import Plan
-from tasks.base import Corpus, Score, Target, Words
+from tasks.base import Annotation, Corpus, Score, Target, Task, Words
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe
 
@@ -53,6 +54,7 @@ class Scoring:
         self.folder, self.plan, self.judge = folder, plan, judge
         self.corpus, self.targets, self.sources = corpus, targets, sources
         self.infilling = infilling
+        self._scores: dict[tuple[str, str, Words], Mapping[str, Score]] = {}
 
     def judges(self, name: str) -> dict[str, str]:
         """Who judges a task: role -> id."""
@@ -75,8 +77,16 @@ class Scoring:
         found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
         return [
             tuple(share(scores[metric]) for metric in task.running)
-            for scores in (task.score(target, annotation) for annotation in found)
+            for scores in (self._score(task, target, annotation) for annotation in found)
         ]
+
+    def _score(self, task: Task, target: Target, annotation: Annotation) -> Mapping[str, Score]:
+        """The scores of a text under a target, made once: while samples are generated, or when they
+        are judged."""
+        key = (task.name, target.id, annotation.words)
+        if key not in self._scores:
+            self._scores[key] = task.score(target, annotation)
+        return self._scores[key]
 
     def annotate(self, name: str, cell: Cell, progress: Progress) -> list[Judged]:
         """Every sample of a complete cell with what the judges say of it.
@@ -111,7 +121,7 @@ class Scoring:
         judges = self.judges(name)
         for method, cell in cells.items():
             judged = self.annotate(name, cell, progress)
-            write_lines(cell.folder / SCORES, score_records(task, judged))
+            write_lines(cell.folder / SCORES, score_records(judged, partial(self._score, task)))
             cell.write_config(**records[method], judges=judges)
         if floor.samples():
             self._floor(name, floor, targets, judges, progress)

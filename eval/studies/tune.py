@@ -43,7 +43,8 @@ from tasks import load_task
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
-from tasks.common.jsonl import append, read
+from tasks.common.jsonl import append, mend, read
+from tasks.common.lease import hold
 from tasks.common.progress import Progress
 
 if TYPE_CHECKING:
@@ -208,7 +209,9 @@ def tune(
             with run.display.stage(f"try {_name(point)}") as progress:
                 figures = attempt(run, task, point, targets, folder, progress)
             stored[_name(point)] = {"point": point, "under": same, **figures}
-            append(folder / POINTS, [stored[_name(point)]])
+            with hold(folder / ".lock"):
+                mend(folder / POINTS)
+                append(folder / POINTS, [stored[_name(point)]])
         record = stored[_name(point)]
         own = {k: v for k, v in record.items() if k not in ("point", "under")}
         tried.append(Tried(point, own))

@@ -1,7 +1,13 @@
-"""JSON-lines files that only grow, and that a kill may leave with a torn last line."""
+"""JSON-lines files that only grow, and that a kill may leave with a torn last line.
+
+Readers never change a file: what stands behind the last newline is a record where it is a whole
+one, and is passed over where it is torn. Whoever is to append holds the file's lease (a
+:func:`tasks.common.lease.hold` around the folder that it lies in) and calls :func:`mend` first.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -9,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+
+#: bytes that are read at once when the last newline is looked for
+BLOCK = 1 << 16
 
 
 def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -22,20 +31,65 @@ def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a file, none if it does not exist. A last line without its newline is what a
-    kill leaves: it is cut off the file. Raises ``UserError`` for any other malformed line."""
-    if not path.exists():
+    """The records of a file, none if it does not exist; blank lines and a byte-order mark are
+    passed over, and so is a torn last line. Raises ``UserError`` for any other malformed line."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
         return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
+    # a JSON string may hold U+2028 and its like, at which str.splitlines would cut
+    *lines, tail = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
     records = []
-    for number, line in enumerate(data[:whole].decode("utf-8").split("\n")[:-1], 1):
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            records.append(json.loads(line.decode("utf-8")))
+        except ValueError as error:
+            reason = getattr(error, "msg", "not UTF-8")
             raise UserError(
-                f"{path} is damaged at line {number} ({error.msg}): delete the file to make it anew"
+                f"{path} is damaged at line {number} ({reason}): delete the file to make it anew"
             ) from None
-    return records
+    last = _whole(tail)
+    return records if last is None else [*records, last]
+
+
+def mend(path: Path) -> None:
+    """Leaves the file with whole lines alone: a whole last record gets its newline, a torn one is
+    cut off. Only for the holder of the file's lease: what looks torn may be another's append."""
+    try:
+        file = open(path, "r+b")  # noqa: SIM115 (a missing file is no error)
+    except FileNotFoundError:
+        return
+    with file:
+        tail = _tail(file, file.seek(0, os.SEEK_END))
+        if not tail:
+            return
+        if _whole(tail.removeprefix(codecs.BOM_UTF8)) is not None:
+            file.write(b"\n")
+        else:
+            file.truncate(file.seek(-len(tail), os.SEEK_END))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _whole(line: bytes) -> dict[str, Any] | None:
+    """The record of a line; None for what is none. Only a whole object is one: every cut of it
+    lacks the last brace."""
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _tail(file: Any, size: int) -> bytes:
+    """What stands behind the last newline of an open file, which is left at its end."""
+    tail, start = b"", size
+    while start and b"\n" not in tail:
+        step = min(BLOCK, start)
+        start -= step
+        file.seek(start)
+        tail = file.read(step) + tail
+    file.seek(0, os.SEEK_END)
+    return tail.rpartition(b"\n")[2]

@@ -25,17 +25,17 @@ def draw(results: ResultSet) -> Figure:
         raise Missing(f"python -m eval.ablation run={results.folder} trains the variants")
     variants = read_json(path)["variants"]
     groups = [g for g in PANELS if any(v["group"] == g for v in variants)]
-    figure, found = axes(len(groups), 1, 2.6)
-    for axis, group in zip(found, groups, strict=True):
+    figure, panels = axes(len(groups), 1, 2.6)
+    for axis, group in zip(panels, groups, strict=True):
         members = [v for v in variants if v["group"] == group]
         for i, name in enumerate(dict.fromkeys(v["variant"] for v in members)):
-            own = sorted((v for v in members if v["variant"] == name), key=lambda v: v["dim"])
-            ys = [v["ppl"] for v in own]
+            points = sorted((v for v in members if v["variant"] == name), key=lambda v: v["dim"])
+            ys = [v["ppl"] for v in points]
             spans = [
-                [v["ppl"] - v["low"] for v in own],
-                [v["high"] - v["ppl"] for v in own],
+                [v["ppl"] - v["low"] for v in points],
+                [v["high"] - v["ppl"] for v in points],
             ]
-            xs = [v["dim"] for v in own]
+            xs = [v["dim"] for v in points]
             axis.errorbar(xs, ys, yerr=spans, **series(i), elinewidth=0.8, capsize=2, label=name)
         axis.set(title=PANELS[group], xlabel="embedding dimension", ylabel="lm: perplexity")
         sizes = {tuple(v[name] for name in SIZE) for v in members if all(n in v for n in SIZE)}

@@ -7,18 +7,21 @@ marker and line as well, so that figures read in black and white.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from eval.reading.names import palette
 from eval.reading.results import ResultSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+    from models.base import Card
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -27,16 +30,6 @@ GREY = "#6B7280"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE, BLACK, YELLOW)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-
-#: one look for each method, in every figure
-METHODS: Mapping[str, int] = {
-    "diffusion_lm": 0,
-    "fudge": 1,
-    "ft_sample": 2,
-    "ft_search": 3,
-    "pplm": 4,
-    "ft_poe": 5,
-}
 
 WIDTH = 6.4  # inches, the text width of a page
 RC: dict[Any, Any] = {
@@ -106,8 +99,8 @@ def axes(
     from matplotlib.figure import Figure as NewFigure
 
     figure = NewFigure(figsize=(width, height * rows), layout=layout)
-    found = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(found.ravel())
+    grid = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(grid.ravel())
 
 
 def plain(axis: Axis) -> None:
@@ -125,9 +118,10 @@ def series(i: int) -> dict[str, Any]:
     return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[at]}
 
 
-def look(method: str, others: int = 0) -> dict[str, Any]:
-    """Colour, marker and line of a method; of the ``others``-th one without a look of its own."""
-    return series(METHODS.get(method, len(METHODS) + others))
+def look(method: Card, others: int = 0) -> dict[str, Any]:
+    """Colour, marker and line of a method, the same in every figure; of the ``others``-th one
+    without a colour of its own."""
+    return series(palette() + others if method.colour is None else method.colour)
 
 
 def render(figure: Figure, kind: str) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.style import GREY, Missing, Plot, axes, look, plain
-from eval.reading.results import ResultSet, method_name, read_json, task_name
-from eval.reading.tables.control import Compared, compare_tasks
+from eval.reading.measured import Measured, measured_tasks
+from eval.reading.results import ResultSet, read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,23 +25,23 @@ Point = Mapping[str, Any]
 def points(results: ResultSet) -> list[Point]:
     """One point a cell: ``task``, ``method``, ``ctrl``, ``lm`` (each value, low, high), ``nfe`` and
     ``seconds`` a sample; then those of the stored sweep, with their ``key`` and ``value``."""
-    tasks = compare_tasks(results)
-    found = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
+    tasks = measured_tasks(results)
+    cells = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
     path = results.folder / SWEEP
-    return found + (read_json(path)["points"] if path.exists() else [])
+    return cells + (read_json(path)["points"] if path.exists() else [])
 
 
-def _cells(name: str, compared: Compared) -> list[Point]:
-    found = list[Point]()
-    for method in compared.methods:
-        rows = [compared.row(method, metric) for metric in compared.ctrl]
-        first = compared.row(method, next(iter(compared.table.metrics)))
+def _cells(name: str, measured: Measured) -> list[Point]:
+    cells = list[Point]()
+    for method in measured.methods:
+        rows = [measured.row(method, metric) for metric in measured.ctrl]
+        first = measured.first(method)
         values = [row.ctrl for row in rows if row is not None and row.ctrl.ours is not None]
         if not values or first is None or first.lm is None or first.lm.ours is None:
             continue
         # of a composition, the part that does worst
         ctrl = min(values, key=lambda number: number.ours or 0.0)
-        found.append(
+        cells.append(
             {
                 "task": name,
                 "method": method,
@@ -51,7 +51,7 @@ def _cells(name: str, compared: Compared) -> list[Point]:
                 "seconds": first.seconds,
             }
         )
-    return found
+    return cells
 
 
 def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
@@ -64,12 +64,12 @@ def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Poin
         )
     columns = min(COLUMNS if len(tasks) <= 4 else MANY, len(tasks))
     rows = -(-len(tasks) // columns)
-    figure, found = axes(columns, rows, 2.5, 3.2 * columns)
-    for axis in found[len(tasks) :]:
+    figure, grid = axes(columns, rows, 2.5, 3.2 * columns)
+    for axis in grid[len(tasks) :]:
         axis.set_visible(False)
     panels = [
         (axis, task, [p for p in every if p["task"] == task])
-        for axis, task in zip(found, tasks, strict=False)
+        for axis, task in zip(grid, tasks, strict=False)
     ]
     return figure, panels
 
@@ -83,8 +83,14 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
-def _title(task: str) -> str:
-    return task_name(task).replace(" + ", " +\n")
+def _title(results: ResultSet, task: str) -> str:
+    return results.task_name(task).replace(" + ", " +\n")
+
+
+def _over_steps(results: ResultSet, point: Point) -> bool:
+    """Whether a point of a sweep is of one over the method's number of steps."""
+    steps = results.method(point["method"]).steps
+    return bool(steps) and point["key"] == f"{point['method']}.{steps}"
 
 
 def pareto(results: ResultSet) -> Figure:
@@ -92,16 +98,16 @@ def pareto(results: ResultSet) -> Figure:
     labels: dict[Axes, list[tuple[float, float, str]]] = {}
     for axis, task, members in panels:
         for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
-            own = [p for p in members if p["method"] == method]
-            style = look(method, i)
-            swept = [p for p in own if "value" in p and not p["key"].endswith("sampling.steps")]
+            line = [p for p in members if p["method"] == method]
+            style = look(results.method(method), i)
+            swept = [p for p in line if "value" in p and not _over_steps(results, p)]
             swept.sort(key=lambda p: p["value"])
             if swept:
                 xs, ys = [p["lm"][0] for p in swept], [p["ctrl"][0] for p in swept]
                 axis.plot(xs, ys, **{**style, "markersize": 3})
                 named = labels.setdefault(axis, [])
                 named += [(p["lm"][0], p["ctrl"][0], f"{p['value']:g}") for p in swept]
-            for p in (p for p in own if "value" not in p):
+            for p in (p for p in line if "value" not in p):
                 x, y = p["lm"], p["ctrl"]
                 axis.errorbar(
                     x[0],
@@ -113,9 +119,11 @@ def pareto(results: ResultSet) -> Figure:
                     linestyle="none",
                     elinewidth=0.8,
                     capsize=2,
-                    label=method_name(method),
+                    label=results.method_name(method),
                 )
-        axis.set(title=_title(task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104))
+        axis.set(
+            title=_title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
+        )
         axis.set_ylabel("ctrl, percent")
         # a setting that goes too far leaves the language: perplexities in the hundreds
         axis.set_xscale("log")
@@ -140,17 +148,19 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
     for axis, task, members in panels:
         known = [p for p in members if p.get(name)]
         for i, method in enumerate(dict.fromkeys(p["method"] for p in known)):
-            own = sorted((p for p in known if p["method"] == method), key=lambda p: p[name])
-            own = [p for p in own if "value" not in p or p["key"].endswith("sampling.steps")]
-            xs, ys = [p[name] for p in own], [p["ctrl"][0] for p in own]
-            spans = [[p["ctrl"][0] - p["ctrl"][1] for p in own]]
-            spans.append([p["ctrl"][2] - p["ctrl"][0] for p in own])
-            style = look(method, i)
+            line = sorted((p for p in known if p["method"] == method), key=lambda p: p[name])
+            line = [p for p in line if "value" not in p or _over_steps(results, p)]
+            xs, ys = [p[name] for p in line], [p["ctrl"][0] for p in line]
+            spans = [[p["ctrl"][0] - p["ctrl"][1] for p in line]]
+            spans.append([p["ctrl"][2] - p["ctrl"][0] for p in line])
+            style = look(results.method(method), i)
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
-            axis.plot([], [], **style, label=method_name(method))
+            axis.plot([], [], **style, label=results.method_name(method))
             named = labels.setdefault(axis, [])
-            named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in own]
-        axis.set(title=_title(task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
+            named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in line]
+        axis.set(
+            title=_title(results, task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108)
+        )
         axis.set_xscale("log")
         axis.margins(x=0.15)
     if not any(labels.values()):

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.style import Missing, Plot, axes, plain, series
-from eval.reading.results import TASK_NAMES, ResultSet, read_json, task_name
+from eval.reading.names import network, task_order
+from eval.reading.results import ResultSet, read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES = "curves.json"
 COLUMNS = 3
-#: what a curve shows of each kind of artefact, the first that it has, and how that is called
-SHOWN = {
-    "diffusion": (("valid_loss",), "L_simple, held out"),
-    "lm": (("valid_nll",), "nats a token, held out"),
-    "backward_lm": (("valid_nll",), "nats a token, held out"),
-    "reordered_lm": (("valid_nll",), "nats a token, held out"),
-    "teacher": (("valid_nll",), "nats a token, held out"),
-    "finetuned": (("valid_nll",), "nats a token, held out"),
-    "discriminator": (("valid_accuracy",), "accuracy, held out"),
-    "classifier": (("valid_loss", "train_loss"), "loss"),
-    "parser": (("valid_f1",), "bracketing F1"),
-}
-TITLES = {
-    "attribute_head": "PPLM's attribute head",
-    "backward_lm": "right-to-left LM",
-    "classifier": "classifiers",
-    "diffusion": "Diffusion-LM",
-    "discriminator": "FUDGE's discriminators",
-    "finetuned": "fine-tuned LMs",
-    "lm": "language model",
-    "reordered_lm": "AR-infilling's LM",
-    "teacher": "teacher of lm-score",
-}
-RECALL = re.compile(r"valid_\w+_t(-?\d+)$")
 
 
 def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
@@ -49,59 +25,61 @@ def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
     return found
 
 
-def label(artefact: Mapping[str, Any]) -> str:
+def label(results: ResultSet, artefact: Mapping[str, Any]) -> str:
     """The tasks that a network is for, or what it is."""
-    kind = artefact["kind"]
-    tasks = ", ".join(task_name(task) for task in artefact["tasks"])
-    return tasks or TITLES.get(kind, kind.replace("_", " "))
+    tasks = ", ".join(results.task_name(task) for task in artefact["tasks"])
+    return tasks or network(artefact["kind"]).title
 
 
 def _look(artefact: Mapping[str, Any], other: int) -> dict[str, Any]:
     """One look for each task, in every panel."""
-    tasks = artefact["tasks"]
-    known = bool(tasks) and tasks[0] in TASK_NAMES
-    return series(list(TASK_NAMES).index(tasks[0]) if known else other)
+    tasks, known = artefact["tasks"], task_order()
+    return series(known.index(tasks[0]) if tasks and tasks[0] in known else other)
 
 
 def curves(results: ResultSet) -> Figure:
-    by_kind: dict[str, list[dict[str, Any]]] = {}
+    by_kind: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for artefact in artefacts(results).values():
         if artefact["curve"]:
-            by_kind.setdefault(artefact["kind"], []).append(artefact)
+            member = (label(results, artefact), artefact)
+            by_kind.setdefault(artefact["kind"], []).append(member)
     if not by_kind:
         raise Missing("no artefact of this set has a stored training curve")
     rows = -(-len(by_kind) // COLUMNS)
-    figure, found = axes(min(COLUMNS, len(by_kind)), rows, 2.4)
-    told: dict[str, Any] = {}
-    for axis, (kind, members) in zip(found, sorted(by_kind.items()), strict=False):
-        names, meaning = SHOWN.get(kind, ((), "training loss"))
-        for i, artefact in enumerate(sorted(members, key=label)):
+    figure, panels = axes(min(COLUMNS, len(by_kind)), rows, 2.4)
+    lines: dict[str, Any] = {}
+    for axis, (kind, members) in zip(panels, sorted(by_kind.items()), strict=False):
+        shown = network(kind)
+        for i, (text, artefact) in enumerate(sorted(members, key=lambda member: member[0])):
             points = artefact["curve"]
-            name = next((n for n in (*names, "train_loss") if n in points[-1]), None)
+            name = next((n for n in (*shown.curve, "train_loss") if n in points[-1]), None)
             known = [p for p in points if name in p]
             style = _look(artefact, i) | {"marker": ""}
             (line,) = axis.plot([p["step"] for p in known], [p[name] for p in known], **style)
             if artefact["tasks"] or len(members) > 1:
-                told.setdefault(label(artefact), line)
-        title = TITLES.get(kind, kind.replace("_", " "))
-        axis.set(title=title, xlabel="training step", ylabel=meaning)
-        if kind in ("diffusion", "classifier"):
+                lines.setdefault(text, line)
+        axis.set(title=shown.title, xlabel="training step", ylabel=shown.curve_label)
+        if shown.log_scale:
             axis.set_yscale("log")
             plain(axis.yaxis)
-    for axis in found[len(by_kind) :]:
+    for axis in panels[len(by_kind) :]:
         axis.set_visible(False)
-    if told:
-        columns = min(COLUMNS, len(told))
-        figure.legend(told.values(), told.keys(), loc="outside lower center", ncols=columns)
+    if lines:
+        columns = min(COLUMNS, len(lines))
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=columns)
     return figure
 
 
 def noise(results: ResultSet) -> Figure:
-    found = [(label(a), a, points) for a in artefacts(results).values() if (points := _noise(a))]
-    if not found:
+    curves = [
+        (label(results, artefact), artefact, points)
+        for artefact in artefacts(results).values()
+        if (points := _noise(artefact))
+    ]
+    if not curves:
         raise Missing("no classifier of this set has its accuracy by noise level stored")
     figure, (axis,) = axes(1, 1, 2.8)
-    for i, (name, artefact, points) in enumerate(sorted(found, key=lambda member: member[0])):
+    for i, (name, artefact, points) in enumerate(sorted(curves, key=lambda member: member[0])):
         axis.plot(*zip(*points, strict=True), **_look(artefact, i), label=name)
     axis.set(xlabel="noise level: decoding step t (-1: clean)", ylabel="accuracy, held out")
     axis.set_ylim(0, 1.02)
@@ -110,16 +88,12 @@ def noise(results: ResultSet) -> Figure:
 
 
 def _noise(artefact: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """(decoding step, accuracy): the stored curve, or what training noted at its last point."""
-    if artefact["noise"]:
-        # the figure that a classifier is named by comes first after these two
-        name = next(n for n in artefact["noise"][0] if n not in ("level", "alpha_bar"))
-        return [(p["level"], p[name]) for p in artefact["noise"]]
-    if artefact["kind"] != "classifier" or not artefact["curve"]:
+    """(decoding step, accuracy); none of what is no classifier."""
+    if not artefact["noise"]:
         return []
-    last = artefact["curve"][-1]
-    pairs = [(RECALL.match(name), value) for name, value in last.items()]
-    return sorted((float(match[1]), value) for match, value in pairs if match)
+    # the figure that a classifier is named by comes first after these two
+    name = next(n for n in artefact["noise"][0] if n not in ("level", "alpha_bar"))
+    return [(p["level"], p[name]) for p in artefact["noise"]]
 
 
 TRAINING = Plot(

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from eval.reading.marks import NEWLINE, mark_all
-from eval.reading.results import CellFiles, ResultSet, method_name, task_name
+from eval.reading.measured import measured_tasks
+from eval.reading.names import method_name
+from eval.reading.notes import judge_text
+from eval.reading.results import CellFiles, ResultSet
 from eval.reading.samples import headlines
-from eval.reading.tables.control import compare_tasks
 from eval.running.cells import is_answer
+from eval.running.scoring import FLOOR, HUMAN
 from tasks.base import Target
 
 #: a word's state in one letter
@@ -26,23 +29,19 @@ def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
     by spaces, one letter a word (``.``, ``g`` as asked, ``b`` against it), what is missing, the
     headline scores and the oracle's tree where it parsed the text.
     """
-    found = {}
+    shown = {}
     for task in results.tasks:
         every = results.targets(task)
         chosen = every[:targets]
-        methods = {
-            method: list(_rows(cell, chosen, each))
-            for method in results.methods(task)
-            if (cell := results.cell(task, method)) is not None
-        }
-        counts = [len(c.samples) for c in results.cells() if c.task == task]
-        found[task] = {
-            "name": task_name(task),
+        methods = {cell.method: list(_rows(cell, chosen, each)) for cell in results.cells(task)}
+        counts = [len(cell.samples) for cell in results.cells(task)]
+        shown[task] = {
+            "name": results.task_name(task),
             "targets": [[target.id, target.control.brief()] for target in chosen],
             "methods": methods,
             "shown": [len(chosen), len(every), sum(map(len, methods.values())), sum(counts)],
         }
-    return found
+    return shown
 
 
 def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[Any]]:
@@ -51,8 +50,8 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
     for record in cell.samples:
         by_target.setdefault(record["target"], []).append(record)
     for at, target in enumerate(targets):
-        found = sorted(by_target.get(target.id, ()), key=is_answer, reverse=True)
-        for record in found[:each]:
+        records = sorted(by_target.get(target.id, ()), key=is_answer, reverse=True)
+        for record in records[:each]:
             words = tuple(record["words"])
             judged = cell.judged(target, words)
             marks = mark_all(words, judged)
@@ -72,22 +71,22 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
 def glance(results: ResultSet) -> list[dict[str, Any]]:
     """For each task, ctrl of every method with its interval, the human and floor values, and the
     value of a full bar."""
-    found = []
-    tasks = compare_tasks(results)
+    cards = []
+    tasks = measured_tasks(results)
     for name in (t for t in results.tasks if t in tasks):
-        compared = tasks[name]
-        for metric in (m for m in compared.ctrl if m in compared.table.metrics):
+        measured = tasks[name]
+        for metric in (m for m in measured.ctrl if m in measured.metrics):
             rows = []
-            for method in [*compared.methods, "human text", "unconditional"]:
-                row = compared.row(method, metric)
+            for method in [*measured.methods, method_name(HUMAN), method_name(FLOOR)]:
+                row = measured.row(method, metric)
                 if row is None or row.ctrl.ours is None:
                     continue
-                lm = compared.row(method, next(iter(compared.table.metrics)))
-                ppl = lm.lm.ours if lm is not None and lm.lm is not None else None
+                first = measured.first(method)
+                ppl = first.lm.ours if first is not None and first.lm is not None else None
                 rows.append(
                     {
-                        "method": method_name(method),
-                        "reference": method not in compared.methods,
+                        "method": results.method_name(method),
+                        "reference": method not in measured.methods,
                         "ours": row.ctrl.ours,
                         "low": row.ctrl.low,
                         "high": row.ctrl.high,
@@ -96,16 +95,16 @@ def glance(results: ResultSet) -> list[dict[str, Any]]:
                     }
                 )
             part = metric.partition(".")[0] if "+" in name else ""
-            title = task_name(name) + (f": {task_name(part)}" if part else "")
-            found.append(
+            title = measured.traits.label + (f": {results.task_name(part)}" if part else "")
+            cards.append(
                 {
                     "title": title,
-                    "metric": compared.table.metrics[metric],
+                    "metric": measured.metrics[metric],
                     "full": _scale(rows),
                     "rows": rows,
                 }
             )
-    return found
+    return cards
 
 
 def _scale(rows: Iterable[Mapping[str, Any]]) -> float:
@@ -116,39 +115,35 @@ def _scale(rows: Iterable[Mapping[str, Any]]) -> float:
 
 def provenance(results: ResultSet) -> list[dict[str, Any]]:
     """Each cell's command, seeds, settings, artefacts, judges and versions."""
-    found = []
+    cells = []
     for cell in results.cells():
         config, identity = cell.config, cell.config.get("identity", {})
         command = config.get("command", "")
-        found.append(
+        cells.append(
             {
-                "task": task_name(cell.task),
-                "method": method_name(cell.method),
+                "task": results.task_name(cell.task),
+                "method": results.method_name(cell.method),
                 "targets": len({r["target"] for r in cell.samples}),
                 "samples": len(cell.samples),
                 "seed": identity.get("seed", ""),
                 "train_seed": config.get("config", {}).get("train_seed", ""),
                 "commit": config.get("commit") or "unknown",
                 "command": command if isinstance(command, str) else shlex.join(command),
-                "settings": _pretty(identity.get("settings", {})),
+                "settings": _pretty(config.get("settings", {})),
                 "artefacts": identity.get("artefacts", {}),
                 "judges": _judges(config),
                 "packages": config.get("packages", {}),
                 "platform": config.get("platform", ""),
             }
         )
-    return found
+    return cells
 
 
 def _judges(config: dict[str, Any]) -> dict[str, str]:
     """Role -> id and what is known of how good the judge is."""
     facts = config.get("oracles", {})
-    found = {}
-    for role, name in config.get("judges", {}).items():
-        known = {k: v for k, v in facts.get(role, {}).items() if k != "id"}
-        shown = [f"{k} {v:.1f}" if isinstance(v, float) else f"{k} {v}" for k, v in known.items()]
-        found[role] = name + (f" ({', '.join(shown)})" if shown else "")
-    return found
+    judges = config.get("judges", {})
+    return {role: judge_text(name, facts.get(role, {})) for role, name in judges.items()}
 
 
 def _pretty(value: Any) -> str:

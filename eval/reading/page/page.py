@@ -12,8 +12,9 @@ from eval.compare import compare
 from eval.reading.figures.build import svg_figures
 from eval.reading.figures.style import Missing
 from eval.reading.figures.trajectory import DENOISING, load, positions
+from eval.reading.names import reference
 from eval.reading.page.data import embedded, glance, provenance, samples
-from eval.reading.results import ResultSet, method_name
+from eval.reading.results import ResultSet
 from eval.reading.tables.build import all_tables
 from eval.reading.tables.grid import Grid, html_table
 from tasks.controls import from_json
@@ -60,7 +61,8 @@ def page(results: ResultSet, against: ResultSet | None, targets: int, each: int)
         data=embedded(
             {
                 "tasks": browser,
-                "methods": {m: method_name(m) for m in sorted(methods)},
+                "methods": {m: results.method_name(m) for m in sorted(methods)},
+                "reference": reference().name,
                 "trajectory": _trajectory(results),
             }
         ),
@@ -81,9 +83,9 @@ def _table(grid: Grid) -> dict[str, Any]:
 
 
 def _figures(results: ResultSet) -> list[dict[str, str]]:
-    found = []
+    shown = []
     for number, (plot, svg, reason) in zip(count(), svg_figures(results), strict=False):
-        found.append(
+        shown.append(
             {
                 "id": plot.name,
                 "title": plot.title,
@@ -94,7 +96,7 @@ def _figures(results: ResultSet) -> list[dict[str, str]]:
                 "wide": "yes" if _width(svg) > HALF else "",
             }
         )
-    return found
+    return shown
 
 
 def _width(svg: str) -> float:

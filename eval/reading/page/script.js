@@ -25,7 +25,7 @@
     const names = Object.keys(data.tasks[filters.task.value].methods);
     const options = names.map((name) => [name, data.methods[name]]);
     const { left, right } = filters;
-    const first = names.includes("diffusion_lm") ? "diffusion_lm" : names[0];
+    const first = names.includes(data.reference) ? data.reference : names[0];
     const second = names.find((name) => name !== first) || first;
     fill(left, options, names.includes(left.value) ? left.value : first);
     fill(right, options, names.includes(right.value) ? right.value : second);

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.reading.measured import measured_tasks
 from eval.reading.results import ResultSet
-from eval.reading.tables.control import compare_tasks, table2, table4
+from eval.reading.tables.control import table2, table4
 from eval.reading.tables.examples import example_tables
 from eval.reading.tables.grid import Grid, csv_text, latex, latex_document, markdown
-from eval.reading.tables.infilling import table5
-from eval.reading.tables.others import speed, table6, table7
+from eval.reading.tables.hyperparameters import table6
+from eval.reading.tables.infilling import infilling_tables
+from eval.reading.tables.likelihood import table7
+from eval.reading.tables.speed import speed
 from tasks.common.files import write_text
 
 
 def all_tables(results: ResultSet, targets: int) -> list[Grid]:
     """In the paper's order; ``targets``: how many each table of samples shows."""
-    tasks = compare_tasks(results)
-    figures = [table2(results, tasks), table4(results, tasks), table5(results, tasks)]
+    tasks = measured_tasks(results)
+    figures = [table2(results, tasks), table4(results, tasks), *infilling_tables(results, tasks)]
     figures += [table6(results), table7(results), speed(results)]
     return [*figures, *example_tables(results, targets)]
 

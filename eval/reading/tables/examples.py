@@ -8,62 +8,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eval.reading.marks import mark_all, marked
-from eval.reading.results import CellFiles, ResultSet, method_name, task_name
+from eval.reading.names import reference
+from eval.reading.results import CellFiles, ResultSet
 from eval.reading.samples import headlines
 from eval.reading.tables.grid import Column, Entry, Grid, Segment, entry
 from eval.running.cells import is_answer
-from eval.running.scoring import FLOOR
 from tasks.marks import unmarked
 
-#: the paper's table of each task
-TABLES = {
-    "syntax_tree": "table3",
-    "syntax_spans": "table9",
-    "parts_of_speech": "table10",
-    "length": "table11",
-    "semantic_content": "table12",
-}
+#: the paper's table of samples without control
 UNCONDITIONAL = "table8"
 
 
 def example_tables(results: ResultSet, targets: int) -> Iterator[Grid]:
     """A table for each of the paper's that the set has samples for, then one for each other task;
     ``targets`` targets in each."""
-    floor = CellFiles("", FLOOR, results.folder / FLOOR)
-    if floor.samples:
-        yield _unconditional(floor, targets)
+    if results.floor_samples:
+        yield _unconditional(results, targets)
     for task in results.tasks:
         if results.methods(task):
             yield _table(results, task, targets)
 
 
-def _unconditional(floor: CellFiles, count: int) -> Grid:
+def _unconditional(results: ResultSet, count: int) -> Grid:
     rows = [
         [entry(str(i)), marked(r["words"], unmarked(r["words"]))]
-        for i, r in enumerate(floor.samples[:count], 1)
+        for i, r in enumerate(results.floor_samples[:count], 1)
     ]
-    title = "Table 8: samples of Diffusion-LM without control"
+    title = f"Table 8: samples of {reference().label} without control"
     columns = [Column("", right=False), Column("text", right=False, wide=True)]
     return Grid(UNCONDITIONAL, title, columns, rows, [f"The first {len(rows)} samples."])
 
 
 def _table(results: ResultSet, task: str, count: int) -> Grid:
-    chosen = results.targets(task)[:count]
-    methods = results.methods(task)
-    cells = {c.method: c for c in results.cells() if c.task == task}
+    chosen, traits = results.targets(task)[:count], results.task(task)
+    cells = {cell.method: cell for cell in results.cells(task)}
     first = {method: _first_samples(cell) for method, cell in cells.items()}
     rows, rules = list[list[Entry]](), list[int]()
     for target in chosen:
         rules.append(len(rows))
         rows.append([entry("target", "muted"), (), entry(target.control.brief(), "bold")])
-        for method in methods:
+        for method in cells:
             if target.id in first[method]:
                 words, scores = first[method][target.id]
                 text = marked(words, mark_all(words, cells[method].judged(target, words)))
-                score = _graded(scores) if task == "infilling" else _verdict(scores)
-                rows.append([entry(method_name(method)), score, text])
-    name = TABLES.get(task, f"examples-{task}")
-    number = f"Table {name.removeprefix('table')}: " if task in TABLES else ""
+                score = _graded(scores) if traits.fills else _verdict(scores)
+                rows.append([entry(results.method_name(method)), score, text])
+    name = traits.example_table or f"examples-{task}"
+    number = f"Table {name.removeprefix('table')}: " if traits.example_table else ""
     columns = [
         Column("", right=False),
         Column("score"),
@@ -74,8 +65,8 @@ def _table(results: ResultSet, task: str, count: int) -> Grid:
         "Satisfied spans are bold or green, failing ones red or marked ✗. score: yes, no, or the "
         "headline score of the sample in percent.",
     ]
-    title = f"{number}samples under {task_name(task)} control"
-    if task == "infilling":
+    title = f"{number}samples under {traits.label} control"
+    if traits.fills:
         title = "What each method put between the two sentences"
         notes = [
             f"The answers to the first {len(chosen)} items: the candidate that the method chose. "

@@ -9,8 +9,8 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,7 +47,8 @@ class Column:
 @dataclass(frozen=True)
 class Grid:
     """A table. ``name`` is its file name; ``rules``: rows that begin a new block; ``records``: the
-    same figures in full, one mapping a number, for CSV."""
+    same figures in full, one mapping a number, for CSV. ``typed``: its names are to be read as one
+    types them, so that Markdown escapes nothing but what would end a cell."""
 
     name: str
     title: str
@@ -55,7 +56,9 @@ class Grid:
     rows: Sequence[Sequence[Entry]]
     notes: Sequence[str] = ()
     rules: frozenset[int] = frozenset()
-    records: Sequence[Mapping[str, Any]] = field(default=())
+    _: KW_ONLY
+    records: Sequence[Mapping[str, Any]] = ()
+    typed: bool = False
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -100,7 +103,7 @@ def rich_table(grid: Grid) -> RichTable:
     from rich.table import Table
     from rich.text import Text
 
-    out = Table(title=grid.title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    out = Table(title=grid.title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     grouped = any(name for name, _ in grid.groups)
     seen = ""
     for column in grid.columns:
@@ -128,16 +131,17 @@ MARKDOWN: Mapping[Style, str] = {
 
 def markdown(grid: Grid) -> str:
     """Markdown has no colours: what was asked for is bold, what violates it bold with a ✗."""
-    lines = [
-        f"### {grid.title}",
-        "",
-        "| " + " | ".join(map(_md_escape, _full_titles(grid))) + " |",
+    escape = _md_cell if grid.typed else _md_escape
+    lines = [f"### {grid.title}", ""] if grid.title else []
+    lines += [
+        "| " + " | ".join(map(escape, _full_titles(grid))) + " |",
         "|" + "".join("---:|" if c.right else "---|" for c in grid.columns),
     ]
     for row in grid.rows:
-        cells = ["".join(_md(segment) for segment in cell) for cell in row]
+        cells = ["".join(_md(segment, escape) for segment in cell) for cell in row]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += [""] + [f"- {_md_escape(note)}" for note in grid.notes]
+    notes = grid.notes if grid.typed else map(_md_escape, grid.notes)
+    lines += [""] + [f"- {note}" for note in notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -145,13 +149,17 @@ def _md_escape(text: str) -> str:
     return re.sub(r"([\\|*_<`])", r"\\\1", text)
 
 
-def _md(segment: Segment) -> str:
+def _md_cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _md(segment: Segment, escape: Callable[[str], str]) -> str:
     # emphasis must hug its text, or it is read as asterisks
     inner = segment.text.strip()
     if not inner or not segment.style:
-        return _md_escape(segment.text)
+        return escape(segment.text)
     lead, _, tail = segment.text.partition(inner)
-    return lead + MARKDOWN[segment.style].format(_md_escape(inner)) + tail
+    return lead + MARKDOWN[segment.style].format(escape(inner)) + tail
 
 
 # CSV

@@ -9,10 +9,10 @@ from rich.console import Console
 from eval.reading.tables.grid import Grid, rich_table
 
 
-def show(grids: Sequence[Grid]) -> None:
+def show(grids: Sequence[Grid], console: Console | None = None) -> None:
     """Prints each table with its notes. A table of figures wider than the terminal lets its lines
     wrap rather than lose digits; running text is wrapped to fit."""
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     for grid in grids:
         table = rich_table(grid)
         needed = console.measure(table, options=console.options.update(max_width=400)).maximum
@@ -20,4 +20,5 @@ def show(grids: Sequence[Grid]) -> None:
         Console(width=width, highlight=False).print(table)
         for note in grid.notes:
             console.print(f"  {note}", markup=False)
-        console.print()
+        if grid.notes or not grid.typed:
+            console.print()

@@ -1,0 +1,362 @@
+"""The figures of a task's cells, from stored scores and samples alone: control success and fluency
+with their intervals, diversity, cost, and the paper's figure beside ours.
+
+Every table and figure takes them from here, so that each is computed once and in one way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache
+from typing import Any
+
+from eval.reading import paper
+from eval.reading.names import REFERENCES, TaskTraits, method_name, paper_compositions, paper_tasks
+from eval.reading.notes import task_notes
+from eval.reading.paired import Comparison, compare
+from eval.reading.results import CellFiles, ResultSet
+from eval.reading.stats import (
+    distinct,
+    duplicate_rate,
+    entropy,
+    interval,
+    macro,
+    perplexity,
+    pooled,
+)
+from eval.running.cells import as_ratio
+from eval.running.infilling import COPY
+from eval.running.scoring import FLOOR, HUMAN
+from models.base import CONTROL
+from tasks.common.errors import UserError
+
+Records = Sequence[Mapping[str, Any]]
+
+NO_CODE = "n/a: the task that sums its counts is not at hand"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One figure: the paper's, ours with its 95 % interval, and whether both mean the same."""
+
+    paper: float | None
+    ours: float | None
+    low: float | None = None
+    high: float | None = None
+    same_definition: bool = False
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.paper is None or self.ours is None else self.ours - self.paper
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method under one metric of a task; what is of the cell and not of a metric stands in its
+    first row. ``note``: why there is no number."""
+
+    method: str
+    metric: str
+    ctrl: Number
+    lm: Number | None
+    _: KW_ONLY
+    lm_variants: Mapping[str, float] | None = None
+    distinct2: float | None = None
+    entropy: float | None = None
+    duplicates: float | None = None
+    targets: int = 0
+    samples: int = 0
+    nfe: float | None = None
+    seconds: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One task: a row for each method and metric, the human ceiling and the floor; and every method
+    against one."""
+
+    traits: TaskTraits
+    metrics: Mapping[str, str]
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    paired: Sequence[Comparison] = ()
+
+    @property
+    def task(self) -> str:
+        return self.traits.name
+
+    @property
+    def ctrl(self) -> tuple[str, ...]:
+        """The metrics that the paper's tables show (:attr:`TaskTraits.ctrl`)."""
+        return self.traits.ctrl
+
+    @property
+    def methods(self) -> list[str]:
+        return [m for m in dict.fromkeys(row.method for row in self.rows) if m not in REFERENCES]
+
+    def row(self, method: str, metric: str) -> Row | None:
+        found = (r for r in self.rows if (r.method, r.metric) == (method, metric))
+        return next(found, None)
+
+    def first(self, method: str) -> Row | None:
+        """The row of a method that has its lm-score, diversity and cost."""
+        return next((row for row in self.rows if row.method == method), None)
+
+    def p(self, method: str, metric: str) -> float | None:
+        """Of the paired test under a metric; None where there is none."""
+        found = (c for c in self.paired if (c.method, c.metric) == (method, metric))
+        return next((c.difference.p for c in found), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, as ``table.json`` holds it."""
+        return {
+            "task": self.task,
+            "metrics": dict(self.metrics),
+            "rows": [dataclasses.asdict(row) for row in self.rows],
+            "notes": list(self.notes),
+            "paired": [dataclasses.asdict(one) for one in self.paired],
+        }
+
+
+@lru_cache(maxsize=4)
+def measured_tasks(results: ResultSet) -> dict[str, Measured]:
+    """Every task of the paper or of the set whose metrics are known, whether it was run or not.
+
+    Raises ``UserError`` for scores of another version that lack a metric of this one.
+    """
+    found: dict[str, Measured] = {}
+    asked = (*paper_tasks(CONTROL), *paper_compositions(), *results.tasks)
+    for task in map(results.task, dict.fromkeys(asked)):
+        if not task.metrics:
+            continue
+        for cell in results.cells(task.name):
+            _ = cell.samples, cell.scores  # says which line of which file is of another version
+        found[task.name] = measure(
+            results,
+            task,
+            results.method_order(results.methods(task.name)),
+            refused=results.refused,
+            corpus=results.corpus,
+        )
+    return found
+
+
+def measure(
+    results: ResultSet,
+    task: TaskTraits,
+    methods: Sequence[str],
+    *,
+    refused: Mapping[tuple[str, str], str],
+    corpus: str,
+) -> Measured:
+    """The figures of one task. Raises ``UserError`` for scores of another version that lack a
+    metric of this one."""
+    try:
+        metrics = _used(results, task)
+        rows = [
+            row
+            for method in methods
+            for row in _method_rows(
+                results,
+                task,
+                method,
+                metrics=metrics,
+                refused=refused.get((task.name, method)),
+                corpus=corpus,
+            )
+        ]
+        for reference in (_ceiling, _floor, _copies):
+            rows += reference(results, task, metrics)
+        paired = compare(results, task, methods)
+    except KeyError as error:
+        raise UserError(
+            f"the scores of {results.folder / task.name} have no {error}: another version of this "
+            "program made them. Judge the samples again: "
+            + results.command(task.name, ",".join(results.methods(task.name)))
+        ) from None
+    meanings = {metric: task.metrics[metric] for metric in metrics}
+    return Measured(task, meanings, rows, task_notes(results, task, meanings), paired)
+
+
+def _used(results: ResultSet, task: TaskTraits) -> list[str]:
+    """The metrics of a task without those that no scored target of this set has, such as agreement
+    with a released list where targets are drawn from validation texts."""
+    cells = results.scored_cells(task.name)
+    found = {m for name in cells for r in results.scores(task.name, name) for m in r["scores"]}
+    return [metric for metric in task.metrics if metric in found or not found]
+
+
+def _method_rows(
+    results: ResultSet,
+    task: TaskTraits,
+    method: str,
+    *,
+    metrics: Sequence[str],
+    refused: str | None,
+    corpus: str,
+) -> Iterator[Row]:
+    published, cell = paper.values(task.name).get(method, {}), results.cell(task.name, method)
+    paper_lm = published.get("lm")
+    if refused or cell is None or not cell.scored:
+        note = refused or "n/a: not run"
+        shown = [m for m in metrics if m in {*task.headlines, *task.paper_metrics}]
+        for i, metric in enumerate(shown):
+            number = Number(paper.ctrl(published, metric), None)
+            yield Row(method, metric, number, None if i else Number(paper_lm, None), note=note)
+        return
+    for i, metric in enumerate(metrics):
+        number = dataclasses.replace(
+            ctrl(cell.scores, metric, task),
+            paper=paper.ctrl(published, metric),
+            same_definition=metric in task.paper_metrics and corpus == paper.control()["corpus"],
+        )
+        row = Row(method, metric, number, None, note=_lacking(number, metric, task))
+        yield row if i else _of_cell(row, cell, paper_lm)
+
+
+def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
+    """The row with what is of the whole cell."""
+    variants, texts = fluency(cell.scores), by_target(cell.samples, lambda r: r["words"])
+    return dataclasses.replace(
+        row,
+        lm=_lm(variants, paper_lm),
+        lm_variants=variants,
+        **_diversity([words for group in texts for words in group]),
+        duplicates=duplicate_rate(texts),
+        targets=len(texts),
+        samples=len(cell.samples),
+        nfe=_mean(cell.samples, "nfe"),
+        seconds=_mean(cell.samples, "seconds"),
+    )
+
+
+def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+    """The human texts that are meant to satisfy each target."""
+    records, lm = results.scores(task.name, HUMAN), _lm(fluency(results.common_scores(HUMAN)), None)
+    for i, metric in enumerate(metrics):
+        number = ctrl(records, metric, task)
+        yield Row(
+            method_name(HUMAN),
+            metric,
+            number,
+            None if i else lm,
+            targets=len(records),
+            samples=len(records),
+            note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
+        )
+
+
+def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+    """Samples without control, each held against every target."""
+    records, lm = results.scores(task.name, FLOOR), _lm(fluency(results.common_scores(FLOOR)), None)
+    texts = [record["words"] for record in results.floor_samples]
+    for i, metric in enumerate(metrics):
+        number = ctrl(records, metric, task)
+        row = Row(
+            method_name(FLOOR),
+            metric,
+            Number(None, number.ours),
+            None if i else lm,
+            targets=len(records),
+            samples=len(texts),
+            note=_lacking(number, metric, task) if records else "n/a: not run",
+        )
+        if texts and not i:
+            repeats = duplicate_rate([texts])
+            row = dataclasses.replace(row, **_diversity(texts), duplicates=repeats)
+        yield row
+
+
+def _copies(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+    """What copying a context gives, where the task has any."""
+    records = results.scores(task.name, COPY)
+    for metric in metrics if records else ():
+        number = ctrl(records, metric, task)
+        yield Row(method_name(COPY), metric, number, None, targets=len(records))
+
+
+def _lacking(number: Number, metric: str, task: TaskTraits) -> str:
+    if number.ours is not None:
+        return ""
+    code = task.pooled.get(metric, _lacking) is None
+    return NO_CODE if code else "n/a: the targets have none"
+
+
+def ctrl(records: Records, metric: str, task: TaskTraits) -> Number:
+    """Success in percent under one metric, over the targets that have it; no number where there are
+    none, or where the metric is of counts that only the task's code can sum."""
+    values = [r for r in records if metric in r["scores"]]
+    if not values or task.pooled.get(metric, ctrl) is None:
+        return Number(None, None)
+    total = task.pooled.get(metric)
+    if total is not None:
+        return Number(None, *pooled([r["scores"][metric] for r in values], _percent(total)))
+    over = by_target(values, lambda r: 100 * as_ratio(r["scores"][metric])[0])
+    under = by_target(values, lambda r: as_ratio(r["scores"][metric])[1])
+    return Number(None, macro(over, under), *interval(over, weights=under))
+
+
+def _percent(
+    total: Callable[[Sequence[float]], float],
+) -> Callable[[Sequence[float]], float]:
+    return lambda sums: 100 * total(sums)
+
+
+def fluency(records: Records) -> dict[str, float] | None:
+    """The lm-score in all its readings (``stats.perplexity``); None where no teacher read them."""
+    if not records or records[0].get("nll") is None:
+        return None
+    return perplexity(
+        by_target(records, lambda r: r["nll"]), by_target(records, lambda r: r["tokens"])
+    )
+
+
+def _lm(found: Mapping[str, float] | None, published: float | None) -> Number:
+    """The teacher is trained here, so the paper's lm-score never has quite our definition."""
+    if found is None:
+        return Number(published, None)
+    return Number(published, found["ppl"], found["low"], found["high"])
+
+
+def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """None where there is nothing to count, as no word pair in texts of one word."""
+    figures = {"distinct2": distinct(texts), "entropy": entropy(texts)}
+    # adding zero makes -0.0, the entropy of a single word repeated, a plain zero
+    return {name: None if math.isnan(value) else value + 0.0 for name, value in figures.items()}
+
+
+def _mean(samples: Records, name: str) -> float | None:
+    """None for the samples of other programs, of which it is not known."""
+    known = [[float(record[name])] for record in samples if name in record]
+    return macro(known) if known else None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of decoding: ``seconds`` for some number of samples with their 95 % interval over targets,
+    and network ``evaluations`` a sample."""
+
+    seconds: float
+    low: float
+    high: float
+    evaluations: float
+
+
+def cost(samples: Records, number: int) -> Cost | None:
+    """The cost of ``number`` samples; None where the samples do not carry it."""
+    if not samples or not all({"seconds", "nfe"} <= record.keys() for record in samples):
+        return None
+    times = by_target(samples, lambda r: number * r["seconds"])
+    return Cost(macro(times), *interval(times), macro([[r["nfe"]] for r in samples]))
+
+
+def by_target(records: Records, value: Callable[[Mapping[str, Any]], Any]) -> list[list[Any]]:
+    """``value(record)`` of each sample, grouped by target."""
+    groups: dict[str, list[Any]] = {}
+    for record in records:
+        groups.setdefault(record["target"], []).append(value(record))
+    return list(groups.values())

@@ -1,0 +1,197 @@
+"""How methods, tasks and networks are called, ordered and drawn: loops over cards and traits.
+
+Stored results are data and never run code, so a set that was made with a method or a task of the
+user's own may be read where its class is not at hand. What is stored with the set (``card`` in a
+cell's ``config.json``, ``task`` in a task's) therefore comes first, then the class, then the bare
+name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from baselines import METHODS
+from eval.running.infilling import COPY
+from eval.running.roles import roles
+from eval.running.scoring import FLOOR, HUMAN
+from models.base import CONTROL, Card, Role
+from tasks import COMPOSITIONS, TASKS, known, load_task
+from tasks.base import LAST, Task
+from tasks.corpora import CORPORA
+
+#: rows of tables that are no methods -> their cells: the ceiling, the floor, and what copying gives
+REFERENCES: Mapping[str, str] = {
+    "human text": HUMAN,
+    "unconditional": FLOOR,
+    "left context": COPY,
+}
+
+Record = Mapping[str, Any]
+NOTHING: Record = {}
+
+
+@dataclass(frozen=True)
+class TaskTraits:
+    """What tables need to know of a task. ``pooled``: metrics of all samples together -> what makes
+    them of a sum of rows, None where the code is not at hand. ``table``: :data:`CONTROL` or
+    :data:`INFILLING`. ``rank``: its place; that of the paper's own tasks is below :data:`LAST`."""
+
+    name: str
+    label: str
+    rank: int = LAST
+    metrics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    headlines: tuple[str, ...] = ()
+    paper_metrics: frozenset[str] = frozenset()
+    pooled: Mapping[str, Callable[[Sequence[float]], float] | None] = dataclasses.field(
+        default_factory=dict
+    )
+    fluency: bool = True
+    fills: bool = False
+    table: str = CONTROL
+    example_table: str = ""
+
+    @property
+    def ctrl(self) -> tuple[str, ...]:
+        """The metrics that the paper's tables show, one for each part of a composition; of a task
+        that the paper lacks, its headlines."""
+        return tuple(m for m in self.metrics if m in self.paper_metrics) or self.headlines
+
+
+# methods
+
+#: what a set may say of a method instead of its card
+_CARD = ("label", "order", "colour", "trained", "tradeoff", "step_size")
+
+
+def method(name: str, stored: Record = NOTHING) -> Card:
+    """The card of a method, or of one of the other cells that stand in tables; ``stored``: what a
+    set says of it."""
+    if name in METHODS or name in METHODS.own or name in METHODS.floors:
+        card = METHODS.card(name)
+    else:
+        rows = {cell: row for row, cell in REFERENCES.items()}
+        card = Card(name, label=rows.get(name, name))
+    return dataclasses.replace(card, **{key: stored[key] for key in _CARD if key in stored})
+
+
+def method_name(name: str, stored: Record = NOTHING) -> str:
+    """As the paper writes it."""
+    return method(name, stored).label
+
+
+def method_order(
+    found: Collection[str], stored: Callable[[str], Record] = lambda name: NOTHING
+) -> list[str]:
+    """All methods that there are and those ``found``, in the order of tables."""
+    names = [*METHODS, *sorted(set(found) - set(METHODS))]
+    return sorted(names, key=lambda name: method(name, stored(name)).order)
+
+
+def palette() -> int:
+    """How many colours methods have taken."""
+    return 1 + max((card.colour for card in METHODS.cards if card.colour is not None), default=-1)
+
+
+def reference() -> Card:
+    """The method that the others are tested against."""
+    return next(card for card in METHODS.cards if card.reference)
+
+
+# tasks
+
+_TASK = ("label", "rank", "metrics", "headlines", "paper_metrics", "fluency", "fills", "table")
+
+
+def traits(task: Task) -> TaskTraits:
+    """Of a task at hand."""
+    return TaskTraits(
+        task.name,
+        task.label,
+        task.rank,
+        task.metrics,
+        task.headlines,
+        frozenset(task.paper_metrics),
+        task.pooled,
+        task.fluency,
+        task.fills,
+        task.table,
+        task.example_table,
+    )
+
+
+@cache
+def _at_hand(name: str) -> TaskTraits | None:
+    return traits(load_task(name)) if known(name) else None
+
+
+def task(name: str, stored: Record = NOTHING) -> TaskTraits:
+    """A task, or a composition ``a+b``; ``stored``: what a set says of it."""
+    base = _at_hand(name) or TaskTraits(name, " + ".join(map(_part_name, name.split("+"))))
+    told = {key: stored[key] for key in _TASK if key in stored}
+    told |= {key: tuple(told[key]) for key in ("headlines",) if key in told}
+    told |= {key: frozenset(told[key]) for key in ("paper_metrics",) if key in told}
+    found = dataclasses.replace(base, **told)
+    lacking = _pooled(found, stored) - set(found.pooled)
+    return dataclasses.replace(found, pooled={**found.pooled, **dict.fromkeys(lacking)})
+
+
+def _part_name(name: str) -> str:
+    part = _at_hand(name)
+    return part.label if part else name
+
+
+def _pooled(found: TaskTraits, stored: Record) -> set[str]:
+    """The pooled metrics that a set names, or all where it only says that there are some."""
+    told = stored.get("pooled", ())
+    return set(found.metrics if isinstance(told, bool) and told else told or ())
+
+
+def task_name(name: str, stored: Record = NOTHING) -> str:
+    """As the paper writes it; a composition's parts are joined with ``+``."""
+    return task(name, stored).label
+
+
+def task_order(
+    found: Collection[str] = (), stored: Callable[[str], Record] = lambda name: NOTHING
+) -> list[str]:
+    """All single tasks that there are and those ``found``, compositions last, in the order of
+    tables."""
+    names = [*TASKS, *sorted(set(found) - set(TASKS))]
+    return sorted(
+        names, key=lambda name: (task(name, stored(name)).rank, "+" in name, name not in TASKS)
+    )
+
+
+def paper_tasks(table: str) -> list[str]:
+    """The paper's single tasks of a table, which keep their place where a set lacks them."""
+    return [name for name in task_order() if task(name).table == table and task(name).rank < LAST]
+
+
+def paper_compositions() -> list[str]:
+    """The paper's compositions of two controls."""
+    return list(COMPOSITIONS)
+
+
+def corpus_refuses(name: str, corpus: str, stored: Record = NOTHING) -> str:
+    """Why a task cannot be asked of a corpus; empty where it can."""
+    if not known(name) or corpus not in CORPORA:
+        return ""
+    if load_task(name).refuses_corpus(corpus) is None:
+        return ""
+    if task(name, stored).fills:
+        return f"n/a here, of stories: python -m eval.run task={name} method=all"
+    return f"n/a: of other corpora than {corpus}"
+
+
+# networks
+
+
+def network(kind: str) -> Role:
+    """The role behind a kind of trained artefact; one that no role is of is called by its name in
+    words."""
+    role = roles().get(kind) or Role(kind, "")
+    return role if role.title else dataclasses.replace(role, title=kind.replace("_", " "))
