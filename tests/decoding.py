@@ -38,9 +38,9 @@ from rich.console import Console
 from eval.running.cells import SAMPLES, TARGETS, Shard
 from eval.running.config import parse
 from eval.running.display import Display
-from eval.running.inputs import embedded
 from eval.running.runner import Run
 from models.nets.precision import matrix_dtype
+from tasks.corpora import traits
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -226,7 +226,7 @@ def entry(piece: Piece, run: Run, records: Sequence[Record]) -> dict[str, Any]:
     kept: dict[str, Any] = {"target": records[0]["target"]}
     if piece.set in UNCOMMITTED:
         kept["chosen"] = records[0].get("chosen")
-    quoted = embedded(run.config.corpus)
+    quoted = traits(run.config.corpus).embedded
     kept["samples"] = [
         {"digest": digest(record), "nfe": record["nfe"]}
         | ({"words": " ".join(record["words"])} if quoted else {})
