@@ -16,7 +16,7 @@ from eval.reading.table_text import HEADER, cells, markdown
 from eval.running.cells import write_lines
 from models.diffusion import loop
 from models.diffusion.config import GuidanceConfig
-from models.diffusion.gaussian import Step
+from models.diffusion.gaussian import Normal
 from models.diffusion.guidance import Guidance
 from models.diffusion.loop import Noise
 from models.diffusion_lm.config import DiffusionLMSettings, guidance_for
@@ -51,10 +51,11 @@ def test_where_values_fill_blocks_of_sixteen_the_chunk_changes_nothing(
 # guidance
 
 
-def drawn(seed: int) -> Step:
+def drawn(seed: int) -> tuple[torch.Tensor, Normal]:
+    """A drawn x_s and the move that it was drawn from."""
     rng = torch.Generator().manual_seed(seed)
-    mean = torch.randn(2, 3, 4, generator=rng)
-    return Step(mean + 0.2 * torch.randn(2, 3, 4, generator=rng), mean, 0.2)
+    move = Normal(torch.randn(2, 3, 4, generator=rng), 0.2)
+    return move.draw(lambda: torch.randn(2, 3, 4, generator=rng)), move
 
 
 def curved(x: torch.Tensor, s: int) -> torch.Tensor:
@@ -64,8 +65,8 @@ def curved(x: torch.Tensor, s: int) -> torch.Tensor:
 def guided(config: GuidanceConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """x_s of a second diffusion step: after a first one, and of guidance that begins with it."""
     guidance = Guidance(curved, config)
-    guidance(drawn(1), 60)
-    return guidance(drawn(2), 59), Guidance(curved, config)(drawn(2), 59)
+    guidance(*drawn(1), 60)
+    return guidance(*drawn(2), 59), Guidance(curved, config)(*drawn(2), 59)
 
 
 def test_the_papers_accumulator_lives_for_one_diffusion_step() -> None:
@@ -76,8 +77,8 @@ def test_the_papers_accumulator_lives_for_one_diffusion_step() -> None:
     assert torch.equal(after, fresh)
     # kept within: the second update is 1 / sqrt(2) of the first where the gradient stays the same
     slope = Guidance(lambda x, s: x.sum((1, 2)), GuidanceConfig(0.0, 0.1, 2, reset="step"))
-    one = drawn(1)
-    moved = slope(one, 60) - one.x_s
+    x, move = drawn(1)
+    moved = slope(x, move, 60) - x
     torch.testing.assert_close(moved, torch.full_like(moved, 0.1 * (1 + 2**-0.5)))
 
 
