@@ -128,7 +128,7 @@ def test_the_methods_control_what_the_language_model_does_not(
     name: str, folders: Mapping[str, Path]
 ) -> None:
     method = METHODS.load(name)
-    assert method.name == name
+    assert method.card.name == name
     results = list(make(method, folders).generate(TARGETS, 12, seed=5))
     assert [r.target_id for r in results] == [t.id for t in TARGETS]
     # one in seven by chance

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from baselines.candidates import repeats
-from eval.reading.measured import measure
-from eval.reading.names import TaskTraits
-from eval.reading.results import ResultSet
 from eval.reading.stats import paired
-from eval.reading.tables.grid import markdown, plain
-from eval.reading.tables.run import COLUMNS, run_tables
+from eval.reading.table import build
+from eval.reading.table_text import HEADER, cells, markdown
 from eval.running.cells import write_lines
 from models.diffusion import loop
 from models.diffusion.config import GuidanceConfig
@@ -53,6 +52,7 @@ def test_where_values_fill_blocks_of_sixteen_the_chunk_changes_nothing(
 
 
 def drawn(seed: int) -> tuple[torch.Tensor, Normal]:
+    """A drawn x_s and the move that it was drawn from."""
     rng = torch.Generator().manual_seed(seed)
     move = Normal(torch.randn(2, 3, 4, generator=rng), 0.2)
     return move.draw(lambda: torch.randn(2, 3, 4, generator=rng)), move
@@ -77,8 +77,8 @@ def test_the_papers_accumulator_lives_for_one_diffusion_step() -> None:
     assert torch.equal(after, fresh)
     # kept within: the second update is 1 / sqrt(2) of the first where the gradient stays the same
     slope = Guidance(lambda x, s: x.sum((1, 2)), GuidanceConfig(0.0, 0.1, 2, reset="step"))
-    one = drawn(1)
-    moved = slope(*one, 60) - one[0]
+    x, move = drawn(1)
+    moved = slope(x, move, 60) - x
     torch.testing.assert_close(moved, torch.full_like(moved, 0.1 * (1 + 2**-0.5)))
 
 
@@ -130,7 +130,13 @@ def test_p_draws_samples_within_targets() -> None:
 
 # repeats
 
-TASK = TaskTraits("length", "Length", metrics={"exact": "same length"}, headlines=("exact",))
+TASK: Any = SimpleNamespace(
+    name="length",
+    metrics={"exact": "same length"},
+    headlines=("exact",),
+    pooled={},
+    paper_metrics=set(),
+)
 
 
 def fill(cell: Path, texts: dict[str, list[str]]) -> None:
@@ -151,15 +157,13 @@ def test_repeats_are_counted_within_each_target(tmp_path: Path) -> None:
     fill(tmp_path / "length" / "fudge", {"t1": ["a b", "a b", "a b", "c"], "t2": ["a b"]})
     fill(tmp_path / "unconditional", {"unconditional": ["a", "a", "b", "c"]})
     fill(tmp_path / "length" / "unconditional", {"t1": ["a", "a", "b", "c"]})
-    write_lines(tmp_path / "length" / "targets.jsonl", [])
-    found = measure(ResultSet(tmp_path), TASK, ["fudge"], refused={}, corpus="e2e")
-    rows = {row.method: row for row in found.rows}
+    table = build(tmp_path, TASK, ["fudge"], {}, "e2e")
+    rows = {row.method: row for row in table.rows}
     assert rows["fudge"].duplicates == 2 / 5
     assert rows["unconditional"].duplicates == 1 / 4
-    column = [one.title for one in COLUMNS].index("repeats")
-    table = run_tables(found)[0]
-    shown = {plain(row[0]): plain(row[column]) for row in table.rows}
-    assert shown["fudge"] == "40.0 %" and shown["unconditional"] == "25.0 %"
+    column = HEADER.index("repeats")
+    assert cells(rows["fudge"])[column] == "40.0 %"
+    assert cells(rows["unconditional"])[column] == "25.0 %"
     (line,) = (row for row in markdown(table).splitlines() if row.startswith("| fudge"))
     assert line.endswith("| 40.0 % |")
 
