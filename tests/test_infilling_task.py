@@ -285,6 +285,6 @@ def test_the_real_lists_leak_nothing() -> None:
     contexts = {(t.control.left, t.control.right) for t in found if isinstance(t.control, Infill)}
     threes = seen.seen_triples(corpus.train)
     assert not [left for left, _, right in threes if (left, right) in contexts]
-    assert len(corpus.train) - 85 <= len(seen.unasked(corpus.train)) < len(corpus.train)
+    assert len(corpus.train) - 85 <= len(seen._unasked(corpus.train)) < len(corpus.train)
     plain = Plan(parse(["task=infilling", f"data={DATA}", "corpus=rocstories", "gaps=false"]))
-    assert plain.unasked(corpus.train) == list(corpus.train)
+    assert plain._unasked(corpus.train) == list(corpus.train)
