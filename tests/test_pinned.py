@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from eval.reading.table import build
+from eval.reading.table_text import HEADER, cells, markdown
 
 from baselines.candidates import repeats
 from eval.reading.stats import paired
-from eval.reading.table import build
-from eval.reading.table_text import HEADER, cells, markdown
 from eval.running.cells import write_lines
 from models.diffusion import loop
 from models.diffusion.config import GuidanceConfig
