@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
 from baselines.candidates import repeats
+from eval.reading.measured import measure
+from eval.reading.names import TaskTraits
+from eval.reading.results import ResultSet
 from eval.reading.stats import paired
-from eval.reading.table import build
-from eval.reading.table_text import HEADER, cells, markdown
+from eval.reading.tables.grid import markdown, plain
+from eval.reading.tables.run import COLUMNS, run_tables
 from eval.running.cells import write_lines
 from models.diffusion import loop
 from models.diffusion.config import GuidanceConfig
@@ -130,13 +131,7 @@ def test_p_draws_samples_within_targets() -> None:
 
 # repeats
 
-TASK: Any = SimpleNamespace(
-    name="length",
-    metrics={"exact": "same length"},
-    headlines=("exact",),
-    pooled={},
-    paper_metrics=set(),
-)
+TASK = TaskTraits("length", "Length", metrics={"exact": "same length"}, headlines=("exact",))
 
 
 def fill(cell: Path, texts: dict[str, list[str]]) -> None:
@@ -157,14 +152,16 @@ def test_repeats_are_counted_within_each_target(tmp_path: Path) -> None:
     fill(tmp_path / "length" / "fudge", {"t1": ["a b", "a b", "a b", "c"], "t2": ["a b"]})
     fill(tmp_path / "unconditional", {"unconditional": ["a", "a", "b", "c"]})
     fill(tmp_path / "length" / "unconditional", {"t1": ["a", "a", "b", "c"]})
-    table = build(tmp_path, TASK, ["fudge"], {}, "e2e")
+    results = ResultSet(tmp_path, ["length"])
+    table = measure(results, TASK, ["fudge"], refused={}, corpus="e2e")
     rows = {row.method: row for row in table.rows}
     assert rows["fudge"].duplicates == 2 / 5
     assert rows["unconditional"].duplicates == 1 / 4
-    column = HEADER.index("repeats")
-    assert cells(rows["fudge"])[column] == "40.0 %"
-    assert cells(rows["unconditional"])[column] == "25.0 %"
-    (line,) = (row for row in markdown(table).splitlines() if row.startswith("| fudge"))
+    (grid,) = run_tables(table)
+    column = [one.title for one in COLUMNS].index("repeats")
+    shown = {plain(row[0]): plain(row[column]) for row in grid.rows}
+    assert shown == {"fudge": "40.0 %", "unconditional": "25.0 %", "human text": ""}
+    (line,) = (row for row in markdown(grid).splitlines() if row.startswith("| fudge"))
     assert line.endswith("| 40.0 % |")
 
 

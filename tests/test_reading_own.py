@@ -24,7 +24,7 @@ from eval.running.cells import write_lines
 from tasks.controls import Length, to_json
 
 RHYMES = {"label": "Rhyme", "metrics": {"rhymes": "the last words rhyme", "near": "nearly"}}
-RHYMES |= {"headlines": ["rhymes"], "paper_metrics": [], "pooled": False, "fills": False}
+RHYMES |= {"headlines": ["rhymes"], "paper_metrics": [], "pooled": [], "fills": False}
 CARD = {"label": "Poet 2", "trained": True}
 
 

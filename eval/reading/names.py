@@ -9,12 +9,12 @@ name.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from baselines import METHODS
+from eval.reading.stats import Total
 from eval.running.infilling import COPY
 from eval.running.roles import roles
 from eval.running.scoring import FLOOR, HUMAN
@@ -43,12 +43,10 @@ class TaskTraits:
     name: str
     label: str
     rank: int = LAST
-    metrics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
     headlines: tuple[str, ...] = ()
     paper_metrics: frozenset[str] = frozenset()
-    pooled: Mapping[str, Callable[[Sequence[float]], float] | None] = dataclasses.field(
-        default_factory=dict
-    )
+    pooled: Mapping[str, Total | None] = field(default_factory=dict)
     fluency: bool = True
     fills: bool = False
     table: str = CONTROL
@@ -103,27 +101,26 @@ def reference() -> Card:
 
 # tasks
 
-_TASK = ("label", "rank", "metrics", "headlines", "paper_metrics", "fluency", "fills", "table")
+#: what a set may say of a task instead of its class (``tasks.stored.facts``), and its type here
+_TASK: Mapping[str, Callable[[Any], Any]] = {
+    "label": str,
+    "rank": int,
+    "metrics": dict,
+    "headlines": tuple,
+    "paper_metrics": frozenset,
+    "fluency": bool,
+    "fills": bool,
+    "table": str,
+    "example_table": str,
+}
 
 
 def traits(task: Task) -> TaskTraits:
     """Of a task at hand."""
-    return TaskTraits(
-        task.name,
-        task.label,
-        task.rank,
-        task.metrics,
-        task.headlines,
-        frozenset(task.paper_metrics),
-        task.pooled,
-        task.fluency,
-        task.fills,
-        task.table,
-        task.example_table,
-    )
+    stored = {key: kind(getattr(task, key)) for key, kind in _TASK.items()}
+    return TaskTraits(task.name, pooled=task.pooled, **stored)
 
 
-@cache
 def _at_hand(name: str) -> TaskTraits | None:
     return traits(load_task(name)) if known(name) else None
 
@@ -131,23 +128,14 @@ def _at_hand(name: str) -> TaskTraits | None:
 def task(name: str, stored: Record = NOTHING) -> TaskTraits:
     """A task, or a composition ``a+b``; ``stored``: what a set says of it."""
     base = _at_hand(name) or TaskTraits(name, " + ".join(map(_part_name, name.split("+"))))
-    told = {key: stored[key] for key in _TASK if key in stored}
-    told |= {key: tuple(told[key]) for key in ("headlines",) if key in told}
-    told |= {key: frozenset(told[key]) for key in ("paper_metrics",) if key in told}
-    found = dataclasses.replace(base, **told)
-    lacking = _pooled(found, stored) - set(found.pooled)
-    return dataclasses.replace(found, pooled={**found.pooled, **dict.fromkeys(lacking)})
+    fields = {key: kind(stored[key]) for key, kind in _TASK.items() if key in stored}
+    pooled = {metric: base.pooled.get(metric) for metric in stored.get("pooled") or ()}
+    return dataclasses.replace(base, pooled={**base.pooled, **pooled}, **fields)
 
 
 def _part_name(name: str) -> str:
     part = _at_hand(name)
     return part.label if part else name
-
-
-def _pooled(found: TaskTraits, stored: Record) -> set[str]:
-    """The pooled metrics that a set names, or all where it only says that there are some."""
-    told = stored.get("pooled", ())
-    return set(found.metrics if isinstance(told, bool) and told else told or ())
 
 
 def task_name(name: str, stored: Record = NOTHING) -> str:
