@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
 from baselines.candidates import repeats
+from eval.reading.measured import measure
+from eval.reading.names import TaskTraits
+from eval.reading.results import ResultSet
 from eval.reading.stats import paired
-from eval.reading.table import build
-from eval.reading.table_text import HEADER, cells, markdown
+from eval.reading.tables.grid import markdown, plain
+from eval.reading.tables.run import COLUMNS, run_tables
 from eval.running.cells import write_lines
 from models.diffusion import loop
 from models.diffusion.config import GuidanceConfig
-from models.diffusion.gaussian import Step
+from models.diffusion.gaussian import Normal
 from models.diffusion.guidance import Guidance
 from models.diffusion.loop import Noise
 from models.diffusion_lm.config import DiffusionLMSettings, guidance_for
@@ -51,10 +52,11 @@ def test_where_values_fill_blocks_of_sixteen_the_chunk_changes_nothing(
 # guidance
 
 
-def drawn(seed: int) -> Step:
+def drawn(seed: int) -> tuple[torch.Tensor, Normal]:
+    """A drawn x_s and the move that it was drawn from."""
     rng = torch.Generator().manual_seed(seed)
-    mean = torch.randn(2, 3, 4, generator=rng)
-    return Step(mean + 0.2 * torch.randn(2, 3, 4, generator=rng), mean, 0.2)
+    move = Normal(torch.randn(2, 3, 4, generator=rng), 0.2)
+    return move.draw(lambda: torch.randn(2, 3, 4, generator=rng)), move
 
 
 def curved(x: torch.Tensor, s: int) -> torch.Tensor:
@@ -64,8 +66,8 @@ def curved(x: torch.Tensor, s: int) -> torch.Tensor:
 def guided(config: GuidanceConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """x_s of a second diffusion step: after a first one, and of guidance that begins with it."""
     guidance = Guidance(curved, config)
-    guidance(drawn(1), 60)
-    return guidance(drawn(2), 59), Guidance(curved, config)(drawn(2), 59)
+    guidance(*drawn(1), 60)
+    return guidance(*drawn(2), 59), Guidance(curved, config)(*drawn(2), 59)
 
 
 def test_the_papers_accumulator_lives_for_one_diffusion_step() -> None:
@@ -76,8 +78,8 @@ def test_the_papers_accumulator_lives_for_one_diffusion_step() -> None:
     assert torch.equal(after, fresh)
     # kept within: the second update is 1 / sqrt(2) of the first where the gradient stays the same
     slope = Guidance(lambda x, s: x.sum((1, 2)), GuidanceConfig(0.0, 0.1, 2, reset="step"))
-    one = drawn(1)
-    moved = slope(one, 60) - one.x_s
+    x, move = drawn(1)
+    moved = slope(x, move, 60) - x
     torch.testing.assert_close(moved, torch.full_like(moved, 0.1 * (1 + 2**-0.5)))
 
 
@@ -129,12 +131,12 @@ def test_p_draws_samples_within_targets() -> None:
 
 # repeats
 
-TASK: Any = SimpleNamespace(
-    name="length",
+TASK = TaskTraits(
+    "length",
+    "Length",
     metrics={"exact": "same length"},
     headlines=("exact",),
-    pooled={},
-    paper_metrics=set(),
+    paper_metrics=frozenset(),
 )
 
 
@@ -156,14 +158,16 @@ def test_repeats_are_counted_within_each_target(tmp_path: Path) -> None:
     fill(tmp_path / "length" / "fudge", {"t1": ["a b", "a b", "a b", "c"], "t2": ["a b"]})
     fill(tmp_path / "unconditional", {"unconditional": ["a", "a", "b", "c"]})
     fill(tmp_path / "length" / "unconditional", {"t1": ["a", "a", "b", "c"]})
-    table = build(tmp_path, TASK, ["fudge"], {}, "e2e")
-    rows = {row.method: row for row in table.rows}
+    write_lines(tmp_path / "length" / "targets.jsonl", [])
+    measured = measure(ResultSet(tmp_path), TASK, ["fudge"], refused={}, corpus="e2e")
+    rows = {row.method: row for row in measured.rows}
     assert rows["fudge"].duplicates == 2 / 5
     assert rows["unconditional"].duplicates == 1 / 4
-    column = HEADER.index("repeats")
-    assert cells(rows["fudge"])[column] == "40.0 %"
-    assert cells(rows["unconditional"])[column] == "25.0 %"
-    (line,) = (row for row in markdown(table).splitlines() if row.startswith("| fudge"))
+    grid = run_tables(measured)[0]
+    column = [column.title for column in COLUMNS].index("repeats")
+    shown = {plain(row[0]): plain(row[column]) for row in grid.rows}
+    assert shown["fudge"] == "40.0 %" and shown["unconditional"] == "25.0 %"
+    (line,) = (row for row in markdown(grid).splitlines() if row.startswith("| fudge"))
     assert line.endswith("| 40.0 % |")
 
 
