@@ -9,6 +9,7 @@ slow tests of a run to the list:
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import Counter
@@ -16,6 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
+# the networks of tests are tiny: a second thread costs more than it gives, and on a busy machine
+# threads that wait for each other take many times as long
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = Path(__file__).with_name("slow.txt")
 #: seconds from which on a test counts as slow

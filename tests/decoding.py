@@ -46,8 +46,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 DATA = Path(os.environ.get("DIFFUSION_BENCH_DATA", ROOT.parent / "shared" / "data"))
 REFERENCE = Path(__file__).parent / "golden" / "samples-float32.json"
-#: what is read off a corpus or a data folder in seconds, and therefore not shipped
-QUICK = ("corpus", "vocabulary", "lengths", "tagger")
 #: how the floor, which has no task, is named beside the cells
 FLOOR = "unconditional"
 
@@ -165,7 +163,7 @@ class Decoder:
     @staticmethod
     def _unshipped(run: Run, recipes: Iterable[Any]) -> list[str]:
         missing = run.store.missing(list(recipes))
-        return [recipe.key for recipe in missing if recipe.key.rsplit("-", 1)[0] not in QUICK]
+        return [recipe.key for recipe in missing if not recipe.cheap]
 
     def unshipped(self, name: str) -> list[str]:
         """Networks that a set needs and the repository does not have."""
