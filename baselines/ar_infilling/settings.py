@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from tasks.common.errors import UserError
+from baselines.settings import MiddleSettings
 
 
 @dataclass(frozen=True)
-class ARInfillingSettings:
+class ARInfillingSettings(MiddleSettings):
     """AR-infilling (paper, section 6.4; reference notes, section 2.10): plain ancestral sampling.
 
     The released code decodes up to 64 tokens with the contexts among them; here a sample ends at
     ``max_words`` of its own or where the network has no more positions.
     """
-
-    #: divides the logits before a token is drawn
-    temperature: float = 1.0
-    #: draw among the k likeliest tokens; 0: among all, as released
-    top_k: int = 0
-    #: draw from the smallest set of tokens with this probability
-    top_p: float = 1.0
-    #: longest middle in words
-    max_words: int = 32
-    #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
-    #: ``repair_model`` replaces it
-    unk: Literal["avoid", "keep", "repair"] = "avoid"
-    #: hub id (bert-base-cased in the released code) or local folder
-    repair_model: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0 or self.max_words < 1:
-            raise UserError("temperature must be positive and max_words at least 1")
-        if self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise UserError("top_k must be at least 0 and top_p in (0, 1]")
-        if self.unk == "repair" and not self.repair_model:
-            raise UserError("unk=repair needs repair_model, such as bert-base-cased")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from baselines.ar_infilling.settings import ARInfillingSettings
+from baselines.settings import MiddleSettings
 from tasks.common.errors import UserError
 
 
 @dataclass(frozen=True)
-class LeftOnlySettings(ARInfillingSettings):
+class LeftOnlySettings(MiddleSettings):
     """A language model that goes on from the left context; plain ancestral sampling.
 
-    The options are AR-infilling's. A repair model reads the left context alone.
+    A repair model reads the left context alone.
     """
 
     #: longest middle in words

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.base import Plan, Role
+from models.base import Plan, Role, stream_seed
 from models.nets.config import DiscriminatorConfig, LMConfig, long_enough
+from models.nets.presets import sized
 from tasks.base import Task, Text, Words
+from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
@@ -84,6 +86,51 @@ def prompted_codec(task: Task, deps: Folders, config: LMConfig) -> Codec:
     """The codec of a network that reads prompts of ``task``."""
     codec = make_codec(config, read_vocabulary(deps["vocabulary"]))
     return codec.with_prompt(task.prompt_tokens(read_corpus(deps["texts"]).train))
+
+
+def text_role(
+    name: str, Config: type, build: Callable[..., Any], objective: Any, *, title: str, **more: Any
+) -> Role:
+    """The role of a network of whole texts, each a sequence of ``length`` ids (START, the words,
+    END, PAD), with a section of its own name; of a size that families have alike
+    (:mod:`models.nets.presets`).
+
+    ``Config``: a dataclass of ``length``, ``network`` and ``train``. ``build``: (config,
+    vocabulary) -> a fresh network and what its file must agree with. ``objective``: (network,
+    training ids (N, L), held-out ids, batch plan) -> what :func:`models.nets.train.fit` descends.
+    ``more``: further fields of the role.
+    """
+
+    def of_texts(plan: Plan, task: str) -> Recipe:
+        config, seed = getattr(plan.config, name), plan.config.train_seed
+
+        def train(folder: Path, deps: Folders, progress: Progress) -> None:
+            import torch
+
+            from models.nets.artefact import save_network
+            from models.nets.sequences import encode
+            from models.nets.train import fit
+
+            corpus, vocabulary = read_corpus(deps["corpus"]), read_vocabulary(deps["vocabulary"])
+            ids, held = (
+                encode(plan.seen(texts), vocabulary, config.length, "pad")
+                for texts in (corpus.train, corpus.valid[:VALID])
+            )
+            torch.manual_seed(stream_seed(seed, name, "init"))
+            network, facts = build(config, vocabulary)
+            batches = BatchPlan(len(ids), config.train.batch, seed)
+            descent = objective(network.to(plan.device), ids, held, batches)
+            fit(descent, config.train, folder, seed, plan.device, progress)
+            save_network(folder, network, config, facts, words=("vocabulary", vocabulary))
+
+        deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}
+        own = settings(config, seed=seed) | plan.window
+        return recipe(name, f"train {title}", train, own, deps=deps, pace=config)
+
+    def preset(preset: str, config: Any) -> Any:
+        return Config(*sized(preset))
+
+    return Role(name, of_texts, name, Config, preset, title=title, **more)
 
 
 def finetuned(plan: Plan, task: str) -> Recipe:
