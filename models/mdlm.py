@@ -16,7 +16,6 @@ from models.jobs import Job, Made, run
 from models.nets.config import EncoderConfig, TrainConfig
 from models.nets.recipes import text_role
 from tasks.base import Target, Task
-from tasks.common.batching import BatchPlan
 from tasks.common.progress import Progress, silent
 from tasks.controls import Length
 from tasks.vocabulary import END, PAD, START, Vocabulary
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from models.nets.encoder import WordEncoder
+    from tasks.common.batching import BatchPlan
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Score, Tag, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, to_json
 from tasks.marks import Marks, unmarked
@@ -128,7 +127,7 @@ class Composition(Task):
         return AllOf(held) if len(held) == len(controls) else None
 
     def _drawn(self, corpus: Corpus, seed: int) -> Iterator[Target]:
-        for row in np.random.default_rng((seed, 8)).permutation(len(corpus.valid)):
+        for row in draws.rng(seed, 8).permutation(len(corpus.valid)):
             text = corpus.valid[row]
             control = self._control(text, seed * len(corpus.valid) + int(row))
             if control is not None:

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, Infill
 from tasks.corpora import traits, with_sentences
@@ -109,7 +108,7 @@ class Infilling(Task):
         items = load_items(self.data)
         found = (
             _target(f"released-{item.id}", item.left, item.right, item.references)
-            for item in (items[i] for i in np.random.default_rng(0).permutation(len(items)))
+            for item in (items[i] for i in draws.rng(0).permutation(len(items)))
         )
         return [target for target in found if target is not None]
 
@@ -170,7 +169,7 @@ def middle_lengths(texts: Iterable[Text]) -> dict[int, int]:
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
-    rng = np.random.default_rng((seed, 5))
+    rng = draws.rng(seed, 5)
     for row in rng.permutation(len(corpus.valid)):
         text = corpus.valid[row]
         parts = text.split()

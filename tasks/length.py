@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.controls import Control, Length
 from tasks.corpora import traits
 from tasks.marks import Marks, lacking, stretch
@@ -77,13 +76,13 @@ def _words(control: Control) -> int:
 def _released(corpus: Corpus, seed: int) -> list[Target]:
     if traits(corpus.name).lists != CONTROL_TARGETS:
         raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
-    order = np.random.default_rng((seed, 2)).permutation(len(RELEASED))
+    order = draws.rng(seed, 2).permutation(len(RELEASED))
     lengths = [RELEASED[i] - 2 for i in order]
     return [Target(f"released-{words:02d}", Length(words)) for words in lengths]
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
-    for row in np.random.default_rng((seed, 3)).permutation(len(corpus.valid)):
+    for row in draws.rng(seed, 3).permutation(len(corpus.valid)):
         words = corpus.valid[row].words
         if 0 < len(words) <= MAX_WORDS:
             yield Target(f"valid-{row:05d}-{len(words)}", Length(len(words)), words)

@@ -10,9 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Tag, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, TagSequence
 from tasks.marks import Marks, State, lacking, unmarked
@@ -144,7 +143,7 @@ def _tags(text: Text) -> Words:
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
-    for row in np.random.default_rng((seed, 5)).permutation(len(corpus.valid)):
+    for row in draws.rng(seed, 5).permutation(len(corpus.valid)):
         text = corpus.valid[row]
         if 0 < len(text.words) <= MAX_WORDS:
             yield Target(f"valid-{row:05d}", TagSequence(_tags(text)), text.words)

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import NONE, Control, FieldValue
 from tasks.marks import Marks, State, unmarked
@@ -98,7 +97,7 @@ class SemanticContent(Task):
         stated = [(f, v) for f, v in pairs(text) if _stands(tuple(v.split()), text.words)]
         if not stated:
             return None
-        return FieldValue(*stated[np.random.default_rng((seed, 6)).integers(len(stated))])
+        return FieldValue(*stated[draws.rng(seed, 6).integers(len(stated))])
 
     def references(self, target: Target, corpus: Corpus) -> list[Words]:
         """The validation texts whose meaning holds the pair."""
@@ -109,7 +108,7 @@ class SemanticContent(Task):
     def _released(self, corpus: Corpus, seed: int) -> list[Target]:
         rows = released_rows(corpus, self.data, RELEASED, check)
         found = [from_row(row, place) for place, row in rows]
-        order = np.random.default_rng((seed, 4)).permutation(len(found))
+        order = draws.rng(seed, 4).permutation(len(found))
         return [Target(f"released-{i:03d}", found[i]) for i in order]
 
 
@@ -151,7 +150,7 @@ def _pair(control: Control) -> FieldValue:
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
     known = sorted({pair for text in corpus.valid for pair in pairs(text)})
-    for i in np.random.default_rng((seed, 4)).permutation(len(known)):
+    for i in draws.rng(seed, 4).permutation(len(known)):
         field, value = known[i]
         name = f"valid-{field}-{value}".replace(" ", ".")
         yield Target(name, FieldValue(field, value))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, Span
 from tasks.marks import Marks, stretch, unmarked
@@ -111,7 +110,7 @@ def _span(value: Any, words: int, place: str) -> Span:
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
     """Passes over the shuffled validation texts, one new span a text, until none is new."""
-    rng = np.random.default_rng((seed, 1))
+    rng = draws.rng(seed, 1)
     seen: set[tuple[int, int, str]] = set()
     while True:
         before = len(seen)

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tasks.base import Annotation, Corpus, Score, Target, Task, Text, Words
+from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree
 from tasks.marks import Marks, State, lacking, unmarked
@@ -122,7 +121,7 @@ def _released() -> list[Target]:
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
-    for row in np.random.default_rng((seed, 7)).permutation(len(corpus.valid)):
+    for row in draws.rng(seed, 7).permutation(len(corpus.valid)):
         text = corpus.valid[row]
         # a tree without a constituent asks for nothing
         if 0 < len(text.words) <= MAX_WORDS and nodes(_tree(text)).phrases:

@@ -10,7 +10,6 @@ from models.base import Plan, Role, stream_seed
 from models.nets.config import DiscriminatorConfig, LMConfig, long_enough
 from models.nets.presets import sized
 from tasks.base import Task, Text, Words
-from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
@@ -110,6 +109,7 @@ def text_role(
             from models.nets.artefact import save_network
             from models.nets.sequences import encode
             from models.nets.train import fit
+            from tasks.common.batching import BatchPlan
 
             corpus, vocabulary = read_corpus(deps["corpus"]), read_vocabulary(deps["vocabulary"])
             ids, held = (
