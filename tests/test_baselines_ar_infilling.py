@@ -176,7 +176,7 @@ def test_samples_end_where_words_or_positions_do(folder: Path) -> None:
 
 
 def test_what_it_refuses(folder: Path, tmp_path: Path) -> None:
-    for task in (*TASKS, *COMPOSITIONS, "infilling+length"):
+    for task in (*TASKS, *COMPOSITIONS):
         expected = None if task == "infilling" else "it fills in sentences only"
         assert refuses(ARInfilling, task) == expected
     assert needs(ARInfilling, "infilling") == ("reordered_lm",)

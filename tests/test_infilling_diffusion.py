@@ -394,7 +394,6 @@ def test_settings_of_other_tasks_stay_what_they_were() -> None:
     again = resolve(DiffusionLM, resolve(DiffusionLM, settings, "length"), "infilling")
     assert again == filled
     assert refuses(DiffusionLM, "infilling") is None
-    assert refuses(DiffusionLM, "infilling+length") == "no guidance is defined for infilling"
     assert needs(DiffusionLM, "infilling") == ("diffusion", "lengths")
 
 
