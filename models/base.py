@@ -208,9 +208,11 @@ class Card:
         samples; the generator takes either."""
         return settings
 
-    def room(self, config: Any) -> int | None:
-        """The most words that a text of it can have under the run's settings; None: any number."""
-        return None
+    def room(self, config: Any, task: Task) -> int | None:
+        """The most words that a text of it can have under the run's settings; None: any number. By
+        default what its settings say of ``max_words``."""
+        limit = getattr(getattr(config, self.name, None), "max_words", None)
+        return None if task.fills or limit is None else int(limit)
 
     def generator(self) -> type[Generator]:
         """The class, imported now."""

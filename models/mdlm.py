@@ -83,7 +83,7 @@ class MDLMCard(Card):
     def refuses(self, task: Task) -> str | None:
         return None if task.control is Length else f"no guidance is defined for {task.name}"
 
-    def room(self, config: Any) -> int | None:
+    def room(self, config: Any, task: Task) -> int | None:
         return int(config.masked.length) - 2
 
 

@@ -30,7 +30,8 @@ PLACES = ("yard", "attic")
 NETWORK = "layers=1 {0}.network.width=16 {0}.network.heads=2 {0}.network.feedforward=32"
 TOY = (
     "task=infilling method=all corpus=rocstories targets=5 samples=3 floor=3 batch=8 threads=1 "
-    "vocabulary.above=0 window=3 diffusion.length=40 diffusion.positions=40 diffusion.steps=40 "
+    "vocabulary.above=0 window=3 longest=38 diffusion.length=40 diffusion.positions=40 "
+    "diffusion.steps=40 "
     "diffusion.time=16 diffusion.train.steps=20 diffusion.train.batch=4 "
     "diffusion.network." + NETWORK.format("diffusion") + " "
     "lm.layers=1 lm.width=16 lm.heads=2 lm.train.steps=20 lm.train.batch=4 "

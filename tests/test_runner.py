@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "layers=1 {0}.network.width=16 {0}.network.heads=2 {0}.network.feedforward=32"
 TOY = (
     "task=length method=diffusion_lm corpus=e2e source=validation targets=6 samples=2 floor=3 "
-    "batch=2 threads=1 vocabulary.above=0 diffusion.length=24 diffusion.positions=24 "
+    "batch=2 threads=1 vocabulary.above=0 longest=22 diffusion.length=24 diffusion.positions=24 "
     "diffusion.steps=40 diffusion.time=16 diffusion.train.steps=40 diffusion.train.every=10 "
     "diffusion.train.checkpoint=0 diffusion.train.batch=4 "
     "diffusion.network." + NETWORK.format("diffusion") + " "
@@ -182,7 +182,7 @@ def test_other_settings_never_replace_a_result(
     command = arguments(tmp_path, "diffusion_lm.sampling.eta=0.5", store=whole / "store")
     assert main(command) == 2
     err = capsys.readouterr().err
-    assert "another settings.sampling.eta (stored: 1.0, now: 0.5)" in err
+    assert "another settings.sampling.eta (stored: the default, now: 0.5)" in err
     assert "out=..." in err and err.count("\n") == 1
     assert texts(tmp_path) == before
     assert main([*command, "overwrite=true"]) == 0
@@ -200,13 +200,13 @@ def test_out_that_cannot_be_written(whole: Path, capsys: pytest.CaptureFixture[s
 def test_targets_longer_than_the_model_are_refused_before_training(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = arguments(tmp_path, "diffusion.length=12", store=whole / "store")
     before = sorted(p.name for p in (whole / "store").glob("*-*"))
-    assert main(command) == 2
     # eight of the twenty validation texts are short enough, and twelve targets are asked for
-    found = capsys.readouterr().err
-    assert "fit diffusion.length=12, which holds 10 words" in found
-    assert found.count("\n") == 1
+    drawn = {"longest=10": "fit longest=10 words", "diffusion.length=12": "has at most 10"}
+    for key, message in drawn.items():
+        assert main(arguments(tmp_path, key, store=whole / "store")) == 2
+        found = capsys.readouterr().err
+        assert message in found and found.count("\n") == 1
     assert sorted(p.name for p in (whole / "store").glob("*-*")) == before
 
 

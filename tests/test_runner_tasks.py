@@ -25,9 +25,10 @@ from tasks.corpora.stored import read_texts
 
 LM = "{0}.layers=1 {0}.width=16 {0}.heads=2 {0}.train.steps=2"
 TOY = (
-    "task=all method=fudge targets=5 samples=2 floor=3 batch=64 threads=1 prebuilt= "
+    "task=all method=fudge targets=5 samples=2 floor=3 floor_by=unconditional batch=64 threads=1 "
+    "prebuilt= "
     "fudge.max_words=22 fudge.pre_top_k=5 "
-    "diffusion.length=24 diffusion.positions=24 diffusion.steps=40 diffusion.time=16 "
+    "longest=22 diffusion.length=24 diffusion.positions=24 diffusion.steps=40 diffusion.time=16 "
     "diffusion.train.steps=2 diffusion.network.layers=1 diffusion.network.width=16 "
     "diffusion.network.heads=2 diffusion.network.feedforward=32 unconditional.sampling.steps=10 "
     "parser.train.steps=4 discriminator.layers=1 discriminator.width=16 discriminator.hidden=16 "

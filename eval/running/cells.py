@@ -198,11 +198,16 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
 
 
+#: what an identity does not say of a setting
+DEFAULT = "the default"
+
+
 def first_difference(old: Any, new: Any, name: str = "") -> str | None:
     """Dotted name of the first entry that differs, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*new, *(k for k in old if k not in new)]:
-            found = first_difference(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+            both = old.get(key, DEFAULT), new.get(key, DEFAULT)
+            found = first_difference(*both, f"{name}.{key}" if name else key)
             if found:
                 return found
         return None

@@ -67,6 +67,9 @@ class RunConfig:
     longest: int = 62
     #: unconditional samples behind the floor; 0 leaves it out
     floor: int = 50
+    #: what makes them: auto is the one whose networks the run's methods need anyway, if there is
+    #: one; or its name
+    floor_by: str = "auto"
     #: result folder; by default results/run-PRESET-CORPUS
     out: str | None = None
     #: folder of trained artefacts
@@ -100,6 +103,8 @@ class RunConfig:
         ):
             if getattr(self, name) < least:
                 raise UserError(f"{name}={getattr(self, name)}: at least {least}")
+        if self.floor_by != "auto" and self.floor_by not in METHODS.floors:
+            raise unknown("floor", self.floor_by, ["auto", *METHODS.floors])
         if self.stop_after < 0:
             raise UserError(f"stop_after={self.stop_after}: at least 0 minutes")
         if self.threads < 0:

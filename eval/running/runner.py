@@ -243,12 +243,13 @@ class Run:
         return getattr(self.config, card.name, None) or card.Settings()
 
     def _floor(self) -> Job | None:
-        """The first floor whose networks the run's methods need anyway."""
+        """That of ``floor_by``; by default the first whose networks the methods need anyway."""
         used = {role for job in self.jobs for role in job.recipes}
         for card in METHODS.floors.values() if self.config.floor else ():
             own = self.own(card)
             needed = card.needs(None, own)
-            if not used.issuperset(needed):
+            wanted = self.config.floor_by
+            if wanted != card.name and not (wanted == "auto" and used.issuperset(needed)):
                 continue
             recipes = {role: self.plan.role(role) for role in needed}
             identity = {

@@ -84,7 +84,7 @@ class TargetLists:
             targets = self.plan.task(task).retag(targets, tag)
         cell = self.cell(task)
         for method in self.config.methods:
-            room = METHODS.card(method).room(self.config)
+            room = METHODS.card(method).room(self.config, self.plan.task(task))
             for target in targets:
                 words = target.control.needed_words
                 if room is not None and words > room:

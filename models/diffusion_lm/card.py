@@ -125,7 +125,7 @@ class DiffusionLMCard(Card):
         guidance = guidance_for(settings, task.name)
         return dataclasses.replace(settings, guidance=guidance, infilling=None)
 
-    def room(self, config: Any) -> int | None:
+    def room(self, config: Any, task: Task) -> int | None:
         return int(config.diffusion.length) - 2
 
 
