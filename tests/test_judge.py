@@ -173,7 +173,7 @@ def test_incomplete_targets_do_not_count(tmp_path: Path) -> None:
 def test_first_difference_is_named() -> None:
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a.b (stored: 1, now: 2)"
-    assert first_difference({"a": 1, "z": 0}, {"a": 1}) == "z (stored: 0, now: None)"
+    assert first_difference({"a": 1, "z": 0}, {"a": 1}) == "z (stored: 0, now: the default)"
 
 
 def test_time_between_checkpoints_changes_no_key() -> None:
