@@ -6,12 +6,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from models.base import Generator, TargetSamples, sample_rng
 from models.jobs import Job, Made, run
+from models.nets.backbones import CausalLM
 from models.nets.codec import Codec
 from models.nets.decoding import rows_at_once
 from tasks.base import Target, Task
@@ -19,9 +20,6 @@ from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.composition import Composition
 from tasks.controls import AllOf, Control
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Autoregressive(Generator):
     """A causal model, with or without networks beside it that read prompts of their own;
     subclasses say what each reads first and how a group of jobs decodes."""
 
-    def __init__(self, model: GPT2LMHeadModel, codec: Codec, task: Task, settings: Any) -> None:
+    def __init__(self, model: CausalLM, codec: Codec, task: Task, settings: Any) -> None:
         self.model, self.codec, self.task, self.settings = model, codec, task, settings
 
     @abstractmethod
@@ -105,7 +103,7 @@ class Autoregressive(Generator):
 
     def _positions(self) -> list[int]:
         """How many tokens each of them can read."""
-        return [self.model.config.n_positions]
+        return [self.model.positions]
 
     @abstractmethod
     def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:

@@ -8,21 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from baselines.soft import SoftReader, nll
+from models.nets.backbones import CausalLM
 from models.nets.causal import pad_rows
 from models.nets.codec import Codec
 from models.nets.unk import HUB_TIMEOUT
 from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.controls import Infill
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 #: words that end a sentence
 MARKS = (".", "!", "?")
@@ -88,7 +86,7 @@ class LMRanking:
     """Ranks by the left-to-right language model: the log-likelihood per token of the right context
     behind left context and middle, plus that of the middle behind the left context."""
 
-    def __init__(self, model: GPT2LMHeadModel, codec: Codec) -> None:
+    def __init__(self, model: CausalLM, codec: Codec) -> None:
         self.reader, self.codec = SoftReader(model), codec
 
     @torch.no_grad()

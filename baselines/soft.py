@@ -1,4 +1,4 @@
-"""A GPT-2 that reads soft tokens: what the methods that optimise continuous logits share.
+"""A language model that reads soft tokens: what the methods that optimise continuous logits share.
 
 A soft token is a distribution over the vocabulary; the network reads its expected embedding,
 softmax(logits / temperature) @ embedding matrix, so that gradients reach the logits (Qin et al.
@@ -9,18 +9,11 @@ not depend on the rows beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
-
-Past = Sequence[tuple[Tensor, Tensor]]
-"""Each layer's cached keys and values, (R, heads, tokens, D / heads) both."""
+from models.nets.backbones import CausalLM, Past
 
 
 class SoftReader:
@@ -31,7 +24,7 @@ class SoftReader:
     have the dtype of the weights.
     """
 
-    def __init__(self, model: GPT2LMHeadModel) -> None:
+    def __init__(self, model: CausalLM) -> None:
         self.model = model.eval().requires_grad_(False)
 
     @property
@@ -41,21 +34,21 @@ class SoftReader:
     @property
     def table(self) -> Tensor:
         """The embedding of every id, (V, D)."""
-        return self.model.get_input_embeddings().weight
+        return self.model.table
 
     @property
     def vocabulary(self) -> int:
         """How many ids there are, V."""
-        return int(self.model.config.vocab_size)
+        return self.model.vocabulary
 
     @property
     def positions(self) -> int:
         """The longest sequence that the network can read, in tokens."""
-        return int(self.model.config.n_positions)
+        return self.model.positions
 
     def embed_ids(self, ids: Tensor) -> Tensor:
         """``ids`` (R, n) -> their embeddings (R, n, D), positions not added."""
-        return F.embedding(ids, self.table)
+        return self.model.embed(ids)
 
     def embed_soft(self, probabilities: Tensor) -> Tensor:
         """Distributions over the ids (R, n, V) -> expected embeddings (R, n, D)."""
@@ -74,15 +67,10 @@ class SoftReader:
     def feed(self, embeds: Tensor, past: Past = (), last: int = 0) -> tuple[Tensor, Past]:
         """As :meth:`logits`, with the cache of all that was read so far; ``past`` stays as it is
         and can be used again."""
-        from transformers import DynamicCache
-
-        body = self.model.transformer
-        cache = DynamicCache(past, config=body.config) if past else DynamicCache(config=body.config)
-        out = body(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
-        layers: Any = cache.layers
-        hidden = out.last_hidden_state[:, -last:]
-        logits = full(self.model.lm_head(hidden.flatten(0, 1))).view(*hidden.shape[:2], -1)
-        return logits, [(layer.keys, layer.values) for layer in layers]
+        hidden, following = self.model.read(embeds, past)
+        hidden = hidden[:, -last:]
+        logits = full(self.model.logits(hidden.flatten(0, 1))).view(*hidden.shape[:2], -1)
+        return logits, following
 
 
 def full(x: Tensor) -> Tensor:

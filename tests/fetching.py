@@ -43,4 +43,6 @@ def stories(n: int) -> list[tuple[tuple[str, ...], Words]]:
 def make_lm(folder: Path) -> None:
     """A language model of these stories, of 24 positions, that has learned what follows what."""
     train = TrainConfig(steps=150, batch=16, lr=5e-3, every=150, bf16=False)
-    train_lm(folder, stories(300), [], CODEC, LMConfig(2, 32, 2, 0.0, 24, train=train), 0, CPU)
+    train_lm(
+        folder, stories(300), [], CODEC, LMConfig(2, 32, 2, 0.0, 24, train=train), 0, device=CPU
+    )

@@ -22,6 +22,7 @@ from baselines.finetuned.settings import FTSampleSettings, FTSearchSettings
 from baselines.fudge.method import Fudge, lambdas
 from baselines.fudge.settings import FudgeSettings
 from models.base import Generator, TargetSamples
+from models.nets.backbones.gpt2 import GPT2
 from models.nets.causal import train_lm
 from models.nets.codec import WordCodec
 from models.nets.config import DiscriminatorConfig, LMConfig, TrainConfig
@@ -93,15 +94,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     corpus = texts(600)
     train = TrainConfig(steps=150, batch=32, lr=5e-3, every=50, bf16=False)
     config = LMConfig(1, 32, 2, 0.0, 16, train=train)
-    train_lm(found["lm"], [((), w) for w in corpus], [], CODEC, config, 1, CPU)
+    train_lm(found["lm"], [((), w) for w in corpus], [], CODEC, config, 1, device=CPU)
     pairs = [
         (tuple(TASK.prompt(control)), words)
         for control, words in TASK.examples([Text(w) for w in corpus], 0)
     ]
     prompts = CODEC.with_prompt(TASK.prompt_tokens([]))
-    train_lm(found["finetuned"], pairs, pairs[:50], prompts, config, 2, CPU, init=found["lm"])
+    train_lm(
+        found["finetuned"], pairs, pairs[:50], prompts, config, 2, device=CPU, init=found["lm"]
+    )
     judge = DiscriminatorConfig(2, 32, 2, 0.0, 16, 32, train=replace(train, steps=200))
-    train_discriminator(found["discriminator"], pairs, pairs[:150], prompts, judge, 3, CPU)
+    train_discriminator(found["discriminator"], pairs, pairs[:150], prompts, judge, 3, device=CPU)
     return found
 
 
@@ -231,7 +234,7 @@ def test_artefacts_that_do_not_fit_are_refused(folders: Mapping[str, Path], tmp_
     other.mkdir()
     config = LMConfig(1, 16, 2, 0.0, 16, train=TrainConfig(steps=1, batch=2, every=1))
     vocabulary = Vocabulary([*SPECIALS, "a"])
-    train_lm(other, [((), ("a",))] * 2, [], WordCodec(vocabulary), config, 1, CPU)
+    train_lm(other, [((), ("a",))] * 2, [], WordCodec(vocabulary), config, 1, device=CPU)
     with pytest.raises(UserError, match="different vocabularies"):
         make(Fudge, {**folders, "lm": other})
     broken = tmp_path / "discriminator"
@@ -295,7 +298,7 @@ def test_a_wrong_word_counts_before_it_is_chosen(tmp_path: Path) -> None:
     pairs = [((n,), (n, *rng.choices("ab", k=12))) for n in rng.choices(names, k=1200)]
     train = TrainConfig(steps=150, batch=64, lr=3e-3, every=150, bf16=False)
     config = DiscriminatorConfig(1, 32, 2, 0.0, 32, 32, train=train)
-    train_discriminator(tmp_path, pairs, [], codec, config, 0, CPU)
+    train_discriminator(tmp_path, pairs, [], codec, config, 0, device=CPU)
     network, codec, _ = load_discriminator(tmp_path, CPU)
     scorer = PrefixScorer(network, [codec.head([name]) for name in names])
     with torch.inference_mode():
@@ -317,12 +320,8 @@ def test_reweighting_samples_from_the_product() -> None:
         def advance(self, tokens: torch.Tensor) -> None:
             assert set(tokens.tolist()) <= {5, 6}
 
-    from transformers import GPT2LMHeadModel
-
-    from models.nets.causal import gpt2
-
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(9, 16, 1, 16, 2, 0.0)).eval()
+    model = GPT2.fresh(9, 16, 1, 16, 2, 0.0).eval()
     u = torch.rand(2000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     rows = sample(model, [[4]] * 2000, u, 1, [0], reweighting=Fixed())
     share = np.mean([row.count(6) / len(row) for row in rows])
@@ -359,5 +358,5 @@ def test_area_under_roc() -> None:
 def test_one_control_is_no_discriminator(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="two different controls"):
         train_discriminator(
-            tmp_path, [(("2",), ("w0_0",))], [], CODEC, DiscriminatorConfig(), 0, CPU
+            tmp_path, [(("2",), ("w0_0",))], [], CODEC, DiscriminatorConfig(), 0, device=CPU
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fetching import CODEC, CPU, FOLLOWS
-from transformers import BertConfig, BertForNextSentencePrediction, BertTokenizer, GPT2LMHeadModel
+from transformers import BertConfig, BertForNextSentencePrediction, BertTokenizer
 
 from baselines.candidates import (
     LMRanking,
@@ -20,7 +20,7 @@ from baselines.candidates import (
     repeats,
     until_period,
 )
-from models.nets.causal import gpt2
+from models.nets.backbones.gpt2 import GPT2
 from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.controls import Infill
@@ -67,7 +67,7 @@ def test_the_best_candidate_does_not_depend_on_the_order() -> None:
 def test_ranking_by_the_language_model() -> None:
     """Against one text at a time, by the definition."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(len(CODEC), 24, 2, 16, 2, 0.0)).eval()
+    model = GPT2.fresh(len(CODEC), 24, 2, 16, 2, 0.0).eval()
     for parameter in model.parameters():
         parameter.data.mul_(2)
     control = Infill(("ann", "sat", "down", "."), ("doors", "stand", "open", "."))
@@ -76,7 +76,7 @@ def test_ranking_by_the_language_model() -> None:
     scores = LMRanking(model, CODEC).scores(control, middles)
     for words, score in zip(middles, scores, strict=True):
         ids = [CODEC.bos, *CODEC.encode([*control.left, *words, *control.right])]
-        log_probs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        log_probs = model.network(torch.tensor([ids])).logits[0].log_softmax(-1)
         each = [float(log_probs[i - 1, ids[i]]) for i in range(1, len(ids))]
         middle, right = each[4 : 4 + len(words)], each[4 + len(words) :]
         assert score == pytest.approx(float(np.mean(middle) + np.mean(right)), abs=1e-4)

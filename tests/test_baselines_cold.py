@@ -63,7 +63,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder.mkdir()
         step = 1 if role == "lm" else -1
         data = [((), words[::step]) for words in stories]
-        train_lm(folder, data, [], CODEC, LMConfig(2, 32, 2, 0.0, 32, train=train), 0, CPU)
+        train_lm(folder, data, [], CODEC, LMConfig(2, 32, 2, 0.0, 32, train=train), 0, device=CPU)
     return found
 
 
@@ -202,7 +202,7 @@ def test_what_it_refuses(folders: dict[str, Path], tmp_path: Path) -> None:
     other = WordCodec(Vocabulary([*SPECIALS, "else", "."]))
     train = TrainConfig(steps=1, batch=1, every=1, bf16=False)
     config = LMConfig(1, 8, 1, 0.0, 32, train=train)
-    train_lm(tmp_path, [((), ("else", "."))], [], other, config, 0, CPU)
+    train_lm(tmp_path, [((), ("else", "."))], [], other, config, 0, device=CPU)
     with pytest.raises(UserError, match="different vocabularies"):
         make({**folders, "backward_lm": tmp_path})
 

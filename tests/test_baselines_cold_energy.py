@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel
 
 from baselines.cold.energy import Energy, Group, Terms, weights
 from baselines.cold.langevin import adam, langevin
@@ -18,16 +17,17 @@ from baselines.cold.reader import BUCKET, Reader, after, before
 from baselines.cold.rounding import initial, round_off
 from baselines.cold.settings import ColdSettings
 from baselines.soft import SoftReader
-from models.nets.causal import gpt2
+from models.nets.backbones import CausalLM
+from models.nets.backbones.gpt2 import GPT2
 
 #: ids of a small vocabulary: bos, eos, UNK and PAD are no words that may be chosen
 SIZE, WORDS = 16, list(range(4, 16))
 SOFT = ColdSettings(length=4, top_k=3, straight_through=False, temperature=0.7)
 
 
-def network(seed: int, positions: int = 64) -> GPT2LMHeadModel:
+def network(seed: int, positions: int = 64) -> CausalLM:
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(gpt2(SIZE, positions, 2, 16, 2, 0.0))
+    model = GPT2.fresh(SIZE, positions, 2, 16, 2, 0.0)
     model.double()
     for parameter in model.parameters():  # far from uniform, so that every term has a slope
         parameter.data += 0.3 * torch.randn_like(parameter)
@@ -120,13 +120,13 @@ def test_terms_of_certain_words_are_plain_likelihoods() -> None:
     terms = e.terms(one_hot(middle))
     for row, (left, right) in enumerate(zip(LEFT, RIGHT, strict=True)):
         text = torch.tensor([[*left, *middle, *right]])
-        log_probs = network(0)(text).logits[0, :-1].log_softmax(-1)
+        log_probs = network(0).network(text).logits[0, :-1].log_softmax(-1)
         picked = log_probs.gather(1, text[0, 1:, None])[:, 0]
         behind = len(left) + len(middle) - 1
         assert float(terms.ahead[row]) == pytest.approx(-float(picked[behind:].mean()), abs=1e-9)
         # the fluency terms: cross-entropy of the model's distribution to q, near 400 nats wherever
         # the model's mass is not on the chosen word
-        of_words = network(0)(text).logits[0, len(left) - 1 : behind][:, WORDS].softmax(-1)
+        of_words = network(0).network(text).logits[0, len(left) - 1 : behind][:, WORDS].softmax(-1)
         back = torch.tensor([[0, *right[::-1], *middle[::-1]]])
         reverse = network(1)(back).logits[0, len(right) : -1][:, WORDS].softmax(-1).flip(0)
         log_q = one_hot(middle)[row].log_softmax(-1)
@@ -281,7 +281,7 @@ def test_reader_gives_padded_contexts_the_results_they_have_alone() -> None:
     last, _ = reader.read(reader.soft.embed_ids(more[:, 2:]), state)
     for row, left in enumerate(LEFT):
         text = torch.tensor([[*left, *more[row].tolist()]])
-        plain = network(0).transformer(text).last_hidden_state[0]
+        plain = network(0).body(text).last_hidden_state[0]
         assert torch.allclose(hidden[row], plain[len(left) - 1 : -1], atol=1e-12)
         assert torch.allclose(last[row, 1], plain[-1], atol=1e-12)
 
@@ -295,7 +295,7 @@ def test_rounding_takes_the_largest_logit_among_what_the_model_proposes() -> Non
         expected: list[int] = []
         while len(expected) < limit and not (expected and expected[-1] in marks):
             text = torch.tensor([[*left, *[WORDS[i] for i in expected]]])
-            after_ = model(text).logits[0, -1][WORDS]
+            after_ = model.network(text).logits[0, -1][WORDS]
             n = len(expected)
             if n < 4:
                 pool = {*after_.topk(3).indices.tolist(), *KEYWORDS[row]}
@@ -312,6 +312,6 @@ def test_initial_logits_are_those_of_a_greedy_pass() -> None:
     y = initial(energy(SOFT), 4)
     text = [*LEFT[1]]
     for n in range(4):
-        plain = network(0)(torch.tensor([text])).logits[0, -1][WORDS]
+        plain = network(0).network(torch.tensor([text])).logits[0, -1][WORDS]
         assert torch.allclose(y[1, n], plain, atol=1e-12)
         text.append(WORDS[int(plain.argmax())])

@@ -66,7 +66,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {"lm": root / "lm"}
     found["lm"].mkdir()
     data = [((), text.words) for text in texts()]
-    train_lm(found["lm"], data, [], CODEC, LMConfig(1, 16, 2, 0.0, 16, train=TRAIN), 0, CPU)
+    train_lm(found["lm"], data, [], CODEC, LMConfig(1, 16, 2, 0.0, 16, train=TRAIN), 0, device=CPU)
     for seed, (name, task) in enumerate(PARTS.items()):
         pairs = [(tuple(task.prompt(c)), words) for c, words in task.examples(texts(), 0)]
         codec = CODEC.with_prompt(task.prompt_tokens(texts()))
@@ -76,9 +76,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         # room for a prompt of tags that the language model it starts from does not have
         tuned = LMConfig(1, 16, 2, 0.0, 24, train=TRAIN)
         folder, start = found[f"finetuned:{name}"], found["lm"]
-        train_lm(folder, pairs, [], codec, tuned, seed + 1, CPU, init=start)
+        train_lm(folder, pairs, [], codec, tuned, seed + 1, device=CPU, init=start)
         judge = DiscriminatorConfig(1, 16, 2, 0.0, 24, 16, train=TRAIN)
-        train_discriminator(found[f"discriminator:{name}"], pairs, [], codec, judge, seed, CPU)
+        train_discriminator(
+            found[f"discriminator:{name}"], pairs, [], codec, judge, seed, device=CPU
+        )
     return found
 
 
@@ -127,9 +129,9 @@ def test_a_product_of_a_model_with_itself_halves_the_temperature(
     u = torch.rand(50, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         twice = Experts([model], [prompts], codec.text_size)
-        hidden = model.transformer(torch.tensor(prompts)).last_hidden_state[:, -1]
+        hidden = model.body(torch.tensor(prompts)).last_hidden_state[:, -1]
         words = slice(0, codec.text_size)
-        logits = model.lm_head(hidden)[:1].expand(56, -1)
+        logits = model.logits(hidden)[:1].expand(56, -1)
         product = twice.logits(logits)[0, words].softmax(-1)
         torch.testing.assert_close(product, (logits[0, words] / 0.5).softmax(-1))
         squared = logits[0, words].softmax(-1) ** 2
@@ -156,7 +158,9 @@ def test_the_product_is_of_both_models_with_their_own_prompts(
     with torch.inference_mode():
         for i, token in enumerate(ids):
             log_probs = [
-                model(torch.tensor([[*head, *ids[:i]]])).logits[0, -1].log_softmax(-1)[: len(CODEC)]
+                model.network(torch.tensor([[*head, *ids[:i]]]))
+                .logits[0, -1]
+                .log_softmax(-1)[: len(CODEC)]
                 for model, head in zip(generator.models, heads, strict=True)
             ]
             total: Tensor = log_probs[0] + log_probs[1]
@@ -188,7 +192,7 @@ def test_composed_fudge_adds_the_discriminators(folders: Mapping[str, Path]) -> 
 def test_models_of_other_words_are_refused(folders: Mapping[str, Path], tmp_path: Path) -> None:
     codec = WordCodec(Vocabulary([*SPECIALS, "z"]), ["3"])
     config = LMConfig(1, 16, 2, 0.0, 24, train=TRAIN)
-    train_lm(tmp_path, [(("3",), ("z",))] * 8, [], codec, config, 0, CPU)
+    train_lm(tmp_path, [(("3",), ("z",))] * 8, [], codec, config, 0, device=CPU)
     for role in ("finetuned:length", "finetuned:parts_of_speech"):
         with pytest.raises(UserError, match="different vocabularies"):
             make(FTPoE, {**folders, role: tmp_path})
@@ -208,13 +212,15 @@ def test_a_longer_model_starts_as_the_shorter_one(
     still = TrainConfig(steps=1, batch=8, every=10, bf16=False, lr=0.0)
     pairs = [(("3",), text.words) for text in texts()]
     codec, config = CODEC.with_prompt(["3"]), LMConfig(1, 16, 2, 0.0, 40, train=still)
-    train_lm(tmp_path, pairs, [], codec, config, 0, CPU, init=folders["lm"])
+    train_lm(tmp_path, pairs, [], codec, config, 0, device=CPU, init=folders["lm"])
     short, long = load_lm(folders["lm"], CPU)[0], load_lm(tmp_path, CPU)[0]
     ids = torch.tensor([[CODEC.bos, *CODEC.encode(("a", "b", "c"))]])
     words = slice(0, len(CODEC))
-    torch.testing.assert_close(long(ids).logits[..., words], short(ids).logits[..., words])
-    assert long.config.n_positions == 40 and short.config.n_positions == 16
-    assert math.isfinite(float(long(torch.zeros(1, 40, dtype=torch.long)).logits.sum()))
+    torch.testing.assert_close(
+        long.network(ids).logits[..., words], short.network(ids).logits[..., words]
+    )
+    assert long.positions == 40 and short.positions == 16
+    assert math.isfinite(float(long.hidden(torch.zeros(1, 40, dtype=torch.long)).sum()))
 
 
 def test_a_mismatched_value_is_one_that_no_example_of_the_text_has() -> None:

@@ -12,7 +12,6 @@ import torch
 from carded import needs, refuses
 from fetching import CODEC, CPU, FOLLOWS, TARGETS, make_lm
 from torch import Tensor
-from transformers import GPT2LMHeadModel
 
 from baselines.delorean.method import Delorean
 from baselines.delorean.passes import Between, Relaxation, norm
@@ -21,7 +20,7 @@ from baselines.left_only.method import LeftOnly
 from baselines.left_only.settings import LeftOnlySettings
 from baselines.soft import SoftReader
 from models.base import Sample
-from models.nets.causal import gpt2
+from models.nets.backbones.gpt2 import GPT2
 from tasks import load_task
 from tasks.base import Target, Words
 from tasks.common.errors import UserError
@@ -56,7 +55,7 @@ def problem(settings: DeloreanSettings) -> tuple[Relaxation, Tensor, Between, Te
     """An untrained network of 11 ids, two of them excluded, in fp64; logits of three middles of
     five tokens; right contexts of two to four tokens; the left contexts."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(11, 16, 2, 16, 2, 0.0)).double().eval()
+    model = GPT2.fresh(11, 16, 2, 16, 2, 0.0).double().eval()
     for parameter in model.parameters():
         if parameter.dim() > 1:
             parameter.data.mul_(3)
@@ -95,7 +94,7 @@ def test_the_loss_is_the_likelihood_of_the_right_context() -> None:
     losses = relaxation.losses(certain, between)
     for row, n in enumerate((4, 3, 2)):
         ids = torch.cat([left[row], middle[row], between.right[row, :n]])
-        log_probs = model(ids[None]).logits[0].log_softmax(-1)
+        log_probs = model.network(ids[None]).logits[0].log_softmax(-1)
         expected = -sum(log_probs[i - 1, ids[i]] for i in range(9, 9 + n))
         torch.testing.assert_close(losses[row], torch.as_tensor(expected))
 
@@ -124,7 +123,7 @@ def test_where_only_forward_counts_the_text_is_greedy() -> None:
     settings = replace(STRONG, mix_rate=1.0, temperature_forward=1e-4, passes=2)
     relaxation, _, between, left = problem(settings)
     texts = relaxation.run(between, torch.zeros(3, 3, 5, dtype=torch.float64))
-    expected = relaxation.reader.model.generate(
+    expected = relaxation.reader.model.network.generate(
         left,
         attention_mask=torch.ones(3, 4, dtype=torch.long),
         max_new_tokens=5,
@@ -146,7 +145,7 @@ def test_the_mixture() -> None:
         torch.testing.assert_close(mixed[:, 0], one)
         weights = one.clone()
         weights[:, [0, 3]] = -torch.inf
-        soft = weights.softmax(-1) @ relaxation.reader.model.transformer.wte.weight
+        soft = weights.softmax(-1) @ relaxation.reader.model.table
         ahead = relaxation.reader.logits(soft[:, None], between.past)[:, 0]
         torch.testing.assert_close(mixed[:, 1], 0.7 * ahead + 0.3 * logits[:, 1])
         relaxation.settings = replace(STRONG, mix_rate=0.0)
@@ -195,7 +194,7 @@ def test_network_evaluations_and_raw_tokens(folder: Path) -> None:
     def count(*_: object) -> None:
         calls[0] += 1
 
-    generator.reader.model.transformer.register_forward_hook(count)
+    generator.reader.model.body.register_forward_hook(count)
     (found,) = generator.generate(TARGETS[:1], 3, seed=0)
     assert calls[0] == 5 + 3 * (2 + 4)
     assert sum(one.nfe for one in found.samples) == pytest.approx(calls[0])
@@ -218,7 +217,7 @@ def test_unk_comes_out_only_where_it_may(folder: Path) -> None:
         torch.nn.init.zeros_(head.weight)
         head.bias.data[:4] = torch.tensor([8.0, 8.0, 9.0, 8.0])
         assert UNK == 2
-        generator.reader.model.lm_head = head.requires_grad_(False)
+        generator.reader.model.network.lm_head = head.requires_grad_(False)
         (found,) = generator.generate(TARGETS[:1], 2, seed=0)
         for one in found.samples:
             assert ("UNK" in one.words) is (unk == "keep")

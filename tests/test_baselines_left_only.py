@@ -48,7 +48,7 @@ def always(generator: LeftOnly, token: int) -> None:
     head = torch.nn.Linear(32, len(CODEC))
     torch.nn.init.zeros_(head.weight)
     head.bias.data[token] = 99.0
-    generator.model.lm_head = head.requires_grad_(False)
+    generator.model.network.lm_head = head.requires_grad_(False)
 
 
 def test_samples_are_those_of_the_plain_sampler(folder: Path) -> None:
@@ -59,7 +59,9 @@ def test_samples_are_those_of_the_plain_sampler(folder: Path) -> None:
     head = [codec.bos, *codec.encode(control.left)]
     streams = [sample_rng(3, "left_only", "t00", i) for i in range(24)]
     draws = [torch.rand(LONGEST + 1, dtype=torch.float64, generator=rng) for rng in streams]
-    plain = sample(model, [head] * 24, torch.stack(draws), codec.eos, [*codec.forbidden, UNK], 1.5)
+    plain = sample(
+        model, [head] * 24, torch.stack(draws), codec.eos, [*codec.forbidden, UNK], temperature=1.5
+    )
     (found,) = left_only(folder).generate(TARGETS[:1], 24, seed=3)
     assert found.chosen == 0 and [one.index for one in found.samples] == [*range(24)]
     for one, ids in zip(found.samples, plain, strict=True):

@@ -13,7 +13,6 @@ import pytest
 import torch
 from carded import refuses
 from torch import Tensor, nn
-from transformers import GPT2LMHeadModel
 
 from baselines.pplm.head import (
     AttributeHead,
@@ -23,7 +22,8 @@ from baselines.pplm.head import (
 )
 from baselines.pplm.method import PPLM, Context, Steering
 from baselines.pplm.settings import PPLMSettings
-from models.nets.causal import gpt2, load_lm, train_lm
+from models.nets.backbones.gpt2 import GPT2
+from models.nets.causal import load_lm, train_lm
 from models.nets.codec import WordCodec
 from models.nets.config import AttributeHeadConfig, LMConfig, TrainConfig
 from tasks import load_task
@@ -66,10 +66,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder.mkdir()
     train = TrainConfig(steps=60, batch=16, lr=5e-3, every=60, bf16=False)
     data = [((), words) for _, words in examples()]
-    train_lm(found["lm"], data, [], CODEC, LMConfig(2, 32, 2, 0.0, 16, train=train), 0, CPU)
+    train_lm(found["lm"], data, [], CODEC, LMConfig(2, 32, 2, 0.0, 16, train=train), 0, device=CPU)
     config = AttributeHeadConfig(replace(train, steps=300, batch=64, lr=5e-2))
     pairs, held = examples(), examples(200)
-    train_attribute_head(found["attribute_head"], found["lm"], pairs, held, config, 0, CPU)
+    train_attribute_head(found["attribute_head"], found["lm"], pairs, held, config, 0, device=CPU)
     return found
 
 
@@ -85,7 +85,7 @@ def content(generator: PPLM, n: int = 4, **options: int) -> dict[str, list[tuple
 def random_problem(kl_scale: float) -> tuple[Steering, list[Tensor], Context, Tensor]:
     """An untrained network in fp64 and a text of four tokens, in three rows."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(11, 12, 2, 8, 2, 0.0)).double().eval().requires_grad_(False)
+    model = GPT2.fresh(11, 12, 2, 8, 2, 0.0).double().eval().requires_grad_(False)
     head = AttributeHead(8, {"food": ["x", "y", "z"], "price": ["u", "none"]}).double()
     nn.init.normal_(head.linear.weight)
     head.centre.normal_()
@@ -94,12 +94,12 @@ def random_problem(kl_scale: float) -> tuple[Steering, list[Tensor], Context, Te
     ids = torch.randint(11, (3, 5))
     plain, total = [], torch.zeros(3, 8, dtype=torch.float64)
     for i in range(4):
-        hidden, plain = steering.feed(model.transformer.wte(ids[:, i : i + 1]), plain)
+        hidden, plain = steering.feed(model.embed(ids[:, i : i + 1]), plain)
         total = total + hidden
     cache = [x + 0.3 * torch.randn_like(x) for pair in plain for x in pair]
-    embedded = model.transformer.wte(ids[:, 4:])
+    embedded = model.embed(ids[:, 4:])
     hidden, longer = steering.feed(embedded, plain)
-    unsteered = model.lm_head(hidden).log_softmax(-1)
+    unsteered = model.logits(hidden).log_softmax(-1)
     context = Context(embedded, longer, unsteered, total, 4, torch.tensor([0, 2, 4]))
     return steering, cache, context, hidden
 
@@ -116,7 +116,7 @@ def test_gradients_of_the_objective(kl_scale: float) -> None:
     def losses(flat: list[Tensor]) -> Tensor:
         hidden, _ = steering.feed(context.embedded, pair_up(flat))
         # the state of the last token counts in the mean as a constant: the same one at each point
-        return steering.losses(steering.model.lm_head(hidden), fixed, context)
+        return steering.losses(steering.model.logits(hidden), fixed, context)
 
     leaves = [x.clone().requires_grad_() for x in cache]
     gradients = torch.autograd.grad(losses(leaves).sum(), leaves)
@@ -137,7 +137,7 @@ def test_no_gradient_passes_through_the_last_state() -> None:
     steering, cache, context, _ = random_problem(0.5)
     leaves = [x.clone().requires_grad_() for x in cache]
     hidden, _ = steering.feed(context.embedded, pair_up(leaves))
-    logits = steering.model.lm_head(hidden)
+    logits = steering.model.logits(hidden)
     through = torch.autograd.grad(
         steering.losses(logits, hidden, context).sum(), leaves, retain_graph=True
     )
@@ -149,9 +149,9 @@ def test_no_gradient_passes_through_the_last_state() -> None:
 def test_the_objective_is_the_papers() -> None:
     """log p(value | mean) by hand, and the divergence where the cache is not steered: zero."""
     steering, _, context, hidden = random_problem(1.0)
-    logits = steering.model.lm_head(hidden)
+    logits = steering.model.logits(hidden)
     found = steering.losses(logits, hidden, context)
-    expected = logits.softmax(-1) @ steering.model.transformer.wte.weight
+    expected = logits.softmax(-1) @ steering.model.table
     ahead, _ = steering.feed(expected[:, None], context.plain)
     mean = (context.total + hidden + ahead) / 6
     scores = steering.head.linear((mean - steering.head.centre) / steering.head.spread)
@@ -171,7 +171,7 @@ def test_one_step_is_the_originals(gamma: float) -> None:
     moved = [x for pair in steering.steer(pair_up(cache), context) for x in pair]
     leaves = [x.clone().requires_grad_() for x in cache]
     hidden, _ = steering.feed(context.embedded, pair_up(leaves))
-    losses = steering.losses(steering.model.lm_head(hidden), hidden, context)
+    losses = steering.losses(steering.model.logits(hidden), hidden, context)
     gradients = torch.autograd.grad(losses.sum(), leaves)
     for layer in range(2):
         keys, values = gradients[2 * layer : 2 * layer + 2]
@@ -188,7 +188,7 @@ def test_steering_raises_the_objective() -> None:
 
     def losses(past: list[tuple[Tensor, Tensor]]) -> Tensor:
         hidden, _ = steering.feed(context.embedded, past)
-        return steering.losses(steering.model.lm_head(hidden), hidden, context)
+        return steering.losses(steering.model.logits(hidden), hidden, context)
 
     steered = list(steering.steer(pair_up(cache), context))
     assert bool((losses(steered) < losses(pair_up(cache))).all())
@@ -256,7 +256,7 @@ def test_features_are_means_over_the_text(folders: Mapping[str, Path]) -> None:
     for row, words in zip(found, texts, strict=True):
         ids = torch.tensor([[codec.bos, *codec.encode(words)]])
         with torch.no_grad():
-            mean = model.transformer(ids).last_hidden_state[0].mean(0)
+            mean = model.body(ids).last_hidden_state[0].mean(0)
         torch.testing.assert_close(row, mean, atol=1e-5, rtol=1e-4)
 
 
@@ -272,7 +272,7 @@ def test_mistakes_are_named(folders: Mapping[str, Path], tmp_path: Path) -> None
     config = AttributeHeadConfig(TrainConfig(steps=1, batch=2, every=1))
     for pairs in ([], [(Length(3), ("we",))]):
         with pytest.raises(UserError):
-            train_attribute_head(tmp_path, folders["lm"], pairs, [], config, 0, CPU)
+            train_attribute_head(tmp_path, folders["lm"], pairs, [], config, 0, device=CPU)
     other = tmp_path / "lm"
     shutil.copytree(folders["lm"], other)
     weights = other / "weights.safetensors"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import GPT2LMHeadModel
 
 from baselines.soft import SoftReader, nll, repeat
-from models.nets.causal import gpt2
+from models.nets.backbones.gpt2 import GPT2
 from models.nets.decoding import CPU_ROWS
 
 
 def reader(double: bool = False) -> SoftReader:
     """An untrained network with dropout, of 11 ids and 12 positions, in training mode."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(11, 12, 2, 16, 2, 0.3)).train()
+    model = GPT2.fresh(11, 12, 2, 16, 2, 0.3).train()
     return SoftReader(model.double() if double else model)
 
 
@@ -28,7 +27,7 @@ def test_certain_soft_tokens_read_as_their_ids() -> None:
     soft, ids = reader(), random_ids(8, 6)
     one_hot = F.one_hot(ids, 11).float()
     with torch.no_grad():
-        expected = soft.model(ids).logits
+        expected = soft.model.network(ids).logits
     assert torch.equal(soft.embed_soft(one_hot), soft.embed_ids(ids))
     assert torch.equal(soft.logits(soft.embed_soft(one_hot)), expected)
     torch.testing.assert_close(soft.logits(soft.embed_ids(ids), last=2), expected[:, -2:])

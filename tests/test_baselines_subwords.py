@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 from fetching import CODEC, TARGETS
-from transformers import GPT2LMHeadModel
 
 from baselines.candidates import continuation
 from baselines.delorean.method import Delorean
 from baselines.delorean.settings import DeloreanSettings
 from baselines.left_only.method import LeftOnly
 from baselines.left_only.settings import LeftOnlySettings
-from models.nets.causal import gpt2
+from models.nets.backbones import CausalLM
+from models.nets.backbones.gpt2 import GPT2
 from models.nets.codec import TokenizerCodec
 from tasks.controls import Infill
 
@@ -30,9 +30,9 @@ def codec() -> TokenizerCodec:
     return TokenizerCodec(bpe._tokenizer.to_str(), 0, 0, CODEC.vocabulary)
 
 
-def network(codec: TokenizerCodec) -> GPT2LMHeadModel:
+def network(codec: TokenizerCodec) -> CausalLM:
     torch.manual_seed(0)
-    return GPT2LMHeadModel(gpt2(len(codec), 96, 1, 16, 2, 0.0)).eval().requires_grad_(False)
+    return GPT2.fresh(len(codec), 96, 1, 16, 2, 0.0).eval().requires_grad_(False)
 
 
 def test_a_continuation_begins_with_its_space(codec: TokenizerCodec) -> None:
@@ -63,7 +63,7 @@ def test_both_methods_run(codec: TokenizerCodec) -> None:
     head = torch.nn.Linear(16, len(codec))
     torch.nn.init.zeros_(head.weight)
     head.bias.data = bias
-    model.lm_head = head.requires_grad_(False)
+    model.network.lm_head = head.requires_grad_(False)
     generator = LeftOnly(model, codec, replace(LeftOnlySettings(), max_words=5))
     (found,) = generator.generate(TARGETS[:1], 1, seed=0)
     assert found.samples[0].words == (".",) and found.samples[0].tokens == ("Ġ.",)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from carded import needs
-from transformers import GPT2LMHeadModel
 
 from baselines import METHODS
-from models.nets.causal import LMObjective, by_length, gpt2, load_lm, token_nll, train_lm
+from models.nets.backbones.gpt2 import GPT2
+from models.nets.causal import LMObjective, by_length, load_lm, token_nll, train_lm
 from models.nets.codec import Codec, TokenizerCodec, WordCodec, load_codec
 from models.nets.config import DiscriminatorConfig, LMConfig, TrainConfig
 from models.nets.discriminator import train_discriminator
@@ -56,7 +56,7 @@ def plain(texts: list[tuple[str, ...]]) -> list[tuple[tuple[str, ...], tuple[str
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lm")
     texts = counting_texts(400)
-    train_lm(folder, plain(texts), plain(texts[:50]), WordCodec(VOCABULARY), TINY, 1, CPU)
+    train_lm(folder, plain(texts), plain(texts[:50]), WordCodec(VOCABULARY), TINY, 1, device=CPU)
     return folder
 
 
@@ -76,7 +76,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    GPT2LMHeadModel(gpt2(len(fast), 64, 1, 32, 2, 0.0)).save_pretrained(folder)
+    GPT2.fresh(len(fast), 64, 1, 32, 2, 0.0).network.save_pretrained(folder)
     return folder
 
 
@@ -137,7 +137,7 @@ def test_damaged_codecs_are_refused(tmp_path: Path) -> None:
 
 def test_padding_changes_no_loss_and_counts_no_token() -> None:
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(17, 16, 2, 32, 2, 0.0)).eval()
+    model = GPT2.fresh(17, 16, 2, 32, 2, 0.0).eval()
     codec = WordCodec(VOCABULARY)
     examples = plain(counting_texts(7))
     objective = LMObjective(model, codec, examples, examples, TINY, 0)
@@ -149,7 +149,7 @@ def test_padding_changes_no_loss_and_counts_no_token() -> None:
         ]
         # the referee: transformers' own loss
         ids = torch.tensor(objective.rows[0].tolist())[None]
-        mean = model(ids, labels=ids).loss
+        mean = model.network(ids, labels=ids).loss
     assert len(together) == sum(len(words) + 1 for _, words in examples)
     torch.testing.assert_close(together, torch.cat(alone))
     first = together[: len(objective.rows[0]) - 1]
@@ -160,7 +160,7 @@ def test_the_prompt_is_trained_on_by_default_only() -> None:
     codec = WordCodec(VOCABULARY, ["a", "b"])
     examples = [(("a", "b"), ("w1", "w2", "w3"))]
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(len(codec), 16, 1, 32, 2, 0.0)).eval()
+    model = GPT2.fresh(len(codec), 16, 1, 32, 2, 0.0).eval()
     ids = torch.tensor([codec.sequence(*examples[0])[0]])
     with torch.no_grad():
         each = token_nll(model, ids, torch.ones(1, ids.shape[1] - 1, dtype=torch.bool))
@@ -182,7 +182,7 @@ def test_training_approaches_the_entropy_of_the_texts(trained: Path) -> None:
     assert curve[-1]["valid_nll"] < floor + 0.35 < math.log(13)
     model, codec, config = load_lm(trained, CPU)
     assert config == TINY and codec.digest == WordCodec(VOCABULARY).digest
-    assert not model.training and model.lm_head.weight is model.transformer.wte.weight
+    assert not model.training and model.head is model.table
     # bf16 storage costs next to nothing
     objective = LMObjective(model, codec, plain(counting_texts(400)[:50]), [], config, 0)
     with torch.no_grad():
@@ -192,7 +192,7 @@ def test_training_approaches_the_entropy_of_the_texts(trained: Path) -> None:
 
 def test_training_is_reproducible(trained: Path, tmp_path: Path) -> None:
     texts = counting_texts(400)
-    train_lm(tmp_path, plain(texts), plain(texts[:50]), WordCodec(VOCABULARY), TINY, 1, CPU)
+    train_lm(tmp_path, plain(texts), plain(texts[:50]), WordCodec(VOCABULARY), TINY, 1, device=CPU)
     assert (tmp_path / "weights.safetensors").read_bytes() == (
         trained / "weights.safetensors"
     ).read_bytes()
@@ -202,18 +202,16 @@ def test_finetuning_starts_from_the_language_model(trained: Path, tmp_path: Path
     codec = WordCodec(VOCABULARY, [str(n) for n in range(2, 9)])
     examples = [((str(len(words)),), words) for words in counting_texts(100)]
     one = LMConfig(1, 32, 2, 0.0, 16, train=TrainConfig(steps=1, batch=8, lr=1e-9))
-    train_lm(tmp_path, examples, examples, codec, one, 2, CPU, init=trained)
+    train_lm(tmp_path, examples, examples, codec, one, 2, device=CPU, init=trained)
     base, _, _ = load_lm(trained, CPU)
     tuned, again, _ = load_lm(tmp_path, CPU)
-    assert len(again) == 17 + 7 and tuned.transformer.wte.weight.shape == (24, 32)
-    torch.testing.assert_close(
-        tuned.transformer.wte.weight[:17], base.transformer.wte.weight, atol=1e-2, rtol=1e-2
-    )
-    fresh = tuned.transformer.wte.weight[17:]
-    assert 0.5 < float(fresh.std()) / tuned.config.initializer_range < 2
+    assert len(again) == 17 + 7 and tuned.table.shape == (24, 32)
+    torch.testing.assert_close(tuned.table[:17], base.table, atol=1e-2, rtol=1e-2)
+    fresh = tuned.table[17:]
+    assert 0.5 < float(fresh.std()) / tuned.network.config.initializer_range < 2
     other = WordCodec(Vocabulary([*SPECIALS, "only"]))
     with pytest.raises(UserError, match="another vocabulary"):
-        train_lm(tmp_path, [((), ("only",))], [], other, one, 2, CPU, init=trained)
+        train_lm(tmp_path, [((), ("only",))], [], other, one, 2, device=CPU, init=trained)
 
 
 def test_a_pretrained_model_and_its_tokenizer(pretrained: Path, tmp_path: Path) -> None:
@@ -224,15 +222,15 @@ def test_a_pretrained_model_and_its_tokenizer(pretrained: Path, tmp_path: Path) 
     )
     codec = TokenizerCodec.from_pretrained(str(pretrained), VOCABULARY)
     texts = plain(counting_texts(200))
-    train_lm(tmp_path, texts, texts[:20], codec, config, 1, CPU)
+    train_lm(tmp_path, texts, texts[:20], codec, config, 1, device=CPU)
     curve = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
     assert curve[-1]["valid_nll"] < curve[0]["train_loss"]
     model, again, _ = load_lm(tmp_path, CPU)
-    assert again.digest == codec.digest and model.config.vocab_size == len(codec)
+    assert again.digest == codec.digest and model.vocabulary == len(codec)
     with pytest.raises(UserError, match="needs its own tokenizer"):
-        train_lm(tmp_path, texts, texts, WordCodec(VOCABULARY), config, 1, CPU)
+        train_lm(tmp_path, texts, texts, WordCodec(VOCABULARY), config, 1, device=CPU)
     with pytest.raises(UserError, match="empty"):
-        train_lm(tmp_path, texts, texts, codec, TINY, 1, CPU)
+        train_lm(tmp_path, texts, texts, codec, TINY, 1, device=CPU)
 
 
 def test_a_missing_pretrained_model_is_one_line(tmp_path: Path) -> None:
@@ -264,7 +262,7 @@ def test_config_mistakes() -> None:
     with pytest.raises(UserError, match="multiple of heads"):
         LMConfig(width=30, heads=4)
     with pytest.raises(UserError, match="no training examples"):
-        train_lm(Path(), [], [], WordCodec(VOCABULARY), TINY, 0, CPU)
+        train_lm(Path(), [], [], WordCodec(VOCABULARY), TINY, 0, device=CPU)
 
 
 def test_batches_of_like_lengths_cover_everything_once() -> None:
@@ -286,10 +284,10 @@ def test_every_baseline_runs_on_a_pretrained_model(pretrained: Path, tmp_path: P
         folder.mkdir()
     for name, seed in (("lm", 0), ("teacher", 1)):
         data = plain([text.words for text in texts])
-        train_lm(folders[name], data, data, bare, config, seed, CPU)
-    train_lm(folders["finetuned"], pairs, pairs, codec, config, 0, CPU)
+        train_lm(folders[name], data, data, bare, config, seed, device=CPU)
+    train_lm(folders["finetuned"], pairs, pairs, codec, config, 0, device=CPU)
     small = DiscriminatorConfig(layers=1, width=16, heads=2, hidden=16, max_length=60, train=train)
-    train_discriminator(folders["discriminator"], pairs, pairs, codec, small, 0, CPU)
+    train_discriminator(folders["discriminator"], pairs, pairs, codec, small, 0, device=CPU)
     targets = [Target("a", Length(4)), Target("b", Length(12))]
     teacher = Teacher.load(folders["teacher"], CPU)
     for name in ("fudge", "ft_sample", "ft_search"):

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import GPT2LMHeadModel
 from transformers.generation.logits_process import (
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
-from models.nets.causal import gpt2
+from models.nets.backbones import CausalLM
+from models.nets.backbones.gpt2 import GPT2
 from models.nets.decoding import CPU_ROWS, beam_search, draw, rows_at_once, sample, truncate
 
 EOS = 1
 
 
-def network(vocabulary: int, seed: int, sharpness: float = 4.0) -> GPT2LMHeadModel:
+def network(vocabulary: int, seed: int, sharpness: float = 4.0) -> CausalLM:
     """An untrained network whose next-token distributions are far from uniform."""
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(gpt2(vocabulary, 40, 2, 32, 2, 0.0)).eval().requires_grad_(False)
+    model = GPT2.fresh(vocabulary, 40, 2, 32, 2, 0.0).eval().requires_grad_(False)
     for parameter in model.parameters():
         if parameter.dim() > 1:
             parameter.mul_(sharpness)
@@ -52,10 +52,10 @@ def test_samples_follow_the_distribution_of_the_network() -> None:
     model, prompt, forbidden = network(6, 3, 1.0), [4, 5], [0]
     exact = torch.zeros(6, 6, dtype=torch.float64)
     with torch.no_grad():
-        first = model(torch.tensor([prompt])).logits[0, -1].clone()
+        first = model.network(torch.tensor([prompt])).logits[0, -1].clone()
         first[forbidden] = -torch.inf
         for a in range(6):
-            second = model(torch.tensor([[*prompt, a]])).logits[0, -1].clone()
+            second = model.network(torch.tensor([[*prompt, a]])).logits[0, -1].clone()
             second[forbidden] = -torch.inf
             exact[a] = first.double().softmax(-1)[a] * second.double().softmax(-1)
     n = 4000
@@ -102,12 +102,16 @@ def test_hidden_states_are_bitwise_equal_in_any_company() -> None:
     model = network(900, 0)
     ids = torch.randint(4, 900, (64, 12), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        whole = model(input_ids=ids[:, :3], use_cache=True)
-        some = model(input_ids=ids[:CPU_ROWS, :3], use_cache=True)
+        whole = model.network(input_ids=ids[:, :3], use_cache=True)
+        some = model.network(input_ids=ids[:CPU_ROWS, :3], use_cache=True)
         assert torch.equal(whole.logits[:CPU_ROWS], some.logits)
         for i in range(3, 12):
-            whole = model(input_ids=ids[:, i : i + 1], past_key_values=whole.past_key_values)
-            some = model(input_ids=ids[:CPU_ROWS, i : i + 1], past_key_values=some.past_key_values)
+            whole = model.network(
+                input_ids=ids[:, i : i + 1], past_key_values=whole.past_key_values
+            )
+            some = model.network(
+                input_ids=ids[:CPU_ROWS, i : i + 1], past_key_values=some.past_key_values
+            )
             assert torch.equal(whole.logits[:CPU_ROWS], some.logits)
 
 
@@ -121,7 +125,7 @@ def test_beam_search_agrees_with_transformers(limit: int) -> None:
             # any id can play the end token: some end early, some hardly ever
             for eos in (1, 4, 7):
                 mine = [row for row, _ in beam_search(model, prompts, limit, eos, [0])]
-                theirs = model.generate(
+                theirs = model.network.generate(
                     torch.tensor(prompts),
                     attention_mask=torch.ones(6, 3, dtype=torch.long),
                     num_beams=4,
@@ -144,10 +148,10 @@ def test_beam_search_is_exhaustive_where_the_beam_is_wide_enough() -> None:
     best = beam_search(model, [[4]], 2, EOS, [0], beams=4)[0][0]
     with torch.no_grad():
         scores: dict[tuple[int, ...], float] = {}
-        first = model(torch.tensor([[4]])).logits[0, -1].log_softmax(-1)
+        first = model.network(torch.tensor([[4]])).logits[0, -1].log_softmax(-1)
         scores[(EOS,)] = float(first[EOS])
         for a in range(2, 5):
-            second = model(torch.tensor([[4, a]])).logits[0, -1].log_softmax(-1)
+            second = model.network(torch.tensor([[4, a]])).logits[0, -1].log_softmax(-1)
             for b in range(1, 5):
                 scores[(a, b)] = float(first[a] + second[b]) / 2
     assert tuple(best) == max(scores, key=lambda key: scores[key])

@@ -59,7 +59,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     train_diffusion(found["diffusion"], TEXTS, TEXTS, WORDS, CONFIG, 0, CPU)
     pairs = [((), words) for words in TEXTS]
     train_lm(found["lm"], pairs, pairs, WordCodec(WORDS), LMConfig(1, 16, 2, 0.0, 16, train=TRAIN),
-             0, CPU)  # fmt: skip
+             0, device=CPU)  # fmt: skip
     return found
 
 

@@ -14,7 +14,6 @@ from transformers import (
     BertConfig,
     BertModel,
     BertTokenizerFast,
-    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -33,7 +32,8 @@ from eval.running.plan import Plan
 from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.score_interpolation import ScoreInterpolation
-from models.nets.causal import adopt_lm, gpt2, load_lm, train_lm
+from models.nets.backbones.gpt2 import GPT2
+from models.nets.causal import adopt_lm, load_lm, train_lm
 from models.nets.codec import PlainCodec, TokenizerCodec, codec_from_json
 from models.nets.config import EncoderConfig, LMConfig, TrainConfig
 from models.nets.pretrained import located
@@ -125,7 +125,7 @@ def test_what_is_no_bert_or_not_there_is_refused(tmp_path: Path) -> None:
     denoiser = ScoreInterpolation(words_config(), len(VOCABULARY))
     with pytest.raises(UserError, match="'nowhere/at-all' is not available"):
         start_from_bert(denoiser, "nowhere/at-all", VOCABULARY)
-    GPT2LMHeadModel(gpt2(20, 8, 1, 16, 2, 0.0)).save_pretrained(tmp_path)
+    GPT2.fresh(20, 8, 1, 16, 2, 0.0).network.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="is a gpt2, not a BERT"):
         start_from_bert(denoiser, str(tmp_path), VOCABULARY)
     with pytest.raises(UserError, match="init_pretrained needs output=words"):
@@ -224,11 +224,11 @@ def test_a_plain_codec_writes_as_people_do(llama_folder: Path) -> None:
 
 def test_an_adopted_llama_is_the_pretrained_one(llama_folder: Path, adopted: Path) -> None:
     model, codec, config = load_lm(adopted, CPU)
-    assert config.zero_shot and model.config.n_positions == 64
+    assert config.zero_shot and model.positions == 64
     ids = torch.tensor([codec.encode(("ann", "went", "home", "."))])
     theirs = LlamaForCausalLM.from_pretrained(llama_folder)
     with torch.no_grad():
-        found = model(input_ids=ids).logits.float()
+        found = model.network(input_ids=ids).logits.float()
         # weights are stored, and on some machines multiplied, in bf16
         torch.testing.assert_close(found, theirs(input_ids=ids).logits, rtol=0.05, atol=0.1)
 
@@ -239,11 +239,11 @@ def test_a_llama_is_trained_as_a_gpt2_is(llama_folder: Path, tmp_path: Path) -> 
     config = replace(config, train=replace(config.train, batch=4, lr=1e-2, bf16=False, every=3))
     codec = TokenizerCodec.from_pretrained(str(llama_folder), CODEC.vocabulary, ["NP"])
     examples = [(("NP",), words) for _, words in stories(8)]
-    train_lm(tmp_path, examples, examples[:2], codec, config, 0, CPU)
+    train_lm(tmp_path, examples, examples[:2], codec, config, 0, device=CPU)
     model, loaded, _ = load_lm(tmp_path, CPU)
-    assert loaded.digest == codec.digest and model.config.vocab_size == len(codec)
+    assert loaded.digest == codec.digest and model.vocabulary == len(codec)
     start = LlamaForCausalLM.from_pretrained(llama_folder).model.embed_tokens.weight
-    found = model.get_input_embeddings().weight[: len(start)].float()
+    found = model.table[: len(start)].float()
     assert not torch.allclose(found, start, atol=0.02)
 
 
@@ -282,7 +282,7 @@ def test_a_model_of_another_kind_is_refused(bert: Path, tmp_path: Path, adopted:
 def test_pplm_refuses_a_llama(adopted: Path, tmp_path: Path) -> None:
     pairs = [(FieldValue("food", "tea"), ("tea", "is", "poured", "."))]
     with pytest.raises(UserError, match=r"steers a GPT-2, and lm\.pretrained is a llama"):
-        train_attribute_head(tmp_path, adopted, pairs, pairs, AttributeHeadConfig(), 0, CPU)
+        train_attribute_head(tmp_path, adopted, pairs, pairs, AttributeHeadConfig(), 0, device=CPU)
 
 
 def test_a_gguf_file_is_read(tmp_path: Path, llama_folder: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_gguf_file_is_read(tmp_path: Path, llama_folder: Path) -> None:
     ids = torch.tensor([codec.encode(words)])
     with torch.no_grad():
         torch.testing.assert_close(
-            found(input_ids=ids).logits.float(),
+            found.network(input_ids=ids).logits.float(),
             model(input_ids=ids).logits,
             rtol=0.05,
             atol=0.1,

@@ -45,7 +45,7 @@ def test_adding_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     config = LMConfig(layers=1, width=16, heads=2, max_length=80, train=train)
     data = [((), text) for text in TEXTS]
     cpu = torch.device("cpu")
-    train_lm(tmp_path, data, data, WordCodec(words), config, 0, cpu)
+    train_lm(tmp_path, data, data, WordCodec(words), config, 0, device=cpu)
     cls = METHODS.load("lm_sample")
     method = cls.load({"lm": tmp_path}, TASKS.load("length")(), cls.card.Settings(), cpu)
     targets = [Target("x", Length(3)), Target("y", Length(4))]

@@ -28,7 +28,8 @@ GRADIENTS = """
 import sys
 import torch
 from models.nets import parallel
-from models.nets.causal import LMObjective, gpt2
+from models.nets.backbones.gpt2 import GPT2
+from models.nets.causal import LMObjective
 from models.nets.codec import WordCodec
 from models.diffusion_lm.config import DiffusionConfig
 from models.nets.config import EncoderConfig
@@ -37,7 +38,6 @@ from models.diffusion_lm.training import DiffusionObjective
 from models.nets.config import LMConfig
 from models.nets.artefact import write_tensors
 from tasks.vocabulary import Vocabulary
-from transformers import GPT2LMHeadModel
 
 if parallel.asked():
     parallel.start(cpu=True)
@@ -52,7 +52,7 @@ texts = [tuple("abcdefghij"[: 2 + i % 7]) for i in range(30)]
 vocabulary = Vocabulary.build(texts, 0)
 codec = WordCodec(vocabulary)
 settings = LMConfig(layers=1, width=16, heads=2, dropout=0.0)
-model = GPT2LMHeadModel(gpt2(len(vocabulary) + 4, 128, 1, 16, 2, 0.0))
+model = GPT2.fresh(len(vocabulary) + 4, 128, 1, 16, 2, 0.0)
 lm = LMObjective(model, codec, [((), t) for t in texts], [], settings, seed=0)
 found = {}
 for name, objective in (("diffusion", diffusion), ("lm", lm)):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import GPT2LMHeadModel
 
 from models.nets.artefact import read_tensors, write_tensors
-from models.nets.causal import gpt2, train_lm
+from models.nets.backbones.gpt2 import GPT2
+from models.nets.causal import train_lm
 from models.nets.codec import Codec, TokenizerCodec, WordCodec
 from models.nets.config import LMConfig, TrainConfig
 from models.nets.teacher import Teacher, assert_distinct
@@ -28,22 +28,22 @@ TEXTS = [("w1", "w2", "w3"), ("w4",), (), ("w5",) * 14, ("w1", "zebra"), ("w2", 
 def train(folder: Path, seed: int) -> Path:
     folder.mkdir()
     texts = [((), (f"w{i % 12}", f"w{(i + 1) % 12}")) for i in range(40)]
-    train_lm(folder, texts, [], CODEC, CONFIG, seed, CPU)
+    train_lm(folder, texts, [], CODEC, CONFIG, seed, device=CPU)
     return folder
 
 
 def random_teacher(codec: Codec) -> Teacher:
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(gpt2(len(codec), 16, 2, 32, 2, 0.0)).eval()
+    model = GPT2.fresh(len(codec), 16, 2, 32, 2, 0.0).eval()
     with torch.no_grad():
-        model.transformer.wte.weight.mul_(10)
+        model.table.mul_(10)
     return Teacher(model, codec, "0" * 64)
 
 
 def test_a_uniform_teacher_gives_the_log_of_the_vocabulary() -> None:
     teacher = random_teacher(CODEC)
     with torch.no_grad():
-        teacher.model.transformer.wte.weight.zero_()
+        teacher.model.table.zero_()
     for words, (nats, tokens) in zip(TEXTS, teacher.score(TEXTS), strict=True):
         assert tokens == len(words) + 1  # the end is predicted, the start is not
         assert nats == pytest.approx(tokens * math.log(len(CODEC)), rel=1e-6)
@@ -55,7 +55,7 @@ def test_scores_equal_transformers_own_loss_in_any_company() -> None:
     for words, (nats, tokens) in zip(TEXTS, scores, strict=True):
         ids = torch.tensor([[CODEC.bos, *VOCABULARY.encode(words), CODEC.eos]])
         with torch.no_grad():
-            loss = float(teacher.model(ids, labels=ids).loss)
+            loss = float(teacher.model.network(ids, labels=ids).loss)
         assert nats / tokens == pytest.approx(loss, rel=1e-5)
         alone = teacher.score([words])[0]
         assert alone[0] == pytest.approx(nats, rel=1e-5) and alone[1] == tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -15,6 +15,7 @@ from baselines.autoregressive import Autoregressive, Decoded, Heads, continuatio
 from models.base import Card, TargetSamples
 from models.infilling import answer, infill
 from models.jobs import Job
+from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import sample
@@ -23,9 +24,6 @@ from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.controls import Control, Infill
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 
 class ARInfilling(Autoregressive):
@@ -36,7 +34,7 @@ class ARInfilling(Autoregressive):
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
+        model: CausalLM,
         codec: Codec,
         task: Task,
         settings: ARInfillingSettings,
@@ -103,8 +101,8 @@ class ARInfilling(Autoregressive):
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.forbidden,
-            self.settings.temperature,
-            self.settings.top_k,
-            self.settings.top_p,
+            temperature=self.settings.temperature,
+            top_k=self.settings.top_k,
+            top_p=self.settings.top_p,
         )
         return [(ids, float(len(ids))) for ids in texts]

@@ -99,7 +99,7 @@ class Energy:
         self.forward, self.backward, self.group, self.settings = forward, backward, group, settings
         self.words, self.weights = words, weights(settings)
         self.tables = [reader.soft.embed_ids(words) for reader in (forward, backward)]
-        self.heads = [reader.soft.model.lm_head.weight[words].T for reader in (forward, backward)]
+        self.heads = [reader.soft.model.head[words].T for reader in (forward, backward)]
         with torch.no_grad():
             self.left = forward.start(group.left)
             self.reversed = backward.start(group.backward)
@@ -197,7 +197,7 @@ class Energy:
         context = self.forward.soft.embed_ids(right[:, :-1].clamp(min=0))
         embeds = torch.cat([soft.to(context.dtype), context], 1)
         hidden, _ = self.forward.read(embeds, self.left)
-        logits = product(hidden[:, n:], self.forward.soft.model.lm_head.weight.T)
+        logits = product(hidden[:, n:], self.forward.soft.model.head.T)
         each = F.cross_entropy(
             logits.flatten(0, 1), right.clamp(min=0).flatten(), reduction="none"
         ).view_as(right)

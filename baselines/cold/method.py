@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 
@@ -39,6 +39,7 @@ from baselines.soft import SoftReader
 from models.base import Card, Generator, TargetSamples, sample_rng
 from models.infilling import infill
 from models.jobs import Job, Made, run
+from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import rows_at_once, stack
@@ -46,9 +47,6 @@ from models.nets.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ class Cold(Generator):
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
-        backward: GPT2LMHeadModel | None,
+        model: CausalLM,
+        backward: CausalLM | None,
         codec: Codec,
         backward_codec: Codec | None,
         settings: ColdSettings,

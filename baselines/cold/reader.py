@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from baselines.soft import Past, SoftReader
+from baselines.soft import SoftReader
+from models.nets.backbones import Past
 
 #: lengths of contexts are rounded up to a multiple of this; most of aNLG's fit in one
 BUCKET = 16
@@ -77,17 +77,6 @@ class Reader:
     def _run(
         self, embeds: Tensor, past: Past, mask: Tensor, positions: Tensor
     ) -> tuple[Tensor, Past]:
-        from transformers import DynamicCache
-
-        body = self.soft.model.transformer
-        cache = DynamicCache(past, config=body.config) if past else DynamicCache(config=body.config)
-        out = body(
-            inputs_embeds=embeds,
-            past_key_values=cache,
-            attention_mask=mask.long(),
-            # what lies beyond the last position is padding, whose result is never used
-            position_ids=positions.clamp(0, self.soft.positions - 1),
-            use_cache=True,
-        )
-        layers: Any = cache.layers
-        return out.last_hidden_state, [(layer.keys, layer.values) for layer in layers]
+        # what lies beyond the last position is padding, whose result is never used
+        inside = positions.clamp(0, self.soft.positions - 1)
+        return self.soft.model.read(embeds, past, mask=mask.long(), positions=inside)

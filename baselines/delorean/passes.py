@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from baselines.delorean.settings import DeloreanSettings
-from baselines.soft import Past, SoftReader, nll
+from baselines.soft import SoftReader, nll
+from models.nets.backbones import Past
 from models.nets.decoding import draw, truncate
 
 #: added to gradient norms

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -25,15 +25,13 @@ from baselines.finetuned.card import FT_POE, FT_SAMPLE, FT_SEARCH
 from baselines.finetuned.settings import FTPoESettings
 from models.base import Card, TargetSamples
 from models.jobs import Job
+from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import Experts, beam_search, sample
 from tasks.base import Target, Task
 from tasks.common.progress import Progress, silent
 from tasks.controls import Control
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 
 class _FineTuned(Autoregressive):
@@ -62,9 +60,9 @@ class FTSample(_FineTuned):
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.codec.forbidden,
-            self.settings.temperature,
-            self.settings.top_k,
-            self.settings.top_p,
+            temperature=self.settings.temperature,
+            top_k=self.settings.top_k,
+            top_p=self.settings.top_p,
         )
         return [(ids, float(len(ids))) for ids in texts]
 
@@ -111,7 +109,7 @@ class FTPoE(Autoregressive):
 
     def __init__(
         self,
-        models: Sequence[GPT2LMHeadModel],
+        models: Sequence[CausalLM],
         codecs: Sequence[Codec],
         task: Task,
         settings: FTPoESettings,
@@ -133,7 +131,7 @@ class FTPoE(Autoregressive):
         return prompts(self.task, control, self.codecs)
 
     def _positions(self) -> list[int]:
-        return [model.config.n_positions for model in self.models]
+        return [model.positions for model in self.models]
 
     def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         rest = [[job.given.others[i] for job in jobs] for i in range(len(self.models) - 1)]
@@ -143,9 +141,9 @@ class FTPoE(Autoregressive):
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.codec.forbidden,
-            self.settings.temperature,
-            self.settings.top_k,
-            self.settings.top_p,
+            temperature=self.settings.temperature,
+            top_k=self.settings.top_k,
+            top_p=self.settings.top_p,
             reweighting=Experts(self.models[1:], rest, self.codec.text_size),
         )
         return [(ids, float(len(ids) * len(self.models))) for ids in texts]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 
@@ -26,15 +26,13 @@ from baselines.fudge.card import CARD, lambdas
 from baselines.fudge.settings import FudgeSettings
 from models.base import Card
 from models.jobs import Job
+from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import sample
 from models.nets.discriminator import Discriminator, PrefixScorer, Steering, load_discriminator
 from tasks.base import Task
 from tasks.controls import Control
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 
 class Fudge(Autoregressive):
@@ -48,7 +46,7 @@ class Fudge(Autoregressive):
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
+        model: CausalLM,
         codec: Codec,
         discriminators: Sequence[Discriminator],
         codecs: Sequence[Codec],
@@ -79,7 +77,7 @@ class Fudge(Autoregressive):
         return [self.codec.head(()), *prompts(self.task, control, self.codecs)]
 
     def _positions(self) -> list[int]:
-        readers = [one.body.config.n_positions for one in self.discriminators]
+        readers = [one.decoder.positions for one in self.discriminators]
         return [*super()._positions(), *readers]
 
     @torch.inference_mode()
@@ -95,9 +93,9 @@ class Fudge(Autoregressive):
             uniforms(self.name, jobs, seed, limit),
             self.codec.eos,
             self.codec.forbidden,
-            settings.temperature,
-            settings.post_top_k,
+            temperature=settings.temperature,
+            top_k=settings.post_top_k,
             reweighting=Steering(scorers, self.lams, settings.pre_top_k),
         )
-        judged = min(settings.pre_top_k, self.model.config.vocab_size) * len(scorers)
+        judged = min(settings.pre_top_k, self.model.vocabulary) * len(scorers)
         return [(ids, float(len(ids) * (1 + judged))) for ids in texts]

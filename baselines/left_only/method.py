@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from baselines.left_only.settings import LeftOnlySettings
 from models.base import Card, Generator, TargetSamples
 from models.infilling import infill
 from models.jobs import Job
+from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import sample
@@ -32,9 +33,6 @@ from models.nets.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 
 class StopAfter:
@@ -68,7 +66,7 @@ class LeftOnly(Generator):
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
+        model: CausalLM,
         codec: Codec,
         settings: LeftOnlySettings,
         repair: MaskedRepair | None = None,
@@ -102,7 +100,7 @@ class LeftOnly(Generator):
         context fills all that the model reads."""
         if self.settings.candidates:
             samples_per_target = min(self.settings.candidates, samples_per_target)
-        codec, positions = self.codec, self.model.config.n_positions
+        codec, positions = self.codec, self.model.positions
         heads = {
             target.id: Heads.of([[*codec.head(()), *codec.encode(infill(target).left)]])
             for target in targets
@@ -143,9 +141,9 @@ class LeftOnly(Generator):
             uniforms(self.name, jobs, seed, limit),
             eos,
             self.excluded,
-            settings.temperature,
-            settings.top_k,
-            settings.top_p,
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+            top_p=settings.top_p,
             reweighting=StopAfter(self.marks, eos),
         )
         # the eos behind a mark was put there, not drawn

@@ -26,7 +26,9 @@ def attribute_head(plan: Plan, task: str) -> Recipe:
             list(control.examples(texts, seed)) for texts in (corpus.train, corpus.valid[:VALID])
         )
         lm = deps["lm"]
-        train_attribute_head(folder, lm, train, valid, config, seed, plan.device, progress)
+        train_attribute_head(
+            folder, lm, train, valid, config, seed, device=plan.device, progress=progress
+        )
 
     return recipe(
         "attribute_head",

@@ -7,19 +7,19 @@ nothing of positions, which is why the paper applies PPLM to semantic content al
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.base import stream_seed
-from models.nets.artefact import load_module, save_module
+from models.nets.artefact import WEIGHTS, load_network, save_network, unreadable
+from models.nets.backbones import CausalLM
 from models.nets.causal import by_length, load_lm, pad_rows
 from models.nets.codec import Codec
 from models.nets.config import AttributeHeadConfig
@@ -29,9 +29,6 @@ from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError, unknown
 from tasks.common.progress import Progress, silent
 from tasks.controls import Control, FieldValue
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 Pairs = Sequence[tuple[Control, Words]]
 """Controls, each a ``FieldValue``, with a text in which they hold."""
@@ -87,16 +84,16 @@ class AttributeHead(nn.Module):
 
 @torch.no_grad()
 def features(
-    model: GPT2LMHeadModel, codec: Codec, texts: Sequence[Words], progress: Progress = silent
+    model: CausalLM, codec: Codec, texts: Sequence[Words], progress: Progress = silent
 ) -> Tensor:
     """The mean hidden state over bos and the words of each text: (texts, D), fp32."""
-    room = model.config.n_positions
+    room = model.positions
     rows = [np.array([codec.bos, *codec.encode(words)][:room]) for words in texts]
-    out = torch.zeros(len(rows), model.config.n_embd, device=model.device)
+    out = torch.zeros(len(rows), model.width, device=model.device)
     done = 0
     for chosen in by_length([len(row) for row in rows], 128):
         ids = pad_rows([rows[i] for i in chosen], codec.pad).to(model.device)
-        hidden = model.transformer(input_ids=ids, use_cache=False).last_hidden_state
+        hidden = model.hidden(ids)
         lengths = torch.tensor([len(rows[i]) for i in chosen], device=model.device)
         real = torch.arange(ids.shape[1], device=model.device) < lengths[:, None]
         out[chosen] = (hidden * real[:, :, None]).sum(1) / lengths[:, None]
@@ -145,6 +142,7 @@ def train_attribute_head(
     valid: Pairs,
     config: AttributeHeadConfig,
     seed: int,
+    *,
     device: torch.device,
     progress: Progress = silent,
 ) -> None:
@@ -162,11 +160,10 @@ def train_attribute_head(
             raise UserError(f"the attribute head reads field values, not {control}")
         values.setdefault(control.field, {})[control.value] = None
     model, codec, _ = load_lm(lm, device)
-    if model.config.model_type != "gpt2":
-        raise UserError(f"PPLM steers a GPT-2, and lm.pretrained is a {model.config.model_type}")
+    if not model.steerable:
+        raise UserError(f"PPLM steers a GPT-2, and lm.pretrained is a {model.kind}")
     torch.manual_seed(stream_seed(seed, "attribute_head", "init"))
-    width = model.config.n_embd
-    head = AttributeHead(width, {field: sorted(known) for field, known in values.items()})
+    head = AttributeHead(model.width, {field: sorted(known) for field, known in values.items()})
     head.to(device)
 
     def prepare(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,28 +177,34 @@ def train_attribute_head(
     head.spread.copy_(inputs[0].var(0, correction=0).mean().sqrt() + 1e-6)
     objective = HeadObjective(head, inputs, prepare(valid), config.train.batch, seed)
     fit(objective, config.train, folder, seed, device, progress)
-    record = {"config": dataclasses.asdict(config), "width": width, "values": head.values}
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    (folder / "config.json").write_text(text, encoding="utf-8")
-    save_module(folder / "weights.safetensors", head, _meta(head, lm))
+    save_network(folder, head, Stored(config, model.width, head.values), _facts(head, lm))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What config.json holds: the settings of training, the width of the hidden states and the
+    values of each field."""
+
+    config: AttributeHeadConfig
+    width: int
+    values: dict[str, tuple[str, ...]]
 
 
 def load_attribute_head(folder: Path, lm: Path, device: torch.device) -> AttributeHead:
     """The head in eval mode, frozen. ``lm``: the language model that it is to read. Raises
     ``UserError`` for files that are missing or damaged, and for another language model."""
-    path = folder / "config.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        head = AttributeHead(int(record["width"]), record["values"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-    load_module(folder / "weights.safetensors", head, _meta(head, lm))
-    return head.to(device).eval().requires_grad_(False)
+
+    def build(stored: Stored) -> tuple[AttributeHead, dict[str, Any]]:
+        head = AttributeHead(stored.width, stored.values)
+        return head, _facts(head, lm)
+
+    head, _, _ = load_network(folder, Stored, build)
+    return head.to(device)
 
 
-def _meta(head: AttributeHead, lm: Path) -> dict[str, Any]:
+def _facts(head: AttributeHead, lm: Path) -> dict[str, Any]:
     try:
-        digest = hashlib.sha256((lm / "weights.safetensors").read_bytes()).hexdigest()[:16]
+        digest = hashlib.sha256((lm / WEIGHTS).read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise UserError(f"cannot read {lm / 'weights.safetensors'}: {error}") from None
+        raise unreadable(lm / WEIGHTS, error) from None
     return {"kind": "attribute_head", "outputs": len(head.index), "language_model": digest}

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -27,17 +27,12 @@ from baselines.pplm.head import AttributeHead, load_attribute_head
 from baselines.pplm.settings import PPLMSettings
 from models.base import Card
 from models.jobs import Job
+from models.nets.backbones import CausalLM, Past
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import draw, padded_rows, truncate
 from tasks.base import Task
 from tasks.controls import Control
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
-
-Past = Sequence[tuple[Tensor, Tensor]]
-"""Each layer's cached keys and values, (R, heads, tokens, D / heads) both."""
 
 #: added to gradient norms, as in the original
 SMALL = 1e-15
@@ -64,24 +59,19 @@ class Context:
 class Steering:
     """The objective of one language model and attribute head, and the steps that descend it."""
 
-    def __init__(self, model: GPT2LMHeadModel, head: AttributeHead, settings: PPLMSettings) -> None:
+    def __init__(self, model: CausalLM, head: AttributeHead, settings: PPLMSettings) -> None:
         self.model, self.head, self.settings = model, head, settings
 
     def feed(self, embedded: Tensor, past: Past) -> tuple[Tensor, Past]:
         """``embedded`` (R, 1, D) behind ``past`` -> hidden state (R, D) and the longer cache."""
-        from transformers import DynamicCache
-
-        body = self.model.transformer
-        cache = DynamicCache(past, config=body.config)
-        out = body(inputs_embeds=embedded, past_key_values=cache, use_cache=True)
-        layers: Any = cache.layers
-        return out.last_hidden_state[:, -1], [(layer.keys, layer.values) for layer in layers]
+        hidden, following = self.model.read(embedded, past)
+        return hidden[:, -1], following
 
     def losses(self, logits: Tensor, hidden: Tensor, context: Context) -> Tensor:
         """``logits`` (R, V) and ``hidden`` (R, D) of the last token behind the steered cache -> the
         loss of each row (R,). ``hidden`` counts in the mean and passes no gradient on."""
         steered = logits.log_softmax(-1)
-        expected = steered.exp() @ self.model.transformer.wte.weight
+        expected = steered.exp() @ self.model.table
         ahead, _ = self.feed(expected[:, None], context.plain)
         mean = (context.total + hidden.detach() + ahead) / (context.count + 2)
         divergence = (steered.exp() * (steered - context.unsteered)).sum(-1)
@@ -96,7 +86,7 @@ class Steering:
             with torch.enable_grad():
                 leaves = [tensor.detach().requires_grad_() for tensor in now]
                 hidden, _ = self.feed(context.embedded, pairs(leaves))
-                losses = self.losses(self.model.lm_head(hidden), hidden, context)
+                losses = self.losses(self.model.logits(hidden), hidden, context)
                 gradients = torch.autograd.grad(losses.sum(), leaves)
             now = []
             for layer, gradient in zip(pairs(leaves), pairs(gradients), strict=True):
@@ -123,7 +113,7 @@ class PPLM(Autoregressive):
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
+        model: CausalLM,
         codec: Codec,
         head: AttributeHead,
         task: Task,
@@ -156,19 +146,19 @@ class PPLM(Autoregressive):
         wanted = self.head.wanted(controls)[rows]
         ended = torch.arange(len(rows), device=device) >= len(jobs)
         last = torch.full_like(rows, self.codec.bos)
-        total = torch.zeros(len(rows), self.model.config.n_embd, device=device)
+        total = torch.zeros(len(rows), self.model.width, device=device)
         plain: Past = []
         past: Past = []
         found: list[list[int]] = [[] for _ in jobs]
         for step in range(limit):
-            embedded = self.model.transformer.wte(last)[:, None]
+            embedded = self.model.embed(last)[:, None]
             hidden, plain = steering.feed(embedded, plain)
-            unsteered = self.model.lm_head(hidden).log_softmax(-1)
+            unsteered = self.model.logits(hidden).log_softmax(-1)
             if step:
                 context = Context(embedded, plain, unsteered, total, step, wanted)
                 past = steering.steer(past, context)
             bent, past = steering.feed(embedded, past)
-            steered = (self.model.lm_head(bent) / settings.temperature).log_softmax(-1)
+            steered = (self.model.logits(bent) / settings.temperature).log_softmax(-1)
             logits = settings.gm_scale * steered + (1 - settings.gm_scale) * unsteered
             logits[:, self.codec.forbidden] = -torch.inf
             last = draw(truncate(logits, 1.0, settings.top_k, 1.0), u[rows, step])

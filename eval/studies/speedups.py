@@ -62,7 +62,7 @@ def train_head(
     pairs: list[tuple[Control, Words]] = [
         (FieldValue(CONTROL.field, f"value {i % 8}"), text) for i, text in enumerate(words)
     ]
-    train_attribute_head(folder, lm, pairs, [], config, 0, device)
+    train_attribute_head(folder, lm, pairs, [], config, 0, device=device)
 
 
 def pplm(
@@ -126,8 +126,7 @@ def fudge(folder: Path, head: Sequence[str], tokens: int, device: torch.device) 
 
         def advance(self, tokens: Tensor) -> None:
             self.ids = torch.cat([self.ids, tokens[:, None]], 1)
-            out = self.network.body(input_ids=self.ids, use_cache=False)
-            self.hidden = out.last_hidden_state[:, -1]
+            self.hidden = self.network.decoder.hidden(self.ids)[:, -1]
 
     network, codec, _ = load_discriminator(folder, device)
     top_k = min(FudgeSettings().pre_top_k, codec.text_size)

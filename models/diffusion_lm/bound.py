@@ -13,8 +13,6 @@ of past losses, so that a step depends on its number alone and training resumes 
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from models.diffusion_lm.likelihood import (
     prior_term,
     step_weights,
 )
-from models.nets.artefact import load_module, read_config, save_module
+from models.nets.artefact import load_network, save_network
 from models.nets.encoder import bert_config, time_embedding
 from models.nets.sequences import encode
 from models.nets.train import fit
@@ -46,7 +44,6 @@ from tasks.common.errors import UserError, unknown
 from tasks.common.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
 
-KINDS = ("bound", "simplex")
 VALIDATION_TEXTS, VALIDATION_LEVELS = 64, 8
 
 Terms = Callable[..., dict[str, Tensor]]
@@ -138,15 +135,20 @@ def simplex_terms(
     }
 
 
+#: what gives the terms of each likelihood model's bound
+TERMS_OF: Mapping[str, Terms] = {"bound": bound_terms, "simplex": simplex_terms}
+KINDS = tuple(TERMS_OF)
+
+
 def make(kind: str, config: DiffusionConfig, vocabulary: int) -> tuple[nn.Module, Terms]:
     """A fresh network and what gives its bound's terms. Raises ``UserError`` for another kind."""
     if kind not in KINDS:
         raise unknown("likelihood model", kind, KINDS)
-    if kind == "bound":
-        if config.output != "linear":
-            raise UserError(f"the bound is trained with output=linear, not {config.output}")
-        return Denoiser(config, vocabulary), bound_terms
-    return SimplexDenoiser(config, vocabulary), simplex_terms
+    if kind == "simplex":
+        return SimplexDenoiser(config, vocabulary), TERMS_OF[kind]
+    if config.output != "linear":
+        raise UserError(f"the bound is trained with output=linear, not {config.output}")
+    return Denoiser(config, vocabulary), TERMS_OF[kind]
 
 
 class BoundObjective:
@@ -203,21 +205,22 @@ def train_bound(
     ids, held = (encode(texts, vocabulary, config.length, "pad") for texts in (train, valid))
     objective = BoundObjective(module.to(device), terms, ids, held, config.train.batch, seed)
     fit(objective, config.train, folder, seed, device, progress)
-    vocabulary.save(folder / "vocabulary.json")
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
-    save_module(folder / "weights.safetensors", module, _meta(kind, vocabulary))
+    save_network(folder, module, config, _facts(kind), words=("vocabulary", vocabulary))
 
 
 def load_bound(
     folder: Path, kind: str, device: torch.device
 ) -> tuple[nn.Module, Terms, Vocabulary]:
     """A trained likelihood model in eval mode. Raises ``UserError`` if it is damaged."""
-    vocabulary = Vocabulary.load(folder / "vocabulary.json")
-    config = read_config(folder / "config.json", DiffusionConfig)
-    module, terms = make(kind, config, len(vocabulary))
-    load_module(folder / "weights.safetensors", module, _meta(kind, vocabulary))
-    return module.to(device).eval().requires_grad_(False), terms, vocabulary
+
+    def build(config: DiffusionConfig, words: Vocabulary) -> tuple[nn.Module, dict[str, Any]]:
+        return make(kind, config, len(words))[0], _facts(kind)
+
+    module, _, vocabulary = load_network(
+        folder, DiffusionConfig, build, words=("vocabulary", Vocabulary.load)
+    )
+    return module.to(device), TERMS_OF[kind], vocabulary
 
 
-def _meta(kind: str, vocabulary: Vocabulary) -> dict[str, Any]:
-    return {"kind": f"likelihood {kind}", "vocabulary": vocabulary.digest}
+def _facts(kind: str) -> dict[str, Any]:
+    return {"kind": f"likelihood {kind}"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.denoiser import make_denoiser
 from models.diffusion_lm.network import Network, Noised, initial_std
 from models.nets import parallel
-from models.nets.artefact import load_module, read_config, save_module
+from models.nets.artefact import load_network, save_network
 from models.nets.sequences import encode
 from models.nets.train import fit
 from tasks.base import Words
@@ -163,18 +161,7 @@ def train_diffusion(
         contexts = ours[~ours.all(1)], others[~others.all(1)]
     objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed, contexts)
     fit(objective, config.train, folder, seed, device, progress)
-    vocabulary.save(folder / "vocabulary.json")
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
-    save_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
-
-
-def _meta(config: DiffusionConfig, vocabulary: Vocabulary) -> dict[str, Any]:
-    return {
-        "kind": "diffusion",
-        "vocabulary": vocabulary.digest,
-        "padding": config.padding,
-        "steps": config.steps,
-    }
+    save_network(folder, denoiser, config, _facts(config), words=("vocabulary", vocabulary))
 
 
 def load_diffusion(folder: Path, device: torch.device) -> tuple[Network, Vocabulary]:
@@ -182,8 +169,15 @@ def load_diffusion(folder: Path, device: torch.device) -> tuple[Network, Vocabul
 
     Raises ``UserError`` if a file is missing, cut short, or made for another vocabulary.
     """
-    vocabulary = Vocabulary.load(folder / "vocabulary.json")
-    config = read_config(folder / "config.json", DiffusionConfig)
-    denoiser = make_denoiser(config, len(vocabulary))
-    load_module(folder / "weights.safetensors", denoiser, _meta(config, vocabulary))
-    return denoiser.to(device).eval().requires_grad_(False), vocabulary
+
+    def build(config: DiffusionConfig, words: Vocabulary) -> tuple[Network, dict[str, Any]]:
+        return make_denoiser(config, len(words)), _facts(config)
+
+    denoiser, _, vocabulary = load_network(
+        folder, DiffusionConfig, build, words=("vocabulary", Vocabulary.load)
+    )
+    return denoiser.to(device), vocabulary
+
+
+def _facts(config: DiffusionConfig) -> dict[str, Any]:
+    return {"kind": "diffusion", "padding": config.padding, "steps": config.steps}

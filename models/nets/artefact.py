@@ -1,12 +1,18 @@
-"""Weights on disk: safetensors with the facts needed to refuse a file that does not fit."""
+"""Networks on disk: one pair of functions saves and loads all of them.
+
+A network's folder holds ``config.json``, a dataclass; ``weights.safetensors``, whose metadata say
+what the weights were made for, so that a file that does not fit is refused; the vocabulary or the
+codec, where the network has one; and whatever else its kind needs.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +20,125 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tasks.common.errors import UserError
+
+WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+
+C = TypeVar("C")
+W = TypeVar("W")
+N = TypeVar("N", bound=nn.Module)
+
+
+class Words(Protocol):
+    """A vocabulary or a codec."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def save(self, path: Path) -> None: ...
+
+
+def save_network(
+    folder: Path,
+    network: nn.Module,
+    config: Any,
+    facts: Mapping[str, Any],
+    *,
+    words: tuple[str, Words] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> None:
+    """Writes what :func:`load_network` reads.
+
+    ``config``: a dataclass. ``facts``: what a loaded network must agree with, ``kind`` among them.
+    ``words``: "vocabulary" or "codec" and the thing itself, stored as NAME.json, its digest being a
+    fact more. ``files``: further files by name.
+    """
+    record = json.dumps(dataclasses.asdict(config), indent=1, ensure_ascii=False)
+    for name, text in {CONFIG: record, **(files or {})}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    if words:
+        name, told = words
+        told.save(folder / f"{name}.json")
+        facts = {**facts, name: told.digest}
+    save_module(folder / WEIGHTS, network, facts)
+
+
+@overload
+def load_network(
+    folder: Path,
+    config: type[C],
+    build: Callable[[C], tuple[N, Mapping[str, Any]]],
+    *,
+    stored: Callable[[N], nn.Module] = ...,
+) -> tuple[N, C, None]: ...
+
+
+@overload
+def load_network(
+    folder: Path,
+    config: type[C],
+    build: Callable[[C, W], tuple[N, Mapping[str, Any]]],
+    *,
+    words: tuple[str, Callable[[Path], W]],
+    stored: Callable[[N], nn.Module] = ...,
+) -> tuple[N, C, W]: ...
+
+
+def load_network(
+    folder: Path,
+    config: type[Any],
+    build: Callable[..., tuple[Any, Mapping[str, Any]]],
+    *,
+    words: tuple[str, Callable[[Path], Any]] | None = None,
+    stored: Callable[[Any], nn.Module] = lambda network: network,
+) -> tuple[Any, Any, Any]:
+    """A network as :func:`save_network` left it, its config, and its vocabulary or codec: in fp32
+    on the CPU, in eval mode, its parameters frozen.
+
+    ``build``: config (and vocabulary or codec) -> a network of that shape and the facts that its
+    file must agree with; ``words``: "vocabulary" or "codec" and what reads it; ``stored``: the part
+    of the network that was saved. Raises ``UserError``, in one line, for a file that is missing,
+    damaged or another's.
+    """
+    given = []
+    if words:
+        name, read = words
+        given.append(_fitting(folder / f"{name}.json", lambda: read(folder / f"{name}.json")))
+    settings = read_config(folder / CONFIG, config)
+    network, facts = _fitting(folder / CONFIG, lambda: build(settings, *given))
+    if words:
+        facts = {**facts, words[0]: given[0].digest}
+    load_module(folder / WEIGHTS, stored(network), facts)
+    return network.eval().requires_grad_(False), settings, (given or [None])[0]
+
+
+def _fitting(path: Path, make: Callable[[], C]) -> C:
+    """``make()``, with a ``UserError``, in one line, that names the file from which it makes it."""
+    try:
+        return make()
+    except UserError:
+        raise
+    except Exception as error:  # the libraries that build from it raise whatever they like
+        raise unreadable(path, error) from None
+
+
+def read_config(path: Path, cls: type[C]) -> C:
+    """A JSON file as ``cls``: a dataclass (nested ones included), a list, a mapping. Raises
+    ``UserError``, in one line, if it is missing, damaged or does not fit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(cls).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise unreadable(path, f"{place}: {first['msg']}" if place else first["msg"]) from None
+    except (OSError, ValueError, UserError) as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: object) -> UserError:
+    """One line for a file of which nothing can be made."""
+    return UserError(f"cannot read {path}: {(str(error).splitlines() or ['damaged'])[0]}")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
@@ -32,9 +157,10 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             tensors = {name: file.get_tensor(name) for name in names}
-            return tensors, json.loads((file.metadata() or {}).get("meta", "{}"))
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"damaged or missing weights {path}: {error}") from None
+    return tensors, meta if isinstance(meta, dict) else {}
 
 
 def save_module(path: Path, module: nn.Module, meta: Mapping[str, Any]) -> None:
@@ -73,13 +199,3 @@ def load_module(
             )
     module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()})
     return meta
-
-
-def read_config(path: Path, cls: type) -> Any:
-    """A config dataclass (nested ones included) from its JSON; ``UserError`` if it does not fit."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(cls).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

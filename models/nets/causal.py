@@ -1,4 +1,4 @@
-"""GPT-2 language models: training from scratch, fine-tuning, loading (paper, section 6.3).
+"""Causal language models: training from scratch, fine-tuning, loading (paper, section 6.3).
 
 One network serves as FUDGE's base model, as the fine-tuned baselines and as the teacher behind
 lm-score: they differ in their prompts, their data and their seed.
@@ -6,11 +6,10 @@ lm-score: they differ in their prompts, their data and their seed.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,51 +18,20 @@ from torch.nn import functional as F
 
 from models.base import stream_seed
 from models.nets import parallel
-from models.nets.artefact import load_module, save_module
+from models.nets.artefact import load_network, save_network
+from models.nets.backbones import CausalLM, fresh, from_record, load_pretrained
 from models.nets.codec import Codec, TokenizerCodec, load_codec
 from models.nets.config import LMConfig
-from models.nets.precision import matrix_dtype
-from models.nets.pretrained import llama, load_causal
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 
-if TYPE_CHECKING:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
 Example = tuple[Sequence[str], Words]
 """Prompt tokens (none for an unconditional model) and the words of the text."""
 
 VALIDATION_EXAMPLES = 1024
-
-
-def gpt2(
-    vocabulary: int, positions: int, layers: int, width: int, heads: int, dropout: float
-) -> GPT2Config:
-    """GPT-2's architecture. ``gelu_pytorch_tanh`` is GPT-2's GELU as one fused operation, and
-    eager attention is the implementation whose rows were found bitwise independent of the number
-    of rows (see :mod:`models.nets.decoding`) and the fastest to train at these lengths on a CPU."""
-    from transformers import GPT2Config
-
-    return GPT2Config(
-        vocab_size=vocabulary,
-        n_positions=positions,
-        n_embd=width,
-        n_layer=layers,
-        n_head=heads,
-        resid_pdrop=dropout,
-        embd_pdrop=dropout,
-        attn_pdrop=dropout,
-        # GPT-2's 0.02 at its width of 768; a narrow network starts too small with it
-        initializer_range=0.02 * (768 / width) ** 0.5,
-        activation_function="gelu_pytorch_tanh",
-        attn_implementation="eager",  # type: ignore[call-arg]
-        # ids of whole sequences are made by the codec
-        bos_token_id=None,
-        eos_token_id=None,
-    )
 
 
 def pad_rows(rows: Sequence[np.ndarray], pad: int) -> Tensor:
@@ -74,14 +42,13 @@ def pad_rows(rows: Sequence[np.ndarray], pad: int) -> Tensor:
     return torch.from_numpy(out)
 
 
-def token_nll(model: GPT2LMHeadModel, ids: Tensor, mask: Tensor) -> Tensor:
+def token_nll(model: CausalLM, ids: Tensor, mask: Tensor) -> Tensor:
     """Negative log-likelihoods in nats, fp32, of the tokens that ``mask`` marks, flat in row order.
 
     ``ids`` (B, L), padded on the right, which no real token attends to; ``mask`` (B, L - 1) marks
     positions 1.. as predicted.
     """
-    hidden = model.transformer(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-    logits = model.lm_head(hidden[mask]).float()
+    logits = model.logits(model.hidden(ids[:, :-1])[mask]).float()
     return F.cross_entropy(logits, ids[:, 1:][mask], reduction="none")
 
 
@@ -97,14 +64,14 @@ class LMObjective:
 
     def __init__(
         self,
-        model: GPT2LMHeadModel,
+        model: CausalLM,
         codec: Codec,
         train: Sequence[Example],
         valid: Sequence[Example],
         config: LMConfig,
         seed: int,
     ) -> None:
-        self.module: nn.Module = model
+        self.module: nn.Module = model.network
         self.model, self.codec, self.config = model, codec, config
         self.rows, self.heads = self._encode(train)
         step = max(1, -(-len(valid) // VALIDATION_EXAMPLES))
@@ -169,6 +136,7 @@ def train_lm(
     codec: Codec,
     config: LMConfig,
     seed: int,
+    *,
     device: torch.device,
     progress: Progress = silent,
     init: Path | None = None,
@@ -183,139 +151,92 @@ def train_lm(
         raise UserError("no training examples for the language model")
     torch.manual_seed(stream_seed(seed, "causal_lm", "init"))
     model = _initial(codec, config, init)
-    model.to(device)  # type: ignore[arg-type]
+    model.to(device)
     objective = LMObjective(model, codec, train, valid, config, seed)
     fit(objective, config.train, folder, seed, device, progress)
     _save(folder, model, codec, config)
 
 
-def adopt_lm(folder: Path, codec: Codec, config: LMConfig, progress: Progress = silent) -> None:
+def adopt_lm(folder: Path, codec: Codec, config: LMConfig) -> None:
     """Writes ``config.pretrained`` as it is to ``folder``, as :func:`train_lm` does a trained one.
 
     Raises ``UserError`` if it cannot be had or reads other ids than ``codec`` writes.
     """
-    model = load_causal(config.pretrained)
-    if len(codec) > model.config.vocab_size:
+    model = load_pretrained(config.pretrained)
+    if len(codec) > model.vocabulary:
         raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
     _save(folder, model, codec, config)
 
 
-def _save(folder: Path, model: GPT2LMHeadModel, codec: Codec, config: LMConfig) -> None:
-    codec.save(folder / "codec.json")
-    network = model.config
-    shape: dict[str, Any]
-    if network.model_type == "llama":
-        shape = {"llama": network.to_diff_dict()}
-    else:
-        shape = {
-            "vocabulary": network.vocab_size,
-            "positions": network.n_positions,
-            "layers": network.n_layer,
-            "width": network.n_embd,
-            "heads": network.n_head,
-            "dropout": network.resid_pdrop,
-        }
-    text = json.dumps({"lm": dataclasses.asdict(config), "network": shape}, indent=1)
-    (folder / "config.json").write_text(text, encoding="utf-8")
-    # the output layer is the transposed embedding: the body alone holds every parameter
-    save_module(folder / "weights.safetensors", model.transformer, _meta(codec, shape))
+@dataclass(frozen=True)
+class Stored:
+    """What config.json holds: the settings of training, and the shape of what came out."""
+
+    lm: LMConfig
+    network: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"kind": "causal_lm", **self.network}
 
 
-def load_lm(folder: Path, device: torch.device) -> tuple[GPT2LMHeadModel, Codec, LMConfig]:
-    """The trained network in eval mode (fp32, a Llama in bf16 where that is faster; frozen), its
-    codec and its config.
+def _save(folder: Path, model: CausalLM, codec: Codec, config: LMConfig) -> None:
+    stored = Stored(config, model.record)
+    save_network(folder, model.stored, stored, stored.facts, words=("codec", codec))
+
+
+def load_lm(folder: Path, device: torch.device) -> tuple[CausalLM, Codec, LMConfig]:
+    """The trained network on ``device``, as :meth:`CausalLM.served`, its codec and its config.
 
     Raises ``UserError`` if a file is missing, cut short, or belongs to another model.
     """
-    from transformers import GPT2LMHeadModel
 
-    codec = load_codec(folder / "codec.json")
-    config, shape = _read_config(folder / "config.json")
-    try:
-        model = llama(shape["llama"]) if "llama" in shape else GPT2LMHeadModel(gpt2(**shape))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"cannot read {folder / 'config.json'}: {error}") from None
-    load_module(folder / "weights.safetensors", model.transformer, _meta(codec, shape))
-    model.tie_weights()
-    if "llama" in shape:
-        model.to(matrix_dtype(device))  # type: ignore[arg-type]
-    model.to(device)  # type: ignore[arg-type]
-    return model.eval().requires_grad_(False), codec, config
+    def build(stored: Stored, codec: Codec) -> tuple[CausalLM, Mapping[str, Any]]:
+        return from_record(stored.network), stored.facts
+
+    model, stored, codec = load_network(
+        folder, Stored, build, words=("codec", load_codec), stored=lambda made: made.stored
+    )
+    return model.served(device), codec, stored.lm
 
 
-def _initial(codec: Codec, config: LMConfig, init: Path | None) -> GPT2LMHeadModel:
-    from transformers import GPT2LMHeadModel
-
+def _initial(codec: Codec, config: LMConfig, init: Path | None) -> CausalLM:
     if init is not None:
-        model, other, _ = load_lm(init, torch.device("cpu"))
-        _check_same_text(init, other, codec)
-        model.requires_grad_(True)
-        _set_dropout(model, config.dropout)
-        _lengthen(model, config.max_length)
-        # prompt tokens that both know keep their rows; the rest start afresh
-        old = model.transformer.wte.weight.detach().clone()
-        model.resize_token_embeddings(codec.text_size, mean_resizing=False)
-        model.resize_token_embeddings(len(codec), mean_resizing=False)
-        with torch.no_grad():
-            for token in set(codec.prompt) & set(other.prompt):
-                at, source = codec.encode_prompt([token])[0], other.encode_prompt([token])[0]
-                model.transformer.wte.weight[at] = old[source]
-        return model
+        return _further(codec, config, init)
     if config.pretrained:
         return _pretrained(codec, config)
     if isinstance(codec, TokenizerCodec):
         raise UserError("a subword tokenizer goes with 'pretrained', which is empty")
-    shape = (len(codec), config.max_length, config.layers, config.width, config.heads)
-    return GPT2LMHeadModel(gpt2(*shape, config.dropout))
+    return fresh(len(codec), config)
 
 
-def _pretrained(codec: Codec, config: LMConfig) -> GPT2LMHeadModel:
-    if not isinstance(codec, TokenizerCodec):
-        raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
-    model = load_causal(config.pretrained)
-    if model.config.n_positions < config.max_length:
-        raise UserError(
-            f"pretrained model '{config.pretrained}' has {model.config.n_positions} positions, "
-            f"fewer than max_length {config.max_length}"
-        )
-    model.resize_token_embeddings(len(codec), mean_resizing=False)
+def _further(codec: Codec, config: LMConfig, init: Path) -> CausalLM:
+    """The language model of ``init``, with room for the prompts of ``codec``."""
+    model, other, _ = load_lm(init, torch.device("cpu"))
+    if other.with_prompt([]).digest != codec.with_prompt([]).digest:
+        raise UserError(f"the language model in {init} was trained on another vocabulary")
+    model.float().requires_grad_(True)
+    model.set_dropout(config.dropout)
+    model.lengthen(config.max_length)
+    # prompt tokens that both know keep their rows; the rest start afresh
+    old = model.table.detach().clone()
+    model.resize(codec.text_size)
+    model.resize(len(codec))
+    with torch.no_grad():
+        for token in set(codec.prompt) & set(other.prompt):
+            at, source = codec.encode_prompt([token])[0], other.encode_prompt([token])[0]
+            model.table[at] = old[source]
     return model
 
 
-def _check_same_text(init: Path, old: Codec, new: Codec) -> None:
-    a, b = old.with_prompt([]), new.with_prompt([])
-    if a.digest != b.digest:
-        raise UserError(f"the language model in {init} was trained on another vocabulary")
-
-
-def _lengthen(model: GPT2LMHeadModel, positions: int) -> None:
-    """Adds positions that the model lacks, with fresh embeddings (prompts make texts longer)."""
-    old = model.transformer.wpe.weight
-    if positions <= len(old):
-        return
-    new = nn.Embedding(positions, old.shape[1])
-    nn.init.normal_(new.weight, std=model.config.initializer_range)
-    with torch.no_grad():
-        new.weight[: len(old)] = old
-    model.transformer.wpe = new
-    model.config.n_positions = positions
-
-
-def _set_dropout(model: nn.Module, p: float) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = p
-
-
-def _meta(codec: Codec, shape: Mapping[str, Any]) -> dict[str, Any]:
-    return {"kind": "causal_lm", "codec": codec.digest, **shape}
-
-
-def _read_config(path: Path) -> tuple[LMConfig, dict[str, Any]]:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(LMConfig).validate_python(data["lm"]), dict(data["network"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+def _pretrained(codec: Codec, config: LMConfig) -> CausalLM:
+    if not isinstance(codec, TokenizerCodec):
+        raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
+    model = load_pretrained(config.pretrained)
+    if model.positions < config.max_length:
+        raise UserError(
+            f"pretrained model '{config.pretrained}' has {model.positions} positions, "
+            f"fewer than max_length {config.max_length}"
+        )
+    model.resize(len(codec))
+    return model

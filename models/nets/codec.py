@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from models.nets.artefact import read_config
 from models.nets.pretrained import load_tokenizer
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
@@ -158,7 +159,10 @@ class SubwordCodec(Codec):
         from tokenizers import Tokenizer
 
         self.base = tokenizer
-        self._tokenizer = Tokenizer.from_str(tokenizer)
+        try:
+            self._tokenizer = Tokenizer.from_str(tokenizer)
+        except Exception as error:  # the library raises nothing more special
+            raise UserError(f"damaged tokenizer: {str(error).splitlines()[0]}") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
@@ -341,20 +345,14 @@ def codec_from_json(data: dict[str, Any]) -> Codec:
             return PlainCodec(
                 data["tokenizer"], data["bos"], data["eos"], vocabulary, data["reverse"]
             )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"malformed codec: {error}") from None
     raise unknown("codec", str(data["kind"]), ["words", "tokenizer", "plain"])
 
 
 def load_codec(path: Path) -> Codec:
     """Raises ``UserError`` for a missing or damaged file."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read codec {path}: {error}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"cannot read codec {path}: not a JSON object")
-    return codec_from_json(data)
+    return codec_from_json(read_config(path, dict[str, Any]))
 
 
 def _before(ids: Sequence[int], end: int) -> list[int]:

@@ -14,6 +14,9 @@ from tasks.common.errors import UserError
 if TYPE_CHECKING:
     from tasks.base import Task
 
+#: marks a field that changes how fast a network is trained and not which one: it enters no key
+NO_KEY = {"key": False}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -41,9 +44,9 @@ class TrainConfig:
     #: compile the network (needs a C++ compiler on a CPU): a third faster for the demo's
     #: Diffusion-LM after a minute of compiling; changes no key. Has no effect on causal language
     #: models and discriminators, whose batches differ in length from step to step.
-    compile: bool = field(default=False, metadata={"key": False})
+    compile: bool = field(default=False, metadata=NO_KEY)
     #: seconds between checkpoints; changes no key
-    checkpoint: float = field(default=60.0, metadata={"key": False})
+    checkpoint: float = field(default=60.0, metadata=NO_KEY)
     #: steps between points of the training curve, each with its validation
     every: int = 500
 

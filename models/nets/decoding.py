@@ -11,31 +11,15 @@ uniforms are drawn beforehand from its own stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel, GPT2Model
+from models.nets.backbones import CachedNetwork, CausalLM
 
 CPU_ROWS = 8
 DEVICE_ROWS = 64
-
-
-class CachedNetwork:
-    """A GPT-2 body with its key-value cache: feeds tokens in, gives the last hidden state back."""
-
-    def __init__(self, body: GPT2Model) -> None:
-        from transformers import DynamicCache
-
-        self.body = body
-        self.cache = DynamicCache(config=body.config)
-
-    def feed(self, ids: Tensor) -> Tensor:
-        """``ids`` (R, k) following what was fed before -> hidden state of the last one (R, D)."""
-        out = self.body(input_ids=ids, past_key_values=self.cache, use_cache=True)
-        return out.last_hidden_state[:, -1]
 
 
 class Reweighting(Protocol):
@@ -57,14 +41,14 @@ class Experts:
 
     def __init__(
         self,
-        models: Sequence[GPT2LMHeadModel],
+        models: Sequence[CausalLM],
         heads: Sequence[Sequence[Sequence[int]]],
         words: int,
     ) -> None:
         self.models, self.words = models, words
-        self.networks = [CachedNetwork(model.transformer) for model in models]
+        self.networks = [CachedNetwork(model) for model in models]
         self.hidden = [
-            network.feed(stack(rows, network.body.device))
+            network.feed(stack(rows, network.decoder.device))
             for network, rows in zip(self.networks, heads, strict=True)
         ]
 
@@ -72,7 +56,7 @@ class Experts:
         # a sum of logits is that of log-probabilities up to a constant, which sampling divides out
         total = logits.clone()
         for model, hidden in zip(self.models, self.hidden, strict=True):
-            total[:, : self.words] += model.lm_head(hidden)[:, : self.words].float()
+            total[:, : self.words] += model.logits(hidden)[:, : self.words].float()
         return total
 
     def advance(self, tokens: Tensor) -> None:
@@ -124,11 +108,12 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def sample(
-    model: GPT2LMHeadModel,
+    model: CausalLM,
     prompts: Sequence[Sequence[int]],
     uniforms: Tensor,
     eos: int,
     forbidden: Sequence[int],
+    *,
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
@@ -147,11 +132,11 @@ def sample(
     u = u.to(device)
     ended = torch.zeros(rows, dtype=torch.bool, device=device)
     ended[len(prompts) :] = True
-    network = CachedNetwork(model.transformer)
+    network = CachedNetwork(model)
     hidden = network.feed(ids)
     out = []
     for step in range(limit):
-        logits = model.lm_head(hidden).float()
+        logits = model.logits(hidden).float()
         logits[:, list(forbidden)] = -torch.inf
         if reweighting is not None:
             logits = reweighting.logits(logits)
@@ -168,7 +153,7 @@ def sample(
 
 @torch.inference_mode()
 def beam_search(
-    model: GPT2LMHeadModel,
+    model: CausalLM,
     prompts: Sequence[Sequence[int]],
     limit: int,
     eos: int,
@@ -186,8 +171,8 @@ def beam_search(
     device = model.device
     n = len(prompts)
     ids = stack(prompts, device)  # (P, L), one row a prompt, fillers repeat the first
-    count, vocabulary = len(ids), model.config.vocab_size
-    network = CachedNetwork(model.transformer)
+    count, vocabulary = len(ids), model.vocabulary
+    network = CachedNetwork(model)
     hidden = network.feed(ids.repeat_interleave(beams, 0))
     running = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
     score = torch.full((count, beams), -1e9, device=device)
@@ -202,7 +187,7 @@ def beam_search(
     for length in range(1, limit + 1):
         for p in open_.nonzero()[:, 0].tolist():
             steps[p] = length
-        log_probs = model.lm_head(hidden).float().log_softmax(-1)
+        log_probs = model.logits(hidden).float().log_softmax(-1)
         log_probs[:, list(forbidden)] = -torch.inf
         total = (log_probs.view(count, beams, -1) + score[:, :, None]).view(count, -1)
         candidate, at = total.topk(2 * beams, dim=-1)
@@ -211,14 +196,23 @@ def beam_search(
         ends = token == eos
         if length == limit:
             ends = torch.ones_like(ends)
-        _finish(texts, best, finished, open_, candidate, ends, sequences, length)
+        _finish(
+            texts,
+            best,
+            finished,
+            open_=open_,
+            candidate=candidate,
+            ends=ends,
+            sequences=sequences,
+            length=length,
+        )
         score, keep = candidate.masked_fill(ends, -1e9).topk(beams, dim=-1)
         running = sequences.gather(1, _wide(keep, sequences))
         possible = score[:, 0] / length > torch.where(finished, best, -1e9).min(1).values
         open_ &= possible
         if length == limit or not bool(open_.any()):
             break
-        network.cache.reorder_cache((first + origin.gather(1, keep)).flatten())
+        network.reorder((first + origin.gather(1, keep)).flatten())
         hidden = network.feed(token.gather(1, keep).view(-1, 1))
     return [(_until(texts[p][0], eos), steps[p]) for p in range(n)]
 
@@ -227,6 +221,7 @@ def _finish(
     texts: list[list[list[int]]],
     best: Tensor,
     finished: Tensor,
+    *,
     open_: Tensor,
     candidate: Tensor,
     ends: Tensor,

@@ -17,8 +17,6 @@ would pair all its positives with that length, and teach the length in place of 
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +27,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.base import stream_seed
-from models.nets.artefact import load_module, save_module
-from models.nets.causal import Example, by_length, gpt2, pad_rows, rows_at_once
+from models.nets.artefact import load_network, save_network
+from models.nets.backbones import CachedNetwork, Decoder, fresh_body
+from models.nets.causal import Example, by_length, pad_rows, rows_at_once
 from models.nets.codec import Codec, load_codec
 from models.nets.config import DiscriminatorConfig
-from models.nets.decoding import CPU_ROWS, CachedNetwork, stack
+from models.nets.decoding import CPU_ROWS, stack
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
@@ -52,17 +51,26 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, vocabulary: int, config: DiscriminatorConfig) -> None:
-        from transformers import GPT2Model
-
         super().__init__()
-        shape = (vocabulary, config.max_length, config.layers, config.width, config.heads)
-        self.body = GPT2Model(gpt2(*shape, config.dropout))
+        self.body = fresh_body(
+            vocabulary,
+            config.max_length,
+            layers=config.layers,
+            width=config.width,
+            heads=config.heads,
+            dropout=config.dropout,
+        )
         self.prefix = nn.Linear(config.width, config.hidden)
         self.match = nn.Linear(config.width, config.hidden)
         self.token = nn.Embedding(vocabulary, config.hidden)
         self.join = nn.Linear(config.hidden, config.hidden)
         self.out = nn.Linear(config.hidden, 1)
         nn.init.normal_(self.token.weight, std=0.5)
+
+    @property
+    def decoder(self) -> Decoder:
+        """What reads prompts and prefixes."""
+        return Decoder(self.body)
 
     def score(self, hidden: Tensor, tokens: Tensor) -> Tensor:
         """``hidden`` (..., D) of all but the last token, ``tokens`` (..., K) candidates for the
@@ -79,7 +87,7 @@ class Discriminator(nn.Module):
 
     def read(self, ids: Tensor) -> Tensor:
         """``ids`` (B, L) -> hidden states (B, L - 1, D) of all tokens but the last."""
-        return self.body(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+        return self.decoder.hidden(ids[:, :-1])
 
 
 class Mismatches:
@@ -177,7 +185,7 @@ class DiscriminatorObjective:
         hidden = self.network.read(ids)
         logits = self.network.score(hidden, ids[:, 1:, None])[..., 0].float()
         told = mask & (labels[:, None] > 0.5)
-        words = F.linear(hidden[told], self.network.body.wte.weight).float()
+        words = F.linear(hidden[told], self.network.decoder.table).float()
         return logits, mask, labels, F.cross_entropy(words, ids[:, 1:][told], reduction="none")
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
@@ -245,7 +253,7 @@ class PrefixScorer:
 
     def __init__(self, network: Discriminator, heads: Sequence[Sequence[int]]) -> None:
         self.network = network
-        self.cached = CachedNetwork(network.body)
+        self.cached = CachedNetwork(network.decoder)
         self.hidden = self.cached.feed(stack(heads, network.out.weight.device))
 
     def log_prob(self, candidates: Tensor) -> Tensor:
@@ -288,6 +296,7 @@ def train_discriminator(
     codec: Codec,
     config: DiscriminatorConfig,
     seed: int,
+    *,
     device: torch.device,
     progress: Progress = silent,
 ) -> None:
@@ -298,10 +307,7 @@ def train_discriminator(
     network = Discriminator(len(codec), config).to(device)
     objective = DiscriminatorObjective(network, codec, train, valid, config, seed)
     fit(objective, config.train, folder, seed, device, progress)
-    codec.save(folder / "codec.json")
-    text = json.dumps(dataclasses.asdict(config), indent=1)
-    (folder / "config.json").write_text(text, encoding="utf-8")
-    save_module(folder / "weights.safetensors", network, _meta(codec, config))
+    save_network(folder, network, config, _facts(config), words=("codec", codec))
 
 
 def load_discriminator(
@@ -309,19 +315,16 @@ def load_discriminator(
 ) -> tuple[Discriminator, Codec, DiscriminatorConfig]:
     """The trained network in eval mode, frozen. Raises ``UserError`` for files that are missing,
     damaged or belong to another network."""
-    from pydantic import TypeAdapter, ValidationError
 
-    codec = load_codec(folder / "codec.json")
-    path = folder / "config.json"
-    try:
-        config = TypeAdapter(DiscriminatorConfig).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-    network = Discriminator(len(codec), config)
-    load_module(folder / "weights.safetensors", network, _meta(codec, config))
-    return network.to(device).eval().requires_grad_(False), codec, config
+    def build(config: DiscriminatorConfig, codec: Codec) -> tuple[Discriminator, dict[str, Any]]:
+        return Discriminator(len(codec), config), _facts(config)
+
+    network, config, codec = load_network(
+        folder, DiscriminatorConfig, build, words=("codec", load_codec)
+    )
+    return network.to(device), codec, config
 
 
-def _meta(codec: Codec, config: DiscriminatorConfig) -> dict[str, Any]:
+def _facts(config: DiscriminatorConfig) -> dict[str, Any]:
     shape = {name: getattr(config, name) for name in ("layers", "width", "heads", "hidden")}
-    return {"kind": "discriminator", "codec": codec.digest, **shape}
+    return {"kind": "discriminator", **shape}

@@ -1,17 +1,12 @@
-"""Pretrained networks: where they lie, and causal ones behind the names of GPT-2."""
+"""Pretrained networks: where they lie, and their tokenizers."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from tasks.common.errors import UserError
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 GGUF = ".gguf"
 
@@ -60,62 +55,3 @@ def load_tokenizer(name: str) -> Any:
         return AutoTokenizer.from_pretrained(place, **more)
     except (OSError, ValueError, ImportError) as error:
         raise missing_pretrained(name, error) from None
-
-
-def load_causal(name: str) -> GPT2LMHeadModel:
-    """A pretrained GPT-2, or a Llama that answers to GPT-2's names, in fp32.
-
-    Raises ``UserError`` if it cannot be had or is of another kind.
-    """
-    from transformers import AutoConfig, GPT2LMHeadModel, LlamaForCausalLM
-
-    place, more = source(name)
-    try:
-        config = AutoConfig.from_pretrained(place, **more)
-        if config.model_type == "gpt2" and not more:
-            return GPT2LMHeadModel.from_pretrained(
-                place, attn_implementation="eager", dtype=torch.float32
-            )
-        if config.model_type != "llama":
-            raise UserError(
-                f"pretrained model '{name}' is a {config.model_type}; gpt2 and llama are known, "
-                "of GGUF files llama"
-            )
-        model = llama(config.to_dict())
-        if more:
-            _fill_from_gguf(model, Path(located(name)))
-        else:
-            loaded = LlamaForCausalLM.from_pretrained(place, dtype=torch.float32)
-            model.load_state_dict(loaded.state_dict())
-        return model
-    except (OSError, ValueError, ImportError) as error:
-        raise missing_pretrained(name, error) from None
-
-
-def llama(config: dict[str, Any]) -> Any:
-    """A Llama of that configuration, fp32, whose body and longest sequence have GPT-2's names, by
-    which the methods find them."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    class NamedLlama(LlamaForCausalLM):
-        @property
-        def transformer(self) -> Any:
-            return self.model
-
-    made = LlamaConfig(**{k: v for k, v in config.items() if k not in ("n_positions", "dtype")})
-    made._attn_implementation = "eager"  # see :func:`models.nets.causal.gpt2`
-    model = NamedLlama(made)
-    model.config.n_positions = made.max_position_embeddings
-    return model
-
-
-def _fill_from_gguf(model: Any, path: Path) -> None:
-    """The weights of a GGUF file, whatever they are quantised to."""
-    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
-
-    found = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)["tensors"]
-    odd = model.load_state_dict(found, strict=False)
-    lacking = [k for k in odd.missing_keys if k != "lm_head.weight"]
-    if lacking or odd.unexpected_keys:
-        raise ValueError(f"{path} does not fit its own configuration")
-    model.tie_weights()

@@ -46,7 +46,9 @@ def plain_lm(
         train, valid = (
             [((), words) for words in read(texts)] for texts in (corpus.train, corpus.valid[:VALID])
         )
-        train_lm(folder, train, valid, codec, config.fresh, seed, plan.device, progress)
+        train_lm(
+            folder, train, valid, codec, config.fresh, seed, device=plan.device, progress=progress
+        )
 
     return recipe(
         kind,
@@ -150,8 +152,8 @@ def finetuned(plan: Plan, task: str) -> Recipe:
             prompted_codec(control, deps, config),
             config,
             seed,
-            plan.device,
-            progress,
+            device=plan.device,
+            progress=progress,
             init=deps.get("lm"),
         )
 
@@ -177,7 +179,9 @@ def discriminator(plan: Plan, task: str) -> Recipe:
 
         train, valid = examples(control, deps, seed)
         codec = prompted_codec(control, deps, base)
-        train_discriminator(folder, train, valid, codec, config, seed, plan.device, progress)
+        train_discriminator(
+            folder, train, valid, codec, config, seed, device=plan.device, progress=progress
+        )
 
     return recipe(
         "discriminator",

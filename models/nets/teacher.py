@@ -16,20 +16,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from models.nets.artefact import read_tensors
+from models.nets.artefact import WEIGHTS, read_tensors
+from models.nets.backbones import CausalLM
 from models.nets.causal import by_length, load_lm, pad_rows, token_nll
 from models.nets.codec import Codec
 from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel
 
 ROWS = 64
 
@@ -37,7 +34,7 @@ ROWS = 64
 class Teacher:
     """A language model in the role of judge."""
 
-    def __init__(self, model: GPT2LMHeadModel, codec: Codec, digest: str) -> None:
+    def __init__(self, model: CausalLM, codec: Codec, digest: str) -> None:
         self.model, self.codec = model, codec
         self.id = f"causal_lm-{digest[:12]}"
 
@@ -55,7 +52,7 @@ class Teacher:
         longer than the teacher's positions.
         """
         rows = [np.array(self.codec.sequence((), words)[0], dtype=np.int32) for words in texts]
-        most = self.model.config.n_positions
+        most = self.model.positions
         for row, words in zip(rows, texts, strict=True):
             if len(row) > most:
                 raise UserError(
@@ -78,7 +75,7 @@ class Teacher:
 
 def weights_digest(folder: Path) -> str:
     """A hash of the weights themselves, whatever the file's metadata says."""
-    tensors, _ = read_tensors(folder / "weights.safetensors")
+    tensors, _ = read_tensors(folder / WEIGHTS)
     sha = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +35,15 @@ class Objective(Protocol):
 
     def validate(self) -> Mapping[str, float]:
         """Figures on held-out data; called in eval mode without gradients."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How far training has come: steps done, the curve, and the sums of its point under way."""
+
+    step: int
+    curve: list[dict[str, float]]
+    sums: Mapping[str, Tensor | float]
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -83,7 +93,8 @@ def fit(
     half = config.bf16 and matrix_dtype(device) == torch.bfloat16
     if state_path.exists():
         try:
-            start, curve, sums = _restore(state_path, named, ema, optimiser)
+            begun = _restore(state_path, named, ema, optimiser)
+            start, curve, sums = begun.step, begun.curve, dict(begun.sums)
         except UserError as error:
             print(f"warning: {error}; training starts afresh", flush=True)
 
@@ -129,7 +140,8 @@ def fit(
         stopping = parallel.anyone(stop.requested(), device)
         if stopping or time.monotonic() - saved > config.checkpoint:
             if not parallel.rank():
-                _save(state_path, done, curve, sums, named, ema, optimiser)
+                begun = Begun(done, curve, sums)
+                _save(state_path, begun, named, ema, optimiser)
             if stopping:
                 raise stop.Stopped
             saved = time.monotonic()
@@ -166,9 +178,7 @@ def _validate(
 
 def _save(
     path: Path,
-    step: int,
-    curve: list[dict[str, float]],
-    sums: Mapping[str, Tensor | float],
+    begun: Begun,
     named: list[tuple[str, nn.Parameter]],
     ema: list[Tensor],
     optimiser: torch.optim.Optimizer,
@@ -180,9 +190,9 @@ def _save(
             tensors[f"ema.{name}"] = ema[i]
         for key, value in optimiser.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = value
-    # the sums of the point of the curve under way: a float holds a float32 exactly
-    begun = {name: float(value) for name, value in sums.items()}
-    write_tensors(path, tensors, {"step": step, "curve": curve, "sums": begun})
+    # a float holds a float32 exactly
+    sums = {name: float(value) for name, value in begun.sums.items()}
+    write_tensors(path, tensors, {"step": begun.step, "curve": begun.curve, "sums": sums})
 
 
 def _restore(
@@ -190,7 +200,7 @@ def _restore(
     named: list[tuple[str, nn.Parameter]],
     ema: list[Tensor],
     optimiser: torch.optim.Optimizer,
-) -> tuple[int, list[dict[str, float]], dict[str, Tensor | float]]:
+) -> Begun:
     tensors, meta = read_tensors(path)
     states: dict[str, dict[str, Any]] = {}
     for full in tensors:
@@ -209,4 +219,4 @@ def _restore(
                 }
     except (KeyError, RuntimeError) as error:
         raise UserError(f"checkpoint {path} does not fit this network: {error}") from None
-    return int(meta["step"]), list(meta["curve"]), dict(meta.get("sums", {}))
+    return Begun(int(meta["step"]), list(meta["curve"]), dict(meta.get("sums", {})))

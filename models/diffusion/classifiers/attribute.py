@@ -27,6 +27,7 @@ from models.diffusion.classifiers.base import (
 )
 from models.diffusion.config import ClassifierConfig
 from models.diffusion.guidance import LogProb
+from models.nets.backbones import Decoder, fresh_body
 from models.nets.precision import by_token
 from models.nets.sequences import encode
 from tasks.base import Words
@@ -119,18 +120,14 @@ class AttributeClassifier(LatentInput):
 
     def __init__(self, config: ClassifierConfig, embedding: Tensor, length: int, tokens: int,
                  extra: int) -> None:  # fmt: skip
-        from transformers import GPT2Model
-
-        from models.nets.causal import gpt2
-
         super().__init__(config, embedding.shape[1])
         network = config.network
         positions = 1 + length + tokens - 1
-        shape = gpt2(1, positions, network.layers, network.width, network.heads, network.dropout)
-        shape.n_inner, shape.attn_pdrop = network.feedforward, network.attention_dropout
-        self.body = GPT2Model(shape)
-        # inputs are vectors: the body's own table of one token has no use
-        del self.body.wte
+        self.body = fresh_body(
+            0, positions, layers=network.layers, width=network.width, heads=network.heads,
+            dropout=network.dropout, feedforward=network.feedforward,
+            attention_dropout=network.attention_dropout,
+        )  # fmt: skip
         self.register_buffer("words", embedding.detach().clone(), persistent=False)
         self.extra_embedding = nn.Embedding(extra, embedding.shape[1])
         self.head = nn.Linear(network.width, len(embedding) + extra, bias=False)
@@ -156,14 +153,13 @@ class AttributeClassifier(LatentInput):
         text = self.inputs(x, s)
         read = self.project(attributes[:, :, :-1]).flatten(1, 2)
         mask, positions = _side_by_side(text.shape[1], several, tokens - 1, x.device)
-        hidden = self.body(
-            inputs_embeds=torch.cat([text, read], 1),
-            attention_mask=torch.zeros_like(mask, dtype=self.dtype).masked_fill(
+        hidden = Decoder(self.body).hidden(
+            embeds=torch.cat([text, read], 1),
+            mask=torch.zeros_like(mask, dtype=self.dtype).masked_fill(
                 ~mask, torch.finfo(self.dtype).min
             ),
-            position_ids=positions,
-            use_cache=False,
-        ).last_hidden_state[:, text.shape[1] :]
+            positions=positions,
+        )[:, text.shape[1] :]
         logits = by_token(self.head, hidden.to(self.dtype))
         return logits.float().view(batch, several, tokens - 1, -1)
 

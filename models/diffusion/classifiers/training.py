@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 from collections.abc import Callable, Sequence
@@ -11,19 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from models.base import stream_seed
 from models.diffusion.classifiers.base import Examples, LatentInput, Setup, Space
 from models.diffusion.classifiers.kinds import GUIDED_BY, KINDS
 from models.diffusion.config import ClassifierConfig
 from models.diffusion.guidance import LogProb
-from models.nets.artefact import load_module, read_config, save_module
+from models.nets.artefact import load_network, read_config, save_network
 from models.nets.precision import matrix_dtype
 from models.nets.train import fit
 from tasks.base import Text
 from tasks.common.errors import UserError, unknown
 from tasks.common.progress import Progress, silent
 from tasks.controls import Control
+
+LABELS = "labels.json"
+#: what it holds
+STORED: Any = list[str] | dict[str, Any]
 
 #: the guide of one control, row by row of a batch
 MakeGuide = Callable[[Sequence[Control]], LogProb]
@@ -73,10 +77,11 @@ def train_classifier(
     torch.manual_seed(stream_seed(seed, "classifier", "init"))
     objective, labels = module.objective(Setup(space, config, train, valid, examples, seed))
     fit(objective, config.train, folder, seed, space.table.device, progress)
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
-    (folder / "labels.json").write_text(json.dumps(labels))
-    (folder / "curve_noise.json").write_text(json.dumps(objective.noise_curve(), indent=1))
-    save_module(folder / "weights.safetensors", objective.module, _meta(name, space))
+    files = {
+        LABELS: json.dumps(labels),
+        "curve_noise.json": json.dumps(objective.noise_curve(), indent=1),
+    }
+    save_network(folder, objective.module, config, _facts(name, space), files=files)
 
 
 def load_classifier(name: str, folder: Path, space: Space) -> tuple[LatentInput, Any]:
@@ -87,17 +92,24 @@ def load_classifier(name: str, folder: Path, space: Space) -> tuple[LatentInput,
     Raises ``UserError`` if it is another classifier, or was trained for another vocabulary, length,
     noise or number of decoding steps than ``space`` has, or is damaged.
     """
-    config = read_config(folder / "config.json", ClassifierConfig)
-    try:
-        stored = json.loads((folder / "labels.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"cannot read {folder / 'labels.json'}: {error}") from None
-    network, labels = _module(name).restore(stored, config, space)
-    load_module(folder / "weights.safetensors", network, _meta(name, space))
-    return network.to(space.table.device).eval().requires_grad_(False), labels
+
+    def build(config: ClassifierConfig) -> tuple[Labelled, dict[str, Any]]:
+        stored = read_config(folder / LABELS, STORED)
+        return Labelled(*_module(name).restore(stored, config, space)), _facts(name, space)
+
+    loaded, _, _ = load_network(folder, ClassifierConfig, build, stored=lambda one: one.network)
+    return loaded.network.to(space.table.device), loaded.labels
 
 
-def _meta(name: str, space: Space) -> dict[str, Any]:
+class Labelled(nn.Module):
+    """A classifier, and what its outputs stand for."""
+
+    def __init__(self, network: LatentInput, labels: Any) -> None:
+        super().__init__()
+        self.network, self.labels = network, labels
+
+
+def _facts(name: str, space: Space) -> dict[str, Any]:
     (kind,) = (kind for kind in KINDS if kind.name == name)
     return {
         "kind": kind.saved_as,

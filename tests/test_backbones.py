@@ -1,0 +1,180 @@
+"""Language models behind one interface: each architecture gives what the library itself gives."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from models.nets.artefact import load_network, save_network
+from models.nets.backbones import (
+    BACKBONES,
+    CachedNetwork,
+    CausalLM,
+    Decoder,
+    backbone,
+    fresh_body,
+    from_record,
+)
+from models.nets.backbones.gpt2 import GPT2, gpt2
+from models.nets.backbones.llama import Llama
+from models.nets.config import TrainConfig
+from tasks.common.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+SIZE = 19
+IDS = torch.randint(0, SIZE, (8, 6), generator=torch.Generator().manual_seed(0))
+
+
+def llama(tied: bool) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=SIZE,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=12,
+        initializer_range=0.3,
+        tie_word_embeddings=tied,
+        attn_implementation="eager",
+    )
+
+
+def made(kind: str) -> CausalLM:
+    torch.manual_seed(0)
+    if kind == "gpt2":
+        model: CausalLM = GPT2(GPT2LMHeadModel(gpt2(SIZE, 12, 2, 16, 4, 0.0)))
+    else:
+        model = Llama(LlamaForCausalLM(llama(kind == "llama")))
+    return model.eval().requires_grad_(False)
+
+
+every = pytest.mark.parametrize("kind", ["gpt2", "llama", "untied llama"])
+
+
+@every
+@torch.no_grad()
+def test_it_gives_what_the_library_gives(kind: str) -> None:
+    model = made(kind)
+    theirs = model.network(input_ids=IDS, output_hidden_states=True, use_cache=False)
+    hidden = model.hidden(IDS)
+    assert torch.equal(hidden, theirs.hidden_states[-1])
+    assert torch.equal(model.logits(hidden), theirs.logits)
+    torch.testing.assert_close(hidden @ model.head.T, theirs.logits)
+    assert (model.vocabulary, model.width, model.positions) == (SIZE, 16, 12)
+    assert model.table.shape == model.head.shape == (SIZE, 16)
+    assert torch.equal(model.embed(IDS), model.network.get_input_embeddings()(IDS))
+    mask = torch.ones_like(IDS)
+    mask[:, 0] = 0
+    where = (mask.cumsum(1) - 1).clamp(min=0)
+    given = {"attention_mask": mask, "position_ids": where}
+    expected = model.network(input_ids=IDS, output_hidden_states=True, **given).hidden_states[-1]
+    assert torch.equal(model.hidden(IDS, mask=mask, positions=where), expected)
+    assert torch.equal(model.hidden(embeds=model.embed(IDS)), hidden)
+
+
+@every
+@torch.no_grad()
+def test_a_cache_goes_on_where_it_stood(kind: str) -> None:
+    """Token by token, in two parts, and with rows in another order: as the whole sequence read."""
+    model = made(kind)
+    whole = model.hidden(IDS)
+    network = CachedNetwork(model)
+    for at in range(IDS.shape[1]):
+        torch.testing.assert_close(network.feed(IDS[:, at : at + 1]), whole[:, at])
+    order = torch.tensor([3, 3, 0, 1, 2, 7, 5, 6])
+    network = CachedNetwork(model)
+    network.feed(IDS[:, :4])
+    network.reorder(order)
+    torch.testing.assert_close(network.feed(IDS[order, 4:]), whole[order, -1])
+
+    first, past = model.read(model.embed(IDS[:, :2]))
+    assert len(past) == 2 and past[0][0].shape[2] == 2
+    for _ in range(2):  # the first part's cache is not used up
+        second, longer = model.read(model.embed(IDS[:, 2:]), past)
+        torch.testing.assert_close(torch.cat([first, second], 1), whole)
+        assert past[0][0].shape[2] == 2 and longer[0][0].shape[2] == IDS.shape[1]
+
+
+def test_gradients_pass_through_a_cache() -> None:
+    model = made("gpt2")
+    _, past = model.read(model.embed(IDS[:, :2]))
+    leaf = past[0][1].clone().requires_grad_()
+    hidden, _ = model.read(model.embed(IDS[:, 2:]), [(past[0][0], leaf), *past[1:]])
+    hidden.sum().backward()
+    assert leaf.grad is not None and float(leaf.grad.abs().sum()) > 0
+
+
+@every
+def test_it_is_stored_whole(kind: str, tmp_path: Path) -> None:
+    """An output layer of its own comes back too."""
+    model = made(kind)
+    facts = {"kind": "test"}
+    save_network(tmp_path, model.stored, TrainConfig(), facts)
+    again, _, _ = load_network(
+        tmp_path,
+        TrainConfig,
+        lambda _: (from_record(model.record), facts),
+        stored=lambda one: one.stored,
+    )
+    again.served(torch.device("cpu"))
+    assert again.record == model.record and type(again) is type(model)
+    for ours, theirs in ((again.table, model.table), (again.head, model.head)):
+        torch.testing.assert_close(ours.float(), theirs.bfloat16().float())
+    assert (again.head is again.table) == (kind != "untied llama")
+
+
+def test_prompts_need_rows_and_positions() -> None:
+    model = made("gpt2")
+    old, places = model.table.clone(), model.hidden(IDS)
+    model.resize(SIZE + 3)
+    model.lengthen(20)
+    assert model.vocabulary == SIZE + 3 and model.positions == 20
+    assert torch.equal(model.table[:SIZE], old) and torch.equal(model.hidden(IDS), places)
+    assert model.hidden(torch.zeros(8, 20, dtype=torch.long)).shape == (8, 20, 16)
+    model.lengthen(5)
+    assert model.positions == 20
+    with pytest.raises(UserError, match="lower max_length"):
+        made("llama").lengthen(13)
+    made("llama").lengthen(12)
+
+
+def test_a_body_may_have_no_table() -> None:
+    shape = {"layers": 1, "width": 8, "heads": 2, "dropout": 0.0}
+    body = fresh_body(0, 6, **shape, feedforward=12, attention_dropout=0.5)
+    names = [name for name, _ in body.named_parameters()]
+    assert not any(name.startswith("wte") for name in names)
+    assert body.h[0].mlp.c_fc.weight.shape == (8, 12) and body.config.attn_pdrop == 0.5
+    assert Decoder(body.eval()).hidden(embeds=torch.randn(2, 3, 8)).shape == (2, 3, 8)
+    assert Decoder(fresh_body(5, 6, **shape)).table.shape == (5, 8)
+
+
+def test_what_an_architecture_can_be_asked_for() -> None:
+    kinds = {name: backbone(name) for name in BACKBONES}
+    assert all(cls.kind == name for name, cls in kinds.items())
+    assert [name for name, cls in kinds.items() if cls.steerable] == ["gpt2"]
+    assert [name for name, cls in kinds.items() if cls.gguf] == ["llama"]
+
+
+#: what one architecture or its library calls its parts
+NAMES = re.compile(
+    r"\bGPT2\w*|\bLlama\w*|\.transformer\b|\.lm_head\b|\bn_(positions|embd|layer|head|inner)\b"
+    r"|\.w[tp]e\b|\bDynamicCache\b|\bpast_key_values\b|\.last_hidden_state\b.*causal"
+    r"|['\"](gpt2|llama)['\"]"
+)
+
+
+def test_no_other_file_names_an_architecture() -> None:
+    rooms = ("tasks", "models", "baselines", "eval", "slurm")
+    files = [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
+    inside = ROOT / "models" / "nets" / "backbones"
+    odd = {
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files
+        if inside not in path.parents
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if NAMES.search(line.split("#:")[0])
+    }
+    assert len(files) > 100 and not odd
