@@ -128,7 +128,7 @@ def test_terms_of_certain_words_are_plain_likelihoods() -> None:
         # the model's mass is not on the chosen word
         of_words = network(0).network(text).logits[0, len(left) - 1 : behind][:, WORDS].softmax(-1)
         back = torch.tensor([[0, *right[::-1], *middle[::-1]]])
-        reverse = network(1)(back).logits[0, len(right) : -1][:, WORDS].softmax(-1).flip(0)
+        reverse = network(1).network(back).logits[0, len(right) : -1][:, WORDS].softmax(-1).flip(0)
         log_q = one_hot(middle)[row].log_softmax(-1)
         for found, p in ((terms.left, of_words), (terms.right, reverse)):
             assert float(found[row]) == pytest.approx(float(-(p * log_q).sum(-1).mean()), abs=1e-8)
