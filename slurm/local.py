@@ -91,8 +91,8 @@ def run_local(state: State, plan: StoredPlan, say: Say) -> bool:
                         job.name,
                         plan.cwd,
                         processes,
-                        environment,
-                        log,
+                        environment=environment,
+                        log=log,
                     )
                 workers[job.name] = job, worker, slot
             if not workers:

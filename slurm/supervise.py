@@ -42,6 +42,7 @@ class Worker:
         name: str,
         cwd: str,
         processes: int = 1,
+        *,
         environment: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
     ) -> None:
@@ -114,7 +115,12 @@ class Task:
         threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(self.cpus)}
         for attempt in range(1, self.retries + 2):
             worker = _RUNNING[self.name] = Worker(
-                self.folder, self.plan, self.name, self.cwd, self.processes, threads
+                self.folder,
+                self.plan,
+                self.name,
+                self.cwd,
+                self.processes,
+                environment=threads,
             )
             code = worker.wait()
             if code >= 0:

@@ -78,7 +78,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     corpus = [text.words for text in TEXTS]
     for padding in ("pad", "block"):
         chosen = dataclasses.replace(config, padding=padding)
-        train_diffusion(made[padding], corpus, corpus, vocabulary, chosen, 0, CPU)
+        train_diffusion(made[padding], corpus, corpus, vocabulary, chosen, 0, device=CPU)
     for task in TASKS:
         space = load_space(made["pad"], 20, CPU)
         train_classifier(made[task], task, space, TEXTS, TEXTS, CONFIG, seed=0, examples=examples)

@@ -132,7 +132,7 @@ def test_every_parametrisation_trains(predict: str, tmp_path: Path) -> None:
     train = TrainConfig(steps=200, batch=16, lr=3e-3, ema=0.9, every=100, bf16=False)
     config = dataclasses.replace(CONFIG, predict=predict, steps=100, train=train)  # type: ignore[arg-type]
     texts = [tuple("abcdefgh"[i % 8 : i % 8 + 4]) for i in range(64)]
-    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, torch.device("cpu"))
+    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device=torch.device("cpu"))
     curve = (tmp_path / "curve.jsonl").read_text().splitlines()
     first, last = (json.loads(curve[i]) for i in (0, -1))
     assert last["valid_mse"] < first["valid_mse"]
@@ -170,7 +170,7 @@ def test_padding_modes() -> None:
 def trained(tmp_path: Path) -> Path:
     config = dataclasses.replace(CONFIG, train=TrainConfig(steps=2, batch=2, every=1))
     texts = [("a", "b"), ("c", "d")]
-    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, torch.device("cpu"))
+    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device=torch.device("cpu"))
     return tmp_path
 
 
@@ -351,11 +351,11 @@ def test_middles_alone_are_noised_in_training(tmp_path: Path) -> None:
     middles = [(1, 2)] * 32 + [(15, 16)]  # the last is cut off and left out
     device = torch.device("cpu")
     both = middles, middles
-    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device, middles=both)
+    train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device=device, middles=both)
     last = json.loads((tmp_path / "curve.jsonl").read_text().splitlines()[-1])
     assert last["valid_anchor"] < 0.2  # log 8 = 2.08 where the noise is all
     with pytest.raises(UserError, match="needs window=3"):
-        train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device)
+        train_diffusion(tmp_path, texts, texts, WORDS, config, 0, device=device)
 
 
 def test_options_that_do_not_fit_are_refused() -> None:
@@ -374,7 +374,7 @@ def test_words_output_trains_from_log_frequencies_and_comes_back(tmp_path: Path)
     still = TrainConfig(steps=1, batch=2, lr=0.0)
     config = dataclasses.replace(CONFIG, output="words", train=still)
     texts, device = [tuple("ab"), tuple("acd")], torch.device("cpu")
-    train_diffusion(tmp_path, texts, texts[:1], WORDS, config, 0, device)
+    train_diffusion(tmp_path, texts, texts[:1], WORDS, config, 0, device=device)
     network, _ = load_diffusion(tmp_path, device)
     assert isinstance(network, ScoreInterpolation)
     frequencies = network.prior.exp()

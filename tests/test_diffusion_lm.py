@@ -59,7 +59,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         length=10, positions=10, embedding=8, time=16, steps=200, network=NETWORK, train=train
     )
     corpus = [text.words for text in TEXTS]
-    train_diffusion(diffusion, corpus, corpus, words, config, 0, CPU)
+    train_diffusion(diffusion, corpus, corpus, words, config, 0, device=CPU)
     classifier = ClassifierConfig(steps=20, span_hidden=16, network=NETWORK, train=train)
     # how well they judge plays no part in what is tested of the others
     short = dataclasses.replace(classifier, train=dataclasses.replace(train, steps=20))

@@ -56,7 +56,7 @@ CONFIG = DiffusionConfig(
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {name: tmp_path_factory.mktemp(name) for name in ("diffusion", "lm")}
-    train_diffusion(found["diffusion"], TEXTS, TEXTS, WORDS, CONFIG, 0, CPU)
+    train_diffusion(found["diffusion"], TEXTS, TEXTS, WORDS, CONFIG, 0, device=CPU)
     pairs = [((), words) for words in TEXTS]
     train_lm(found["lm"], pairs, pairs, WordCodec(WORDS), LMConfig(1, 16, 2, 0.0, 16, train=TRAIN),
              0, device=CPU)  # fmt: skip
@@ -139,7 +139,7 @@ def test_likelihood_errors(tmp_path: Path) -> None:
 
 
 def _short(folder: Path) -> Path:
-    train_diffusion(folder, TEXTS, TEXTS, WORDS, CONFIG, 0, CPU)
+    train_diffusion(folder, TEXTS, TEXTS, WORDS, CONFIG, 0, device=CPU)
     return folder
 
 

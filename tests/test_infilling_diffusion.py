@@ -449,7 +449,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             length=12, padding=padding, positions=12, embedding=8, time=16, steps=200,  # type: ignore[arg-type]
             network=NETWORK, train=dataclasses.replace(train, steps=steps),
         )  # fmt: skip
-        train_diffusion(made[role], texts * 4, texts, VOCABULARY, config, 0, CPU)
+        train_diffusion(made[role], texts * 4, texts, VOCABULARY, config, 0, device=CPU)
     (made["lengths"] / "lengths.json").write_text(json.dumps({"counts": {"2": 4}}))
     return made
 

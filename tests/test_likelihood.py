@@ -188,7 +188,7 @@ VOCABULARY = Vocabulary.build(BOOKS, 0)
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_lowers_the_bound(kind: str, tmp_path: Path) -> None:
     device = torch.device("cpu")
-    train_bound(tmp_path, kind, BOOKS, BOOKS, VOCABULARY, SMALL, 0, device)
+    train_bound(tmp_path, kind, BOOKS, BOOKS, VOCABULARY, SMALL, seed=0, device=device)
     module, terms, vocabulary = load_bound(tmp_path, kind, device)
     assert vocabulary.words == VOCABULARY.words and not module.training
     fresh, _ = make(kind, SMALL, len(VOCABULARY))

@@ -64,7 +64,7 @@ class Kind:
 
 
 def _train_diffusion(folder: Path, _: Path) -> None:
-    train_diffusion(folder, WORDS, WORDS, VOCABULARY, DIFFUSION, 0, CPU)
+    train_diffusion(folder, WORDS, WORDS, VOCABULARY, DIFFUSION, 0, device=CPU)
 
 
 def _train_classifier(folder: Path, root: Path) -> None:

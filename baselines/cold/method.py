@@ -85,6 +85,7 @@ class Cold(Generator):
         codec: Codec,
         backward_codec: Codec | None,
         settings: ColdSettings,
+        *,
         ranking: Ranking | None = None,
         repair: MaskedRepair | None = None,
     ) -> None:

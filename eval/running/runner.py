@@ -98,10 +98,10 @@ class Run:
             self.folder,
             self.plan,
             self.judge,
-            self.corpus,
-            self.lists.stored,
-            self.lists.sources,
-            InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
+            corpus=self.corpus,
+            targets=self.lists.stored,
+            sources=self.lists.sources,
+            infilling=InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
         )
         self._corpora: dict[str, Corpus] = {}
 

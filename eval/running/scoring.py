@@ -44,6 +44,7 @@ class Scoring:
         folder: Path,
         plan: Plan,
         judge: Judge,
+        *,
         corpus: Callable[[Recipe], Corpus],
         targets: Callable[[str], list[Target]],
         sources: Callable[[str], list[Target]],

@@ -153,9 +153,9 @@ def likelihood_model(
             valid,
             read_vocabulary(deps["vocabulary"]),
             config,
-            base.train_seed,
-            run.device,
-            progress,
+            seed=base.train_seed,
+            device=run.device,
+            progress=progress,
         )
 
     return recipe(

@@ -159,7 +159,7 @@ def main(given: Sequence[str]) -> None:
     points = grid(method, ranges)
     for point in points:
         override(config, point)  # mistyped keys and values show before anything is trained
-    tune(config, task, config.methods[0], points, rule, kept, given)
+    tune(config, task, config.methods[0], points, rule, kept=kept, given=given)
 
 
 def _rule(task: Task, within: float, own: Mapping[str, str]) -> Fluent | Best:
@@ -180,6 +180,7 @@ def tune(
     method: str,
     points: Sequence[Point],
     rule: Fluent | Best,
+    *,
     kept: int,
     given: Sequence[str],
 ) -> Tried:

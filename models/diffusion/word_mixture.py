@@ -29,9 +29,10 @@ def mixture(
         # products of fewer rows may take another kernel, with another order of summation
         lacking = -count % CPU_ROWS
         rows, shrinks = pad(rows, (0, 0, 0, lacking)), pad(shrinks, (0, lacking))
-    constants = table.detach(), norms.detach(), values.detach()
-    found: Tensor = _Mixture.apply(rows, shrinks, prior, *constants)
-    return found[:count].view(*query.shape[:-1], values.shape[1])
+    mixed: Tensor = _Mixture.apply(
+        rows, shrinks, prior, table.detach(), norms.detach(), values.detach()
+    )
+    return mixed[:count].view(*query.shape[:-1], values.shape[1])
 
 
 class _Mixture(torch.autograd.Function):

@@ -194,6 +194,7 @@ def train_bound(
     valid: Sequence[Words],
     vocabulary: Vocabulary,
     config: DiffusionConfig,
+    *,
     seed: int,
     device: torch.device,
     progress: Progress = silent,

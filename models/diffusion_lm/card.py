@@ -52,9 +52,9 @@ def diffusion(plan: Plan, task: str) -> Recipe:
             read_vocabulary(deps["vocabulary"]),
             config,
             seed,
-            plan.device,
-            progress,
-            middles,
+            device=plan.device,
+            progress=progress,
+            middles=middles,
         )
 
     return recipe(

@@ -138,6 +138,7 @@ def train_diffusion(
     vocabulary: Vocabulary,
     config: DiffusionConfig,
     seed: int,
+    *,
     device: torch.device,
     progress: Progress = silent,
     middles: tuple[Sequence[Middle], Sequence[Middle]] | None = None,

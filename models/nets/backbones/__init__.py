@@ -49,8 +49,9 @@ def fresh(vocabulary: int, config: LMConfig) -> CausalLM:
     """A network of random weights over ``vocabulary`` ids."""
     from models.nets.backbones.gpt2 import GPT2
 
-    shape = (config.layers, config.width, config.heads, config.dropout)
-    return GPT2.fresh(vocabulary, config.max_length, *shape)
+    return GPT2.fresh(
+        vocabulary, config.max_length, config.layers, config.width, config.heads, config.dropout
+    )
 
 
 def fresh_body(
@@ -71,8 +72,16 @@ def fresh_body(
     """
     from models.nets.backbones.gpt2 import body
 
-    shape = (vocabulary, positions, layers, width, heads, dropout)
-    return body(*shape, feedforward=feedforward, attention_dropout=attention_dropout)
+    return body(
+        vocabulary,
+        positions,
+        layers,
+        width,
+        heads,
+        dropout,
+        feedforward=feedforward,
+        attention_dropout=attention_dropout,
+    )
 
 
 def from_record(record: Mapping[str, Any]) -> CausalLM:
