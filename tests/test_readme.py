@@ -1,74 +1,64 @@
 """The README's two worked examples run as they stand."""
 
 import re
-import sys
-import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from baselines import METHODS
-from models.nets.causal import train_lm
-from models.nets.codec import WordCodec
-from models.nets.config import LMConfig, TrainConfig
+from eval.plots import main as plots_main
+from eval.report import main as report_main
+from eval.run import main
+from eval.tables import main as tables_main
 from tasks import TASKS
-from tasks.base import Annotation, Corpus, Target, Text
-from tasks.controls import Length, from_json, to_json
-from tasks.vocabulary import Vocabulary
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-TEXTS = [("a", "b", "."), ("b", "c", "a", "."), ("c", ".")]
 
 
-def example(name: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """The code block headed ``# name`` as a module of that name."""
+@pytest.fixture(scope="module", autouse=True)
+def _forget() -> Iterator[None]:
+    """Other tests know nothing of these files' classes."""
+    before = dict(METHODS._files), dict(TASKS._files)
+    yield
+    for registry, files in zip((METHODS, TASKS), before, strict=True):
+        registry._files.clear()
+        registry._files.update(files)
+
+
+def example(name: str, folder: Path) -> Path:
+    """The code block headed ``# name``, as a file."""
     (block,) = re.findall(rf"```python\n# {re.escape(name)}\n(.*?)```", README, re.DOTALL)
-    assert len(block.splitlines()) < 40
-    module = types.ModuleType(name.removesuffix(".py").replace("/", "."))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(block, name, "exec"), module.__dict__)
-    return module
+    assert len(block.splitlines()) < 60
+    (folder / name).write_text(block, encoding="utf-8")
+    return folder / name
 
 
-def registered(line: str, registry: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adds the registry line that the README names."""
-    (place,) = re.findall(rf'`"{line}": "([\w.:]+)",`', README)
-    monkeypatch.setitem(registry._entries, line, place)  # type: ignore[attr-defined]
-
-
-def test_adding_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    example("baselines/lm_sample.py", monkeypatch)
-    registered("lm_sample", METHODS, monkeypatch)
-    words = Vocabulary(["START", "END", "UNK", "PAD", "a", "b", "c", "."])
-    train = TrainConfig(steps=2, batch=2, every=1)
-    config = LMConfig(layers=1, width=16, heads=2, max_length=80, train=train)
-    data = [((), text) for text in TEXTS]
-    cpu = torch.device("cpu")
-    train_lm(tmp_path, data, data, WordCodec(words), config, 0, device=cpu)
-    cls = METHODS.load("lm_sample")
-    method = cls.load({"lm": tmp_path}, TASKS.load("length")(), cls.card.Settings(), cpu)
-    targets = [Target("x", Length(3)), Target("y", Length(4))]
-    one = list(method.generate(targets, 3, seed=0, batch=1))
-    many = list(method.generate(targets, 3, seed=0))
-    assert [result.target_id for result in many] == ["x", "y"]
-    assert [[s.words for s in r.samples] for r in one] == [
-        [s.words for s in r.samples] for r in many
-    ]
-
-
-def test_adding_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    example("tasks/last_word.py", monkeypatch)
-    registered("last_word", TASKS, monkeypatch)
-    task = TASKS.load("last_word")()
-    texts = tuple(Text(words) for words in TEXTS)
-    targets = task.targets(Corpus("toy", texts, texts), 2, "validation", 0)
-    assert [to_json(t.control)["word"] for t in targets] == ["b", "a"]
-    assert from_json(to_json(targets[0].control)) == targets[0].control
-    assert task.score(targets[0], Annotation(("x", "b", "."))) == {"ends_right": 1.0}
-    assert task.score(targets[0], Annotation((".",))) == {"ends_right": 0.0}
-    controls = {task.prompt(control)[0] for control, _ in task.examples(texts, 0)}
-    assert controls <= set(task.prompt_tokens(texts))
+def test_the_worked_examples_run_to_tables_figures_and_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = f"{example('lm_sample.py', tmp_path)}:LMSample"
+    task = f"{example('last_word.py', tmp_path)}:LastWordTask"
+    out = tmp_path / "out"
+    given = [f"task=length,{task}", f"method={method}", "targets=3", "samples=2", "threads=1"]
+    given += ["lm_sample.temperature=0.7", f"out={out}", f"store={tmp_path / 'store'}"]
+    assert main(given) == 0
+    assert "last word: " in capsys.readouterr().out.lower()
+    for name in ("length", "last_word"):
+        rows = (out / name / "lm_sample" / "scores.jsonl").read_text().splitlines()
+        assert len(rows) == 6
+    table = (out / "table.md").read_text()
+    assert "| lm_sample | ends_right |" in table and "| lm_sample | len_exact |" in table
+    for registry in (METHODS, TASKS):
+        registry._files.clear()  # whoever reads the results has not these files
+    tables_main([f"run={out}", "show=false"])
+    assert "LM" in (out / "tables" / "table2.md").read_text()
+    plots_main([f"run={out}"])
+    report_main([f"run={out}"])
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Last word" in page and "ends_right" in page
+    assert main([f"method={method}", "--help"]) == 0
+    assert "lm_sample.temperature (float) = 1.0" in capsys.readouterr().out
 
 
 def test_results_are_the_committed_ones() -> None:
