@@ -1,8 +1,9 @@
 """Every test is ``slow``, where ``slow.txt`` names it, or ``fast``: ``pytest -m fast`` runs those.
 
-``slow.txt`` holds tests, and modules, that took :data:`LIMIT` seconds or more, shared fixtures
-included. A new test is fast; after a run of ``-m fast`` those that are not are named. To add the
-slow tests of a run to the list:
+``slow.txt`` holds what took :data:`LIMIT` seconds or more: tests (``test_x.py::test_y``), modules
+(``test_x.py``), and fixtures that a module's tests share (``test_x.py(fixture)``), by which all who
+use them are slow. A new test is fast; after a run of ``-m fast`` those that are not are named. To
+add the slow tests of a run to the list:
 
     python -m pytest -m fast --durations=0 | python tests/conftest.py
 """
@@ -24,7 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = Path(__file__).with_name("slow.txt")
 #: seconds from which on a test counts as slow
-LIMIT = 1.5
+LIMIT = 0.4
+#: longer ones that are fast all the same: one whole run, and the committed samples
+KEPT = ("test_tasks_own.py", "test_committed_samples.py")
 #: a line of pytest's list of durations
 DURATION = re.compile(r"^([\d.]+)s (?:setup|call|teardown) +tests/(\S+\.py::.*?) *$")
 
@@ -33,9 +36,12 @@ def slow_names() -> list[str]:
     return SLOW.read_text(encoding="utf-8").split() if SLOW.exists() else []
 
 
-def covers(names: set[str], node: str) -> bool:
-    """Whether a test, as ``test_x.py::test_y[z]``, its module or all its parameters are named."""
-    return bool(names & {node, node.split("[")[0], node.split("::")[0]})
+def covers(names: set[str], node: str, fixtures: Iterable[str] = ()) -> bool:
+    """Whether a test, as ``test_x.py::test_y[z]``, its module, all its parameters or one of its
+    fixtures is named."""
+    module = node.split("::")[0]
+    shared = {f"{module}({fixture})" for fixture in fixtures}
+    return bool(names & {node, node.split("[")[0], module, *shared})
 
 
 def slow_tests(log: Iterable[str]) -> list[str]:
@@ -44,14 +50,16 @@ def slow_tests(log: Iterable[str]) -> list[str]:
     for line in log:
         if found := DURATION.match(line):
             spent[found[2]] += float(found[1])
-    return sorted(name for name, seconds in spent.items() if seconds >= LIMIT)
+    long = (name for name, seconds in spent.items() if seconds >= LIMIT)
+    return sorted(name for name in long if not name.startswith(KEPT))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     names = set(slow_names())
     for item in items:
         node = item.nodeid.removeprefix("tests/")
-        item.add_marker(pytest.mark.slow if covers(names, node) else pytest.mark.fast)
+        slow = covers(names, node, getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.slow if slow else pytest.mark.fast)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -63,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 spent[report.nodeid] += report.duration
-    found = [(seconds, name) for name, seconds in spent.items() if seconds >= 2 * LIMIT]
+    found = [(seconds, name) for name, seconds in spent.items() if seconds >= 5 * LIMIT]
     for seconds, name in sorted(found, reverse=True):
         terminalreporter.write_line(f"not fast ({seconds:.1f} s), see tests/conftest.py: {name}")
 
