@@ -33,7 +33,7 @@ DURATION = re.compile(r"^([\d.]+)s (?:setup|call|teardown) +tests/(\S+\.py::.*?)
 
 
 def slow_names() -> list[str]:
-    return SLOW.read_text(encoding="utf-8").split() if SLOW.exists() else []
+    return SLOW.read_text(encoding="utf-8").splitlines() if SLOW.exists() else []
 
 
 def covers(names: set[str], node: str, fixtures: Iterable[str] = ()) -> bool:
