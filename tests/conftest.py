@@ -25,9 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = Path(__file__).with_name("slow.txt")
 #: seconds from which on a test counts as slow
-LIMIT = 0.4
-#: longer ones that are fast all the same: one whole run, and the committed samples
-KEPT = ("test_tasks_own.py", "test_committed_samples.py")
+LIMIT = 0.25
+#: longer ones that are fast all the same: from a command line to samples, and these the committed
+KEPT = ("test_committed_samples.py",)
 #: a line of pytest's list of durations
 DURATION = re.compile(r"^([\d.]+)s (?:setup|call|teardown) +tests/(\S+\.py::.*?) *$")
 
@@ -71,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 spent[report.nodeid] += report.duration
-    found = [(seconds, name) for name, seconds in spent.items() if seconds >= 5 * LIMIT]
+    found = [(seconds, name) for name, seconds in spent.items() if seconds >= 10 * LIMIT]
     for seconds, name in sorted(found, reverse=True):
         terminalreporter.write_line(f"not fast ({seconds:.1f} s), see tests/conftest.py: {name}")
 

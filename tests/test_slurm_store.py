@@ -245,6 +245,7 @@ def test_no_weights_are_pickled(tmp_path: Path) -> None:
 def test_an_artefact_is_built_once_by_many(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"""
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from eval.running.store import Store
