@@ -28,7 +28,7 @@ LEFT_OUT = ("corpus", "vocabulary", "parses", "tags")
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.running.config import asks_help
+    from eval.running.command import asks_help
 
     if asks_help(given, USAGE):
         return
@@ -39,7 +39,7 @@ def main(given: Sequence[str]) -> None:
 
 def publish(given: Sequence[str]) -> list[Path]:
     """Copies the artefacts; raises ``UserError`` naming the first one that is not built yet."""
-    from eval.running.config import parse
+    from eval.running.command import parse
     from eval.running.display import Display
     from eval.running.runner import Run
     from eval.running.store import Store

@@ -57,7 +57,7 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
 
 
 def _main(given: Sequence[str]) -> None:
-    from eval.running.config import asks_help, parse
+    from eval.running.command import asks_help, parse
 
     if "--list" in given:
         print(listing())

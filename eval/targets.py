@@ -42,7 +42,7 @@ def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
     goes to stderr."""
     from rich.console import Console
 
-    from eval.running.config import parse
+    from eval.running.command import parse
     from eval.running.display import Display
     from eval.running.runner import Run
 

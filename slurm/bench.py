@@ -19,7 +19,7 @@ from pathlib import Path
 
 from eval.run import guarded
 from eval.running.cells import SAMPLES
-from eval.running.config import parse
+from eval.running.command import parse
 from slurm.config import Sweep, asks_help, parse_sweep
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
@@ -116,7 +116,7 @@ def _run(command: Sequence[str]) -> None:
 
 
 def _needs_no_training(sweep: Sweep) -> None:
-    from slurm.sweep import planned
+    from slurm.submit import planned
 
     missing = [job.name for job in planned(sweep) if job.stage == "artefact" and not job.done]
     if missing:

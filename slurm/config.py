@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from eval.running.config import RunConfig, key_list, keys, override, pairs, parse
+from eval.running.command import parse
+from eval.running.config import RunConfig, key_list, keys, override, pairs
 from tasks.common.errors import UserError, unknown
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.running.cells import SCORES, TARGETS, Shard
-from eval.running.config import RunConfig, pairs, parse
+from eval.running.command import parse
+from eval.running.config import RunConfig, pairs
 from eval.running.display import Display
 from eval.running.runner import Job as CellJob
 from eval.running.runner import Run

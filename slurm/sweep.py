@@ -9,21 +9,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eval.run import guarded
-from eval.running.display import duration
 from slurm.config import asks_help, parse_sweep
 from slurm.state import State
-from slurm.version import code_digest
-from tasks.common.lease import hold
+from slurm.submit import describe, planned, store_plan, submit_slurm
 from tasks.common.stop import Stopped
 
 if TYPE_CHECKING:
     from slurm.config import Sweep
-    from slurm.plan import Job
-    from slurm.state import StoredPlan
 
 INCOMPLETE = 1
 #: seconds between looks at the queue while waiting
@@ -65,96 +60,6 @@ def _main(given: Sequence[str]) -> None:
     runner = run_here if sweep.config.cluster == "debug" else run_local
     runner(state, plan, lambda line: print(line, flush=True))
     report(state, sweep)
-
-
-def planned(sweep: Sweep, empty: bool = False) -> list[Job]:
-    """The jobs of a sweep. ``empty``: stored results with other settings are emptied where
-    ``overwrite=true``. Raises ``UserError`` for those that are not to be."""
-    import warnings
-
-    from slurm.plan import make_plan, open_runs
-
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(_struct)?\.")
-    runs = open_runs(sweep)
-    for run in runs:
-        if empty or not run.config.overwrite:
-            run.check()
-    return make_plan(sweep, runs)
-
-
-def store_plan(state: State, sweep: Sweep, attempt: int) -> StoredPlan:
-    """Plans, and writes the plan down for the jobs to read."""
-    jobs = planned(sweep, empty=attempt == 0)
-    # emptied once, now: no job is to empty what another has filled since
-    kept = tuple(tuple(a for a in run if not a.startswith("overwrite=")) for run in sweep.runs)
-    return state.write_plan(replace(sweep, runs=kept), jobs, code_digest(), attempt)
-
-
-def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | None:
-    """Submits what is neither done nor in the queue already; None if that is nothing."""
-    from slurm.cluster import queue, release, submit
-
-    with hold(state.lock, lambda: print("another sweep is being submitted: waiting", flush=True)):
-        queued = queue()
-        release(queued)
-        live = {one.name: one.id for one in state.submitted() if one.id in queued}
-        plan = store_plan(state, sweep, attempt)
-        print(describe(plan.jobs, plan.sweep), flush=True)
-        missing = [job for job in plan.jobs if not job.done]
-        if not missing:
-            print("nothing is left to do")
-            return None
-        own = [job for job in missing if job.stage != "finish" and job.name not in live]
-        if not own and all(job.name in live for job in missing):
-            print(f"all {len(missing)} jobs are in the queue already")
-            return plan
-        if own:  # the tables wait for these too, so they are written once more after them
-            live = {n: i for n, i in live.items() if not n.endswith("finish")}
-        sent = submit(state, plan, live)
-    print(f"submitted {len(sent)} jobs; python -m slurm.status {state.folder.parent} shows them")
-    return plan
-
-
-def again(state: State, plan: StoredPlan) -> bool:
-    """Called by the last job of a submission: submits what failed once more, if that is allowed;
-    returns whether it did."""
-    if plan.sweep.config.cluster != "slurm" or plan.attempt >= plan.sweep.config.retries:
-        return False
-    left = [j for j in planned(plan.sweep) if not j.done and j.stage != "finish"]
-    if not left:
-        return False
-    print(f"{len(left)} jobs are left: trying them again ({plan.attempt + 1})", flush=True)
-    return submit_slurm(state, plan.sweep, plan.attempt + 1) is not None
-
-
-def describe(jobs: Sequence[Job], sweep: Sweep) -> str:
-    """The plan in words: each job, what it waits for, and how long it will take."""
-    todo, lines = [job for job in jobs if not job.done], list[str]()
-    for job in jobs:
-        needs = [name for name in job.needs if any(j.name == name for j in todo)]
-        if job.done:
-            note = "done"
-        else:
-            note = f"after {', '.join(needs[:3])}" if needs else "now"
-            note += f" and {len(needs) - 3} more" if len(needs) > 3 else ""
-            if job.stage in ("artefact", "generate"):
-                known = job.estimate.seconds is not None
-                took = f"about {duration(job.estimate.seconds or 0)}" if known else "time unknown"
-                note += f"; {took}" + (f", from {job.estimate.source}" if known else "")
-        lines.append(f"{'-' if job.done else '+'} {job.name}  {job.title}  ({note})")
-    seconds = sum(job.estimate.seconds or 0 for job in todo)
-    unknown = [
-        j for j in todo if j.estimate.seconds is None and j.stage in ("artefact", "generate")
-    ]
-    total = f"{seconds / 3600:.2f} hours of one device" + (
-        f", and {len(unknown)} jobs whose time is unknown" if unknown else ""
-    )
-    place = sweep.config.cluster
-    lines.append(
-        f"{len(todo)} jobs to run on {place}, {len(jobs) - len(todo)} done; {total} "
-        "(estimated from what was measured on the devices named above)"
-    )
-    return "\n".join(lines)
 
 
 def wait(state: State, sweep: Sweep) -> None:

@@ -61,7 +61,7 @@ def perform(state: State, number: int, name: str) -> None:
     """
     from models.nets import parallel
     from slurm.plan import open_run
-    from slurm.sweep import again
+    from slurm.submit import again
     from slurm.together import build_together
     from slurm.version import same_code
 

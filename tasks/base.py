@@ -2,85 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tasks.controls import Control
 from tasks.corpora import traits
 from tasks.marks import Marks, unmarked
+from tasks.targets import Target as Target
+from tasks.targets import TooFewTargets, draw
+from tasks.texts import Corpus as Corpus
+from tasks.texts import Text as Text
+from tasks.texts import Words as Words
 
-Words = tuple[str, ...]
 #: a tagger: UPOS tags of every text, one a word
 Tag = Callable[[Sequence[Words]], Sequence[Words]]
-
-
-@dataclass(frozen=True)
-class Text:
-    """One text of a corpus.
-
-    ``words``: its tokens. ``tree``: a bracketed tree over exactly those words, where known
-    (gold or from an oracle). ``tags``: one UPOS tag a word, where known. ``fields``: the meaning,
-    as (field, value) pairs. ``sentences``: how many words each of its sentences has, where known
-    (a story); they add up to all words.
-    """
-
-    words: Words
-    tree: str | None = None
-    tags: Words | None = None
-    fields: tuple[tuple[str, str], ...] = ()
-    sentences: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.sentences and sum(self.sentences) != len(self.words):
-            raise ValueError(f"sentences of {self.sentences} words in a text of {len(self.words)}")
-
-    def split(self) -> list[Words]:
-        """Its sentences, each as words."""
-        ends = list(accumulate(self.sentences))
-        return [self.words[b - n : b] for b, n in zip(ends, self.sentences, strict=True)]
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A named corpus with its two splits. ``digest`` identifies its content."""
-
-    name: str
-    train: tuple[Text, ...]
-    valid: tuple[Text, ...]
-    digest: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        if not self.digest:
-            sha = hashlib.sha256(self.name.encode())
-            for split in (self.train, self.valid):
-                for text in split:
-                    facts: tuple[object, ...] = (text.words, text.tree, text.tags, text.fields)
-                    if text.sentences:
-                        facts = (*facts, text.sentences)
-                    sha.update(repr(facts).encode())
-                sha.update(b"|")
-            object.__setattr__(self, "digest", sha.hexdigest()[:16])
-
-
-@dataclass(frozen=True)
-class Target:
-    """One control target. ``source``: the human text it was taken from, where there is one.
-
-    ``released``: the control as the authors' list has it, where an oracle here says otherwise (the
-    tags of another tagger). ``references``: the human answers to it, where a task has several
-    (the middles of aNLG).
-    """
-
-    id: str
-    control: Control
-    source: Words | None = None
-    released: Control | None = None
-    references: tuple[Words, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,7 +151,6 @@ class Task(ABC):
     def draw(self, corpus: Corpus, n: int, source: str, seed: int, longest: int) -> list[Target]:
         """``n`` of :meth:`targets` that a text of at most ``longest`` words can satisfy; a released
         list is taken as it is. See :func:`tasks.targets.draw`, which says what it raises."""
-        from tasks.targets import draw
 
         return draw(self.targets, corpus, n, source, seed, longest=longest)
 
@@ -263,7 +200,6 @@ class Task(ABC):
     def of_text(self, text: Text, seed: int) -> Control | None:
         """A control that ``text`` satisfies, to be composed with others of the same text, or None
         where there is none; the same for equal (text, seed)."""
-        from tasks.targets import TooFewTargets
 
         try:
             return self.targets(Corpus("text", (), (text,), "-"), 1, "validation", seed)[0].control

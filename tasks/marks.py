@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from tasks.base import Words
+    from tasks.texts import Words
 
 #: good: does what was asked; bad: violates it; empty: neither
 State = Literal["", "good", "bad"]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tasks.base import Corpus, Target
 from tasks.common.errors import UserError, unknown
+from tasks.controls import Control
 from tasks.corpora import traits
+from tasks.texts import Corpus, Words
 
 #: words that fit into 64 positions beside START and END (reference notes 2.1)
 MAX_WORDS = 62
@@ -25,6 +27,22 @@ RELEASED = "released"
 CONTROL_TARGETS = "control_targets"
 #: of them, the pairs of tags and a field's value, of the same 200 sentences
 COMPOSED = "target_compose_pos_attr.jsonl"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One control target. ``source``: the human text it was taken from, where there is one.
+
+    ``released``: the control as the authors' list has it, where an oracle here says otherwise (the
+    tags of another tagger). ``references``: the human answers to it, where a task has several
+    (the middles of aNLG).
+    """
+
+    id: str
+    control: Control
+    source: Words | None = None
+    released: Control | None = None
+    references: tuple[Words, ...] = ()
 
 
 class NoReleasedList(UserError):

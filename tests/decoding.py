@@ -36,7 +36,7 @@ import torch
 from rich.console import Console
 
 from eval.running.cells import SAMPLES, TARGETS, Shard
-from eval.running.config import parse
+from eval.running.command import parse
 from eval.running.display import Display
 from eval.running.runner import Run
 from models.nets.precision import matrix_dtype

@@ -10,7 +10,8 @@ from test_runner import arguments
 
 from baselines import METHODS
 from eval.run import main
-from eval.running.config import RunConfig, parse
+from eval.running.command import parse
+from eval.running.config import RunConfig
 from tasks.common.errors import UserError
 
 ECHO = '''

@@ -13,7 +13,8 @@ from carded import resolve
 
 from baselines import METHODS
 from eval.run import _refused, main
-from eval.running.config import RunConfig, key_list, keys, parse
+from eval.running.command import parse
+from eval.running.config import RunConfig, key_list, keys
 from eval.running.presets import PRESETS
 from models.base import CONTROL, INFILLING
 from tasks.common.errors import UserError

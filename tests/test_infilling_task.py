@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.running.config import parse
+from eval.running.command import parse
 from eval.running.plan import Plan
 from tasks import load_task
 from tasks.base import Annotation, Corpus, Target, Text, Words

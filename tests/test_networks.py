@@ -78,7 +78,7 @@ def _load_classifier(folder: Path, root: Path) -> nn.Module:
 
 
 def _train_bound(folder: Path, _: Path) -> None:
-    train_bound(folder, "bound", WORDS, WORDS, VOCABULARY, DIFFUSION, 0, CPU)
+    train_bound(folder, "bound", WORDS, WORDS, VOCABULARY, DIFFUSION, seed=0, device=CPU)
 
 
 def _train_lm(folder: Path, _: Path) -> None:

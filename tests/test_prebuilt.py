@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval.publish import LEFT_OUT
-from eval.running.config import parse
+from eval.running.command import parse
 from eval.running.display import Display
 from eval.running.runner import Run
 from eval.running.store import verify

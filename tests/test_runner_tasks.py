@@ -11,7 +11,7 @@ import pytest
 from test_runner import write_corpus
 
 from eval.run import main
-from eval.running.config import parse
+from eval.running.command import parse
 from eval.running.display import Display
 from eval.running.plan import Plan
 from eval.running.runner import Run

@@ -14,7 +14,7 @@ from baselines import METHODS
 from eval.reading.results import ResultSet
 from eval.run import main
 from eval.running.cells import read_targets, write_targets
-from eval.running.config import parse
+from eval.running.command import parse
 from tasks import COMPOSITIONS, TASKS, known, load_task, parts
 from tasks.base import Annotation, Corpus, Target, Text
 from tasks.common.errors import UserError

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from eval.running.config import parse
+from eval.running.command import parse
 from tasks import COMPOSITIONS, TASKS, asked_of, in_table, known, load_task, suited
 from tasks.base import Annotation, Corpus, Target, Task, Text
 from tasks.common.errors import UserError

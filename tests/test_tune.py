@@ -5,7 +5,8 @@ import json
 import pytest
 
 from baselines import METHODS
-from eval.running.config import override, parse
+from eval.running.command import parse
+from eval.running.config import override
 from eval.running.display import Display
 from eval.running.runner import Run
 from eval.studies.tune import Best, Fluent, Tried, grid, held_out, main, with_point

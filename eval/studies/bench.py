@@ -22,7 +22,8 @@ from unittest.mock import patch
 import numpy as np
 
 from baselines import METHODS
-from eval.running.config import RunConfig, asks_help, parse
+from eval.running.command import asks_help, parse
+from eval.running.config import RunConfig
 from eval.running.plan import Plan
 from eval.running.store import Store
 from models.nets.config import TrainConfig
@@ -212,11 +213,23 @@ class Bench:
         self.note(f"decode {card.name}", **figures)
 
     def compare(self) -> None:
-        """What batching and caching are worth (:mod:`eval.studies.speedups`)."""
-        from eval.studies.speedups import comparisons
+        """PPLM in a batch against one sample after another; FUDGE's discriminator with its cache
+        against reading the prefix again."""
+        from eval.studies import speedups
 
-        for name, figures in comparisons(self):
-            self.note(name, **figures)
+        words = [text.words for text in self.plan.made]
+        lengths = [len(text) + 1 for text in words[: speedups.SAMPLES]]
+        folders = {"lm": self.build("lm"), "attribute_head": self.store.root / "attribute_head"}
+        folders["attribute_head"].mkdir()
+        speedups.train_head(
+            folders["attribute_head"], folders["lm"], words, self.config.attribute_head, self.device
+        )
+        mean = float(np.mean(lengths))
+        self.note("PPLM in a batch", **speedups.pplm(folders, self.config.pplm, mean, self.device))
+        prompt = self.task.prompt(self.targets()[0].control)
+        reader = self.build("discriminator")
+        figures = speedups.fudge(reader, prompt, max(lengths), self.device)
+        self.note("FUDGE's discriminator, incremental", **figures)
 
 
 def parameters(weights: Path) -> int:

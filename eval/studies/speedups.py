@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
-
-import numpy as np
 
 from tasks.base import Target, Words
 from tasks.controls import Control, FieldValue
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from baselines.pplm.settings import PPLMSettings
-    from eval.studies.bench import Bench
     from models.nets.config import AttributeHeadConfig
 
 #: samples that figures are for, as in the paper's appendix C
@@ -31,22 +28,6 @@ PPLM_WORDS = 4
 #: samples that are steered one after another
 ALONE = 2
 CONTROL = FieldValue("field", "value 1")
-
-
-def comparisons(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
-    """PPLM in a batch against one sample after another; FUDGE's discriminator with its cache
-    against reading the prefix again. Each with the networks of the benchmark."""
-    words, device, task = [text.words for text in bench.plan.made], bench.device, bench.task
-    lengths = [len(text) + 1 for text in words[:SAMPLES]]
-    head = bench.store.root / "attribute_head"
-    head.mkdir()
-    folders = {"lm": bench.build("lm"), "attribute_head": head}
-    train_head(head, folders["lm"], words, bench.config.attribute_head, device)
-    mean = float(np.mean(lengths))
-    yield "PPLM in a batch", pplm(folders, bench.config.pplm, mean, device)
-    prompt = task.prompt(bench.targets()[0].control)
-    figures = fudge(bench.build("discriminator"), prompt, max(lengths), device)
-    yield "FUDGE's discriminator, incremental", figures
 
 
 def train_head(

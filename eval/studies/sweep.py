@@ -90,7 +90,7 @@ def configured(
 ) -> tuple[RunConfig, list[str]]:
     """The run of one value, and its arguments: those of the set, with the method's settings as
     they were resolved for the task and the one replaced."""
-    from eval.running.config import parse
+    from eval.running.command import parse
 
     given = shlex.split(str(results.run.get("command", "")))[3:]
     skipped = ("task=", "method=", "out=", "store=", "floor=", f"{key}=")

@@ -35,7 +35,8 @@ from typing import TYPE_CHECKING, Any
 from baselines import METHODS
 from eval.reading.stats import macro, perplexity
 from eval.running.cells import ANNOTATIONS, as_ratio
-from eval.running.config import RunConfig, override, parse
+from eval.running.command import parse
+from eval.running.config import RunConfig, override
 from eval.running.options import explains
 from eval.running.target_lists import TargetLists
 from eval.targets import one_task, split

@@ -16,14 +16,17 @@ from tasks.common.errors import UserError
 from tasks.vocabulary import END, PAD, START, UNK, Vocabulary
 
 if TYPE_CHECKING:
-    from models.diffusion_lm.score_interpolation import ScoreInterpolation
+    from models.diffusion_lm.network import Network
     from models.nets.config import EncoderConfig
 
 
-def start_from_bert(network: ScoreInterpolation, name: str, vocabulary: Vocabulary) -> None:
-    """Copies the encoder, its positions and its words into ``network``; the rest of it (time
-    embedding, what reads off h, word latents) starts afresh, the time embedding from zero. A word
-    is the mean of its pieces' embeddings.
+def start_from_bert(
+    network: Network, words: nn.Embedding, name: str, vocabulary: Vocabulary
+) -> None:
+    """Copies the encoder and its positions into ``network``, and its words into ``words``, the
+    table that ``network`` reads words by; the rest (time embedding, what reads off h, word
+    latents) starts afresh, the time embedding from zero. A word is the mean of its pieces'
+    embeddings.
 
     Raises ``UserError`` if there is no such BERT or its sizes are not the network's.
     """
@@ -35,7 +38,7 @@ def start_from_bert(network: ScoreInterpolation, name: str, vocabulary: Vocabula
         network.norm.load_state_dict(source.LayerNorm.state_dict())
         positions = source.position_embeddings.weight[: network.config.positions]
         network.position_embedding.weight.copy_(positions + source.token_type_embeddings.weight[0])
-        network.words.weight.copy_(_words(source.word_embeddings.weight, tokenizer, vocabulary))
+        words.weight.copy_(_words(source.word_embeddings.weight, tokenizer, vocabulary))
         last = network.time[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)

@@ -71,7 +71,7 @@ class ScoreInterpolation(Network):
     def prepare(self, ids: Tensor, vocabulary: Vocabulary) -> None:
         """From a BERT, where the config names one, and the words' log-frequencies in ``ids``."""
         if self.config.init_pretrained:
-            start_from_bert(self, self.config.init_pretrained, vocabulary)
+            start_from_bert(self, self.words, self.config.init_pretrained, vocabulary)
         counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
         with torch.no_grad():
             self.prior.copy_(((counts + 1) / counts.sum()).log())

@@ -21,7 +21,7 @@ from tasks.common.files import canonical
 from tasks.common.registry import Registry
 
 if TYPE_CHECKING:
-    from tasks.base import Corpus, Words
+    from tasks.texts import Corpus, Words
 
 CORPORA = Registry(
     "corpus",

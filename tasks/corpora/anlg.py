@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.corpora import rocstories
 from tasks.corpora.rocstories import stamp, tokenizer
 from tasks.corpora.stories import INSTEAD
 from tasks.targets import NoReleasedList
+from tasks.texts import Corpus, Text, Words
 
 #: bumped when the same files give other texts
 VERSION = 1

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
+from tasks.texts import Corpus, Text, Words
 
 #: bumped when the same files give other texts
 VERSION = 1

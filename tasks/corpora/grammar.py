@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.corpora import embedded
 from tasks.corpora.pcfg import DeadEnd, Grammar
+from tasks.texts import Corpus, Text, Words
 
 SHORTEST, LONGEST = 5, 30
 

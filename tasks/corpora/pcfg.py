@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tasks.base import Text
+from tasks.texts import Text
 
 #: PTB tag -> UPOS, where a leaf does not say otherwise
 UPOS = {

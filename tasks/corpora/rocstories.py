@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
+from tasks.texts import Corpus, Text, Words
 
 #: bumped when the same files give other texts
 VERSION = 1

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tasks.base import Words
+from tasks.texts import Words
 
 _STOP = re.compile(r"[.!?…]+")
 _CLOSING = frozenset(("'", "''", "\u201d", "\u2019", ")", "]"))

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.base import Corpus, Text, Words
 from tasks.common.jsonl import read
+from tasks.texts import Corpus, Text, Words
 from tasks.vocabulary import Vocabulary
 
 #: texts of the validation split that training curves are drawn on

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from tasks.base import Corpus, Text, Words
 from tasks.common.errors import UserError
 from tasks.corpora import embedded
 from tasks.corpora.pcfg import Grammar
 from tasks.targets import MAX_WORDS
+from tasks.texts import Corpus, Text, Words
 
 #: bumped when the same sizes and seed give other stories
 VERSION = 1

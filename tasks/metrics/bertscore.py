@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.metrics.text import detokenize
+from tasks.texts import Words
 
 #: seconds that the hub has to answer
 PATIENCE = 3.0

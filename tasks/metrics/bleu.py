@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tasks.base import Words
 from tasks.metrics.text import detokenize
+from tasks.texts import Words
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.base import Words
 from tasks.metrics.text import detokenize, ptb
+from tasks.texts import Words
 
 
 def cider_d(predictions: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[float]:

@@ -6,10 +6,10 @@ import importlib.metadata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.metrics import bleu, cider, rouge
 from tasks.metrics.text import PTB_NAME
+from tasks.texts import Words
 
 if TYPE_CHECKING:
     from tasks.metrics.bertscore import BertScore

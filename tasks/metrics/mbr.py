@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from tasks.base import Words
+from tasks.texts import Words
 
 ORDERS = 4
 Array = npt.NDArray[np.float64]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from tasks.base import Words
 from tasks.metrics.text import detokenize, ptb
+from tasks.texts import Words
 
 
 def coco(prediction: Words, references: Sequence[Words]) -> float:

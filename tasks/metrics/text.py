@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 
-from tasks.base import Words
+from tasks.texts import Words
 
 #: tokens that stand right after the word before them
 _SUFFIX = re.compile(

@@ -1,0 +1,79 @@
+"""The keys of ``python -m eval.run`` as a config, and its help page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baselines import METHODS
+from eval.running.config import RunConfig, key_list, override, pairs
+from eval.running.presets import PRESETS, preset_config
+from tasks import TASKS, asked_of, load_task
+from tasks import suited as suited_tasks
+from tasks.common.errors import UserError, unknown
+from tasks.common.own import MARK
+from tasks.corpora import traits
+
+
+def parse(arguments: Sequence[str]) -> RunConfig:
+    """The resolved config of a command line: the preset's values, then each ``key=value``.
+
+    Raises ``UserError`` for an argument without ``=``, an unknown key (naming the nearest one), a
+    value of the wrong type, and an unknown preset, corpus, task or method.
+    """
+    given = pairs(arguments, RunConfig)
+    for name in given.get("method", "").split(","):
+        if MARK in name:
+            METHODS.name(name.strip())  # its options are keys
+    preset = given.get("preset", RunConfig.preset)
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    corpus = given.get("corpus")
+    if corpus is None and _fills(given.get("task", RunConfig.task)):
+        corpus = "stories" if preset == "demo" else "rocstories"
+    elif corpus is not None and traits(corpus).sentences:
+        given.setdefault("task", ",".join(suited_tasks(corpus)))
+    config = override(preset_config(preset, corpus), given)
+    _check_tasks(config)
+    return config
+
+
+def _check_tasks(config: RunConfig) -> None:
+    """Raises ``UserError`` for a task that the corpus knows nothing of."""
+    for name in config.tasks:
+        why = load_task(name).refuses_corpus(config.corpus)
+        if why:
+            known = ", ".join(asked_of(config.corpus))
+            raise UserError(f"{why} (corpus={config.corpus} is for {known})")
+
+
+def _fills(tasks: str) -> bool:
+    """Whether every task named fills in a text between two others, which stories alone have."""
+    names = [name.strip() for name in tasks.split(",")]
+    return all(name in TASKS or MARK in name for name in names) and all(
+        load_task(name).fills for name in names
+    )
+
+
+USAGE = """\
+usage: python -m eval.run key=value ...
+
+Trains what is missing, generates, judges and prints the comparison with the paper.
+
+  python -m eval.run task=syntax_spans method=all
+  python -m eval.run task=syntax_spans,length method=diffusion_lm,fudge preset=small corpus=e2e \\
+      data=../shared/data targets=50 samples=10 seed=0
+  python -m eval.run --list       tasks, methods, corpora and presets
+  python -m eval.run --help       this page (after preset=..., with that preset's values)
+
+Keys, with type, default and meaning:
+"""
+
+
+def asks_help(arguments: Sequence[str], usage: str = USAGE) -> bool:
+    """Whether ``--help`` or ``-h`` is among the arguments of a command with ``eval.run``'s keys;
+    then ``usage`` and every key have been printed, with the values of the other arguments."""
+    rest = [argument for argument in arguments if argument not in ("--help", "-h")]
+    if len(rest) == len(arguments):
+        return False
+    print(usage + key_list(parse(rest)))
+    return True
