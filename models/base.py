@@ -112,6 +112,8 @@ class Role:
     run's settings so far) -> its settings under that preset. ``check`` refuses (``UserError``) run
     settings that it cannot be trained under. ``title``, ``curve``, ``curve_label``: how figures
     call it, the entries of its training curve to draw, the first that there is, and their meaning.
+    ``per_task``: there is one for each task. ``embedding``: the name of its table of words among
+    its weights, where figures are to show it.
     """
 
     name: str
@@ -124,6 +126,8 @@ class Role:
     curve: tuple[str, ...] = ()
     curve_label: str = "training loss"
     log_scale: bool = False
+    per_task: bool = False
+    embedding: str = ""
 
     def make(self, plan: Plan, task: str) -> Recipe:
         """The recipe under ``task``."""

@@ -137,3 +137,35 @@ def test_roles_are_named_where_they_are_brought_or_used() -> None:
             assert f"def {function}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text(
                 encoding="utf-8"
             )
+
+
+def test_no_circles() -> None:
+    """No file needs another that needs it, imports inside functions included."""
+    import grimp
+
+    graph = grimp.build_graph(*ROOMS, include_external_packages=False)
+    # a package's own file stands for its names, and is read before whatever lies in it
+    edges = {
+        module: {
+            other
+            for other in graph.find_modules_directly_imported_by(module)
+            if not other.startswith(f"{module}.") and not module.startswith(f"{other}.")
+        }
+        for module in graph.modules
+    }
+    state: dict[str, int] = {}
+    circles: list[str] = []
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        state[module] = 1
+        for other in sorted(edges[module]):
+            if state.get(other) == 1:
+                circles.append(" -> ".join([*path[path.index(other) :], other]))
+            elif other not in state:
+                visit(other, (*path, other))
+        state[module] = 2
+
+    for module in sorted(edges):
+        if module not in state:
+            visit(module, (module,))
+    assert not circles

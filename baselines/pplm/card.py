@@ -63,6 +63,7 @@ CARD = PPLMCard(
             section="attribute_head",
             Config=AttributeHeadConfig,
             title="PPLM's attribute head",
+            per_task=True,
         ),
     ),
     tradeoff="steps",

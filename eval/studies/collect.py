@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from eval.reading.results import ResultSet
+from eval.running.roles import roles
 from eval.running.store import Store
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
@@ -84,29 +85,32 @@ def collect(results: ResultSet, store: Store) -> list[Path]:
     missing = sorted(set(named) - set(found))
     written = [results.folder / CURVES]
     write_text(written[0], _json({"artefacts": entries, "missing": missing}))
-    diffusion = next((key for key in found if key.startswith("diffusion-")), None)
-    if diffusion is not None:
-        written.append(results.folder / EMBEDDING)
-        write_text(written[1], _json(embedding(results, diffusion, found[diffusion])))
+    tables = {name: role.embedding for name, role in roles().items() if role.embedding}
+    for key in found:
+        if key.rpartition("-")[0] in tables:
+            written.append(results.folder / EMBEDDING)
+            table = tables[key.rpartition("-")[0]]
+            write_text(written[1], _json(embedding(results, key, found[key], table)))
+            break
     return written
 
 
 def artefacts(results: ResultSet) -> dict[str, set[str]]:
     """Key of every trained artefact that the set's cells name -> the tasks it is trained for."""
-    found: dict[str, set[str]] = {}
+    known, found = roles(), dict[str, set[str]]()
     for cell in results.cells():
-        roles = cell.config.get("identity", {}).get("artefacts", {})
-        for role, key in roles.items():
+        named_by_role = cell.config.get("identity", {}).get("artefacts", {})
+        for role, key in named_by_role.items():
             kind, colon, named = role.partition(":")
             tasks = found.setdefault(key, set())
-            if kind in ("classifier", "discriminator", "finetuned", "attribute_head"):
+            if kind in known and known[kind].per_task:
                 tasks.add(named if colon else cell.task)
         for key in cell.config.get("judges", {}).values():
             found.setdefault(key, set())
     return {k: tasks for k, tasks in found.items() if k.rpartition("-")[0] not in UNTRAINED}
 
 
-def embedding(results: ResultSet, key: str, folder: Path) -> dict[str, Any]:
+def embedding(results: ResultSet, key: str, folder: Path, table_name: str) -> dict[str, Any]:
     """The learned embeddings of all words in a plane (t-SNE), each with its part of speech."""
     from safetensors import safe_open
 
@@ -115,7 +119,7 @@ def embedding(results: ResultSet, key: str, folder: Path) -> dict[str, Any]:
     vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
     words = [word for word in vocabulary if word not in SPECIALS]
     with safe_open(folder / "weights.safetensors", framework="numpy") as file:
-        table = file.get_tensor("embedding.weight").astype(np.float64)
+        table = file.get_tensor(table_name).astype(np.float64)
     rows = [i for i, word in enumerate(vocabulary) if word not in SPECIALS]
     places = tsne(table[rows])
     tags = word_tags(results)

@@ -96,6 +96,7 @@ DIFFUSION = Role(
     curve=("valid_loss",),
     curve_label="L_simple, held out",
     log_scale=True,
+    embedding="embedding.weight",
 )
 
 

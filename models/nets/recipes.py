@@ -243,6 +243,7 @@ FINETUNED = Role(
     section="finetune",
     Config=LMConfig,
     title="fine-tuned LMs",
+    per_task=True,
     curve=("valid_nll",),
     curve_label=NATS,
 )
@@ -252,6 +253,7 @@ DISCRIMINATOR = Role(
     section="discriminator",
     Config=DiscriminatorConfig,
     title="FUDGE's discriminators",
+    per_task=True,
     curve=("valid_accuracy",),
     curve_label="accuracy, held out",
 )

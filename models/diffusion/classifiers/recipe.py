@@ -27,6 +27,7 @@ def classifiers(source: str, space: str) -> Role:
         section="classifier",
         Config=ClassifierConfig,
         title="classifiers",
+        per_task=True,
         curve=("valid_loss", "train_loss"),
         curve_label="loss",
         log_scale=True,
