@@ -23,13 +23,13 @@ _CARDS = re.compile(r"^CARDS? = ", re.MULTILINE)
 def _cards() -> Iterator[Card]:
     """The cards of this checkout."""
     for place, name in ((Path(p), m) for m, ps in _places() for p in ps):
-        for found in pkgutil.iter_modules([str(place)]):
-            module = f"{name}.{found.name}"
-            if found.ispkg:
-                if not (place / found.name / "card.py").is_file():
+        for info in pkgutil.iter_modules([str(place)]):
+            module = f"{name}.{info.name}"
+            if info.ispkg:
+                if not (place / info.name / "card.py").is_file():
                     continue
                 module += ".card"
-            elif not _CARDS.search((place / f"{found.name}.py").read_text(encoding="utf-8")):
+            elif not _CARDS.search((place / f"{info.name}.py").read_text(encoding="utf-8")):
                 continue
             loaded = importlib.import_module(module)
             yield from getattr(loaded, "CARDS", None) or (loaded.CARD,)

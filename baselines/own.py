@@ -55,8 +55,8 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
         if MARK in name:
             name = self.name(name)
         if name in self._files:
-            found: Card = self._files[name][1].card
-            return found
+            card: Card = self._files[name][1].card
+            return card
         return self.floors.get(name) or self[name]
 
     def load(self, name: str) -> Any:

@@ -221,8 +221,8 @@ class Card:
     def generator(self) -> type[Generator]:
         """The class, imported now."""
         module, name = self.method.split(":")
-        found: type[Generator] = getattr(importlib.import_module(module), name)
-        return found
+        generator_class: type[Generator] = getattr(importlib.import_module(module), name)
+        return generator_class
 
 
 def of_parts(role: str, task: Task) -> tuple[str, ...]:

@@ -23,11 +23,11 @@ def infill(target: Target) -> Infill:
 
 
 def answer(
-    found: TargetSamples, control: Infill, repair: MaskedRepair | None = None
+    result: TargetSamples, control: Infill, repair: MaskedRepair | None = None
 ) -> TargetSamples:
-    """``found`` with the UNKs of its samples replaced, if ``repair`` is given, and with the sample
+    """``result`` with the UNKs of its samples replaced, if ``repair`` is given, and with the sample
     chosen that has the least expected risk against the others (paper, section 5.2)."""
-    samples = found.samples
+    samples = result.samples
     if repair is not None:
         samples = tuple(
             dataclasses.replace(s, words=repair.repair(control.left, s.words, control.right))
@@ -36,4 +36,4 @@ def answer(
             for s in samples
         )
     chosen = mbr.choose([s.words for s in samples]) if samples else None
-    return TargetSamples(found.target_id, samples, chosen)
+    return TargetSamples(result.target_id, samples, chosen)

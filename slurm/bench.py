@@ -50,7 +50,7 @@ def main(given: Sequence[str]) -> None:
         command.append("wait=true")
     swept = timed("sweep", lambda: _run(command))
     cells = compare(out / "hand", out / "sweep")
-    found = {
+    figures = {
         "command": f"python -m slurm.bench {' '.join(given)}",
         "cells": cells,
         "max_parallel": sweep.config.max_parallel,
@@ -58,10 +58,10 @@ def main(given: Sequence[str]) -> None:
         "sweep_seconds": round(swept, 1),
         "surplus_percent": round(100 * (swept / hand - 1), 1),
     }
-    write_text(out / "bench.json", json.dumps(found, indent=1) + "\n")
+    write_text(out / "bench.json", json.dumps(figures, indent=1) + "\n")
     print(
         f"{cells} cells, {sweep.config.max_parallel} at once: by hand {hand:.0f} s, as a sweep "
-        f"{swept:.0f} s, {found['surplus_percent']:+} % (the samples are the same)"
+        f"{swept:.0f} s, {figures['surplus_percent']:+} % (the samples are the same)"
     )
 
 
@@ -88,13 +88,13 @@ def by_hand(sweep: Sweep, out: Path) -> None:
 
 def compare(hand: Path, sweep: Path) -> int:
     """How many cells the two have. Raises ``UserError`` where samples differ."""
-    found = sorted(path.relative_to(hand) for path in hand.rglob(SAMPLES))
-    if found != sorted(path.relative_to(sweep) for path in sweep.rglob(SAMPLES)):
+    paths = sorted(path.relative_to(hand) for path in hand.rglob(SAMPLES))
+    if paths != sorted(path.relative_to(sweep) for path in sweep.rglob(SAMPLES)):
         raise UserError(f"{hand} and {sweep} do not have the same cells")
-    for path in found:
+    for path in paths:
         if (hand / path).read_bytes() != (sweep / path).read_bytes():
             raise UserError(f"{hand / path} and {sweep / path} differ")
-    return len(found)
+    return len(paths)
 
 
 def timed(name: str, work: Callable[[], None]) -> float:

@@ -76,7 +76,7 @@ def parameters(config: SweepConfig, job: Job) -> dict[str, Any]:
     """What sbatch is asked for, in submitit's words."""
     gpus = config.gpus if job.parallel else min(config.gpus, 1)
     more: dict[str, Any] = {"requeue": True, "kill-on-invalid-dep": "yes"}
-    found: dict[str, Any] = {
+    options: dict[str, Any] = {
         "partition": config.partition,
         "account": config.account,
         "qos": config.qos,
@@ -91,7 +91,7 @@ def parameters(config: SweepConfig, job: Job) -> dict[str, Any]:
         "stderr_to_stdout": True,
         "additional_parameters": more,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @dataclass

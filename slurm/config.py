@@ -83,17 +83,17 @@ class Sweep:
 def parse_sweep(arguments: Sequence[str]) -> Sweep:
     """Raises ``UserError`` for what :func:`eval.running.config.parse` refuses, and for a profile
     that cannot be read or has unknown keys."""
-    own = keys(SweepConfig)
+    sweep_keys = keys(SweepConfig)
     given = pairs(arguments, RunConfig)
     for name in given:
-        if name not in own and name not in keys(RunConfig) and "." not in name:
-            raise unknown("key", name, [*own, *keys(RunConfig)])
-    ours = {name: value for name, value in given.items() if name in own}
+        if name not in sweep_keys and name not in keys(RunConfig) and "." not in name:
+            raise unknown("key", name, [*sweep_keys, *keys(RunConfig)])
+    ours = {name: value for name, value in given.items() if name in sweep_keys}
     base = SweepConfig()
     if "profile" in ours:
         base = _profile(Path(ours["profile"]))
     config = override(base, ours)
-    rest = [f"{name}={value}" for name, value in given.items() if name not in own]
+    rest = [f"{name}={value}" for name, value in given.items() if name not in sweep_keys]
     run = parse(rest)
     if config.seeds is None:
         return Sweep(config, (tuple(rest),), run.folder / ".sweep")
@@ -112,13 +112,13 @@ def _profile(path: Path) -> SweepConfig:
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        profile = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"cannot read profile {path}: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict):
+    if not isinstance(profile, dict):
         raise UserError(f"profile {path} is no list of 'key: value'")
     valid = keys(SweepConfig)
-    set_ = [(str(name), value) for name, value in found.items() if value is not None]
+    set_ = [(str(name), value) for name, value in profile.items() if value is not None]
     for name, _ in set_:
         if name not in valid or name == "profile":
             raise unknown(f"key of profile {path}", name, [n for n in valid if n != "profile"])

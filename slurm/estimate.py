@@ -42,20 +42,20 @@ class Estimator:
     @cached_property
     def _trained(self) -> dict[tuple[str, str], tuple[float, Path]]:
         """(kind, settings that decide the pace) -> seconds a step, artefact."""
-        found: dict[tuple[str, str], tuple[float, Path]] = {}
+        paces: dict[tuple[str, str], tuple[float, Path]] = {}
         for folder in (f for store in self.stores for f in sorted(store.glob("*/"))):
             curve = folder / "curve.jsonl"
             if (folder / SPEC).is_file() and curve.is_file():
                 spec, last = json.loads((folder / SPEC).read_text("utf-8")), read(curve)[-1]
                 pace = last["seconds"] / last["step"]
-                found[spec["kind"], _pace_key(spec["config"])] = (pace, folder)
-        return found
+                paces[spec["kind"], _pace_key(spec["config"])] = (pace, folder)
+        return paces
 
     @cached_property
     def _bench(self) -> list[tuple[dict[str, Any], Path]]:
         files = sorted(RESULTS.glob("bench-*.json"))
-        found = [(json.loads(path.read_text(encoding="utf-8")), path) for path in files]
-        return [(figures, path) for figures, path in found if figures["preset"] == self.preset]
+        records = [(json.loads(path.read_text(encoding="utf-8")), path) for path in files]
+        return [(figures, path) for figures, path in records if figures["preset"] == self.preset]
 
     def training(self, recipe: Recipe) -> Estimate:
         kind, config = recipe.spec.kind, recipe.spec.config

@@ -21,30 +21,30 @@ from tasks.common.errors import unknown
 
 def logs(state: State) -> dict[str, list[Path]]:
     """Job name -> its log files, oldest first. SLURM's are named after the job's number."""
-    found: dict[str, list[Path]] = {}
+    by_job: dict[str, list[Path]] = {}
     for plan in map(state.read_plan, state.numbers()):
         for job in plan.jobs:
             path = Path(log_path(state, job.name))
             if path.exists():
-                found[job.name] = [path]
+                by_job[job.name] = [path]
     for one in state.submitted():
         paths = [*state.logs.glob(f"{one.id}_log.out"), *state.logs.glob(f"{one.id}_*_log.out")]
         if paths:
-            found.setdefault(one.name, []).extend(sorted(paths))
-    return found
+            by_job.setdefault(one.name, []).extend(sorted(paths))
+    return by_job
 
 
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
     state, rest = find_state(given)
-    found = logs(state)
+    by_job = logs(state)
     if not rest:
-        print("\n".join(found) or "no job has printed anything yet")
+        print("\n".join(by_job) or "no job has printed anything yet")
         return
-    if rest[0] not in found:
-        raise unknown("job", rest[0], found)
-    for path in found[rest[0]]:
+    if rest[0] not in by_job:
+        raise unknown("job", rest[0], by_job)
+    for path in by_job[rest[0]]:
         print(f"== {path}")
         print(path.read_text(encoding="utf-8", errors="replace"))
 

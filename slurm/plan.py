@@ -47,12 +47,12 @@ def open_run(arguments: Sequence[str], config: RunConfig | None = None) -> Run:
 
 def open_runs(sweep: Sweep) -> list[Run]:
     """The runs of a sweep, whose keys are read once: they differ in their seed and folder."""
-    base, found = parse(sweep.runs[0]), list[Run]()
+    base, runs = parse(sweep.runs[0]), list[Run]()
     for arguments in sweep.runs:
-        own = pairs(arguments, RunConfig)
-        seed, out = int(own.get("seed", base.seed)), own.get("out", base.out)
-        found.append(open_run(arguments, replace(base, seed=seed, out=out)))
-    return found
+        settings = pairs(arguments, RunConfig)
+        seed, out = int(settings.get("seed", base.seed)), settings.get("out", base.out)
+        runs.append(open_run(arguments, replace(base, seed=seed, out=out)))
+    return runs
 
 
 def make_plan(sweep: Sweep, runs: Sequence[Run]) -> list[Job]:
@@ -130,7 +130,7 @@ class _Planner:
         # undivided, a cell is judged by the process that fills it, as in a plain run
         judges = self.judges if cell.task and count == 1 else []
         needs = self._keys([*cell.recipes.values(), *judges, *first])
-        found = []
+        jobs = []
         # a judged cell is complete: no need to read its samples
         judged = bool(cell.task) and self._judged(cell)
         for index in range(count):
@@ -138,7 +138,7 @@ class _Planner:
             missing = [] if judged else self.run.missing(cell, shard)
             amount = len(missing) if targets else -(-expected // count)
             estimate = self.estimator.sampling(cell, amount)
-            found.append(
+            jobs.append(
                 self._job(
                     f"{name}/{shard.name}" if shard else name,
                     "generate",
@@ -150,7 +150,7 @@ class _Planner:
                     shard=shard,
                 )
             )
-        return found
+        return jobs
 
     def _judged(self, cell: CellJob) -> bool:
         assert cell.task
@@ -168,9 +168,9 @@ class _Planner:
         human = not run.fluency or run.human().done()
         whole = not ends and human and table.exists()
         for task in run.config.tasks:
-            own = [job for job in run.jobs if job.task == task]
-            newest = [(job.cell.folder / SCORES).stat().st_mtime for job in own if whole]
-            whole = whole and run.scored(task, own)
+            cells = [job for job in run.jobs if job.task == task]
+            newest = [(job.cell.folder / SCORES).stat().st_mtime for job in cells if whole]
+            whole = whole and run.scored(task, cells)
             whole = whole and max(newest, default=0.0) <= table.stat().st_mtime
         title = "score, compare and write the tables"
         needs = (*ends, *(key for key in self._keys(self.judges) if key not in ends))
@@ -180,15 +180,15 @@ class _Planner:
 
     def _keys(self, recipes: Sequence[Recipe]) -> list[str]:
         """Names of the jobs that build what is missing of these."""
-        found: dict[str, None] = {}
+        keys: dict[str, None] = {}
         for recipe in recipes:
             if self.store.find(recipe.key):
                 continue
             if recipe.cheap:
-                found |= dict.fromkeys(self._keys(list(recipe.deps.values())))
+                keys |= dict.fromkeys(self._keys(list(recipe.deps.values())))
             else:
-                found[recipe.key] = None
-        return list(found)
+                keys[recipe.key] = None
+        return list(keys)
 
     def _artefacts(self, cells: Sequence[CellJob], parts: Mapping[int, list[Job]]) -> Iterator[Job]:
         """Jobs for what pending cells need, and a note of what of it is there already."""

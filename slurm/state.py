@@ -120,8 +120,8 @@ class State:
         """How the last attempt of a job ended: ``state`` (done, failed, stopped), ``error``,
         ``seconds``, ``host``, ``id``; empty where none has ended in order."""
         try:
-            found: dict[str, Any] = json.loads(self._outcome(name).read_text(encoding="utf-8"))
-            return found
+            outcome: dict[str, Any] = json.loads(self._outcome(name).read_text(encoding="utf-8"))
+            return outcome
         except (OSError, json.JSONDecodeError):
             return {}
 

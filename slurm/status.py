@@ -41,35 +41,35 @@ def rows(state: State, queued: Mapping[str, Queued]) -> list[Row]:
     attempt left it, or ``died`` if it was started and left nothing."""
     plan = state.latest()
     ids = {one.name: one.id for one in state.submitted()}
-    found = []
+    entries = []
     for job in plan.jobs:
-        own, outcome = ids.get(job.name, ""), state.outcome(job.name)
-        if own in queued:
-            live = queued[own]
+        job_id, outcome = ids.get(job.name, ""), state.outcome(job.name)
+        if job_id in queued:
+            live = queued[job_id]
             note = live.node or live.reason
-            found.append(Row(job.name, own, live.state.lower(), note))
+            entries.append(Row(job.name, job_id, live.state.lower(), note))
         elif job.done:
-            found.append(Row(job.name, "", "done", "before this sweep"))
+            entries.append(Row(job.name, "", "done", "before this sweep"))
         elif outcome:
             error = outcome["error"].strip().splitlines()
             took = f"{duration(outcome['seconds'])} on {outcome['host']}"
-            found.append(Row(job.name, own, outcome["state"], error[-1] if error else took))
+            entries.append(Row(job.name, job_id, outcome["state"], error[-1] if error else took))
         else:
-            cancelled = plan.sweep.config.cluster == "slurm" and own
-            found.append(Row(job.name, own, "died" if cancelled else "waiting", ""))
-    return found
+            cancelled = plan.sweep.config.cluster == "slurm" and job_id
+            entries.append(Row(job.name, job_id, "died" if cancelled else "waiting", ""))
+    return entries
 
 
-def table(found: Sequence[Row]) -> Table:
+def table(entries: Sequence[Row]) -> Table:
     """The rows for a terminal, with a count of each state as its title."""
     from rich.table import Table
     from rich.text import Text
 
     counts: dict[str, int] = {}
-    for row in found:
+    for row in entries:
         counts[row.state] = counts.get(row.state, 0) + 1
     shown = Table("job", "id", "state", "", title=", ".join(f"{n} {s}" for s, n in counts.items()))
-    for row in found:
+    for row in entries:
         state = Text(row.state, style=COLOURS.get(row.state, ""))
         shown.add_row(Text(row.name), row.id, state, Text(row.note))
     return shown

@@ -54,11 +54,11 @@ def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | N
         if not missing:
             print("nothing is left to do")
             return None
-        own = [job for job in missing if job.stage != "finish" and job.name not in live]
-        if not own and all(job.name in live for job in missing):
+        unsent = [job for job in missing if job.stage != "finish" and job.name not in live]
+        if not unsent and all(job.name in live for job in missing):
             print(f"all {len(missing)} jobs are in the queue already")
             return plan
-        if own:  # the tables wait for these too, so they are written once more after them
+        if unsent:  # the tables wait for these too, so they are written once more after them
             live = {n: i for n, i in live.items() if not n.endswith("finish")}
         sent = submit(state, plan, live)
     print(f"submitted {len(sent)} jobs; python -m slurm.status {state.folder.parent} shows them")

@@ -130,8 +130,8 @@ class Task:
             return "done"
         if code == AGAIN:
             raise RuntimeError(f"{self.name} was asked to stop, and stored what it had")
-        told = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise RuntimeError(f"{self.name} failed with {told}: the lines above say why")
+        ending = f"signal {-code}" if code < 0 else f"exit code {code}"
+        raise RuntimeError(f"{self.name} failed with {ending}: the lines above say why")
 
     def checkpoint(self) -> DelayedSubmission:
         """Called by submitit on SLURM's signal: lets the worker save and stop, then requeues."""

@@ -74,9 +74,9 @@ def wait(state: State, sweep: Sweep) -> None:
     with Live(console=console, auto_refresh=False) as live:
         while True:
             queued = queue()
-            found = rows(state, queued)
+            entries = rows(state, queued)
             if console.is_terminal:
-                live.update(table(found), refresh=True)
+                live.update(table(entries), refresh=True)
             if not any(one.id in queued for one in state.submitted()):
                 break
             time.sleep(LOOK)

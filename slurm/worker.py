@@ -120,8 +120,8 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
             run.perform(run.gathering(run.floor))
             stages = [run.human()] if run.fluency else []
             for task in run.config.tasks:
-                own = [job for job in complete if job.task == task]
-                stages += [run.judging(task, own)] if own else []
+                cells = [job for job in complete if job.task == task]
+                stages += [run.judging(task, cells)] if cells else []
             for stage in stages:
                 if not stage.done():
                     run.perform(stage)

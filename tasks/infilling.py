@@ -106,11 +106,11 @@ class Infilling(Task):
         if self.data is None:
             raise NoReleasedList("the released list of aNLG's items needs data=DIR")
         items = load_items(self.data)
-        found = (
+        targets = (
             _target(f"released-{item.id}", item.left, item.right, item.references)
             for item in (items[i] for i in draws.rng(0).permutation(len(items)))
         )
-        return [target for target in found if target is not None]
+        return [target for target in targets if target is not None]
 
 
 def windows(texts: Iterable[Text], k: int, gaps: bool = False) -> list[Words]:
@@ -119,30 +119,30 @@ def windows(texts: Iterable[Text], k: int, gaps: bool = False) -> list[Words]:
     for one with fewer sentences. Raises ``UserError`` for a negative ``k``."""
     if k < 0:
         raise UserError(f"a window of {k} sentences: at least 1, or 0 for whole stories")
-    found: list[Words] = []
+    sequences: list[Words] = []
     for text in texts:
         parts = text.split()
         if not k or len(parts) <= k:
-            found.append(text.words)
+            sequences.append(text.words)
             continue
         runs = (parts[i : i + k] for i in range(len(parts) - k + 1))
         chosen = combinations(parts, k) if gaps else runs
-        found += [tuple(word for part in run for word in part) for run in chosen]
-    return found
+        sequences += [tuple(word for part in run for word in part) for run in chosen]
+    return sequences
 
 
 def triples(texts: Iterable[Text], gaps: bool = False) -> list[Triple]:
     """(left, middle, right) of every three consecutive sentences: three of a story of five
     (reference notes 2.10), none of a text with fewer than three. With ``gaps``, of every three
     sentences in order: ten of a story of five, whose first and last three are aNLG's contexts."""
-    found: list[Triple] = []
+    examples: list[Triple] = []
     for text in texts:
         parts = text.split()
         if gaps:
-            found += combinations(parts, 3)
+            examples += combinations(parts, 3)
         else:
-            found += [(parts[i - 1], parts[i], parts[i + 1]) for i in range(1, len(parts) - 1)]
-    return found
+            examples += [(parts[i - 1], parts[i], parts[i + 1]) for i in range(1, len(parts) - 1)]
+    return examples
 
 
 def joined(triple: Triple) -> Words:

@@ -119,8 +119,8 @@ def from_row(row: Any, place: str) -> TagSequence:
     return TagSequence(tags)
 
 
-def _hits(asked: Words, found: Words) -> list[bool]:
-    padded = (*found[: len(asked)], *[PAD] * (len(asked) - len(found)))
+def _hits(asked: Words, tags: Words) -> list[bool]:
+    padded = (*tags[: len(asked)], *[PAD] * (len(asked) - len(tags)))
     return [a == b for a, b in zip(asked, padded, strict=True)]
 
 

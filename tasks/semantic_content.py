@@ -107,9 +107,9 @@ class SemanticContent(Task):
 
     def _released(self, corpus: Corpus, seed: int) -> list[Target]:
         rows = released_rows(corpus, self.data, RELEASED, check)
-        found = [from_row(row, place) for place, row in rows]
-        order = draws.rng(seed, 4).permutation(len(found))
-        return [Target(f"released-{i:03d}", found[i]) for i in order]
+        controls = [from_row(row, place) for place, row in rows]
+        order = draws.rng(seed, 4).permutation(len(controls))
+        return [Target(f"released-{i:03d}", controls[i]) for i in order]
 
 
 def from_row(row: Any, place: str) -> FieldValue:

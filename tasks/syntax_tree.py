@@ -63,8 +63,8 @@ class SyntaxTree(Task):
 
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
         """``*``, ``)`` and an opening bracket for each label of the treebank or of the texts."""
-        found = {label for text in texts for *_, label in nodes(_tree(text)).phrases}
-        return ["*", ")", *(f"({label}" for label in sorted(found | set(LABELS)))]
+        labels = {label for text in texts for *_, label in nodes(_tree(text)).phrases}
+        return ["*", ")", *(f"({label}" for label in sorted(labels | set(LABELS)))]
 
     def view(self, target: Target, words: Words) -> Words:
         """As long as the target's tree: cut, or filled up with full stops; so are newlines."""
@@ -77,8 +77,8 @@ class SyntaxTree(Task):
         annotation has no parse, or one of another length than the target's."""
         if annotation.tree is None:
             raise UserError(f"target {target.id} cannot be scored: the sample has no parse")
-        matched, asked, found = brackets(_asked(target.control), annotation.tree)
-        both = 2.0 * matched, float(asked + found)
+        matched, asked, predicted = brackets(_asked(target.control), annotation.tree)
+        both = 2.0 * matched, float(asked + predicted)
         return {"tree_f1": both, "tree_f1_mean": both[0] / both[1]}
 
     def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
@@ -87,8 +87,8 @@ class SyntaxTree(Task):
         wanted, tree = _asked(control), reading.get("tree")
         if tree is None:
             return unmarked(words)
-        gold, found = Counter(nodes(wanted).phrases), Counter(nodes(tree).phrases)
-        failed = list((gold - found).elements())
+        gold, predicted = Counter(nodes(wanted).phrases), Counter(nodes(tree).phrases)
+        failed = list((gold - predicted).elements())
         least = [
             (a, b)
             for a, b, _ in failed

@@ -74,19 +74,19 @@ def take(
         raise UserError(f"at least 1 target, not {n}")
     if source != "validation":
         try:
-            found = released()
+            targets = released()
         except NoReleasedList:
             if source == "released":
                 raise
         else:
-            if len(found) >= n or (all_there_are and found):
-                return found[:n]
+            if len(targets) >= n or (all_there_are and targets):
+                return targets[:n]
             if source == "released":
-                raise TooFewTargets(f"{n} targets asked for: the released list has {len(found)}")
-    found = list(islice(validation(), n))
-    if len(found) < (1 if all_there_are else n):
-        raise TooFewTargets(f"{n} targets asked for: the validation texts give {len(found)}")
-    return found
+                raise TooFewTargets(f"{n} targets asked for: the released list has {len(targets)}")
+    targets = list(islice(validation(), n))
+    if len(targets) < (1 if all_there_are else n):
+        raise TooFewTargets(f"{n} targets asked for: the validation texts give {len(targets)}")
+    return targets
 
 
 def draw(

@@ -77,7 +77,7 @@ class ARInfilling(Autoregressive):
         def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
             return self._decode(jobs, seed, min(most, positions - len(jobs[0].given.head)))
 
-        found = continuations(
+        results = continuations(
             targets,
             samples_per_target,
             decode,
@@ -87,7 +87,7 @@ class ARInfilling(Autoregressive):
             codec=self.codec,
             device=self.model.device,
         )
-        for samples in found:
+        for samples in results:
             yield answer(samples, controls[samples.target_id], self.repair)
 
     def _heads(self, control: Control) -> list[list[int]]:

@@ -26,9 +26,9 @@ def keywords(left: Words, right: Words) -> Words:
     nowhere in ``left`` (case aside), in order. A heuristic: the released code's word lists come
     from NLTK."""
     known = {word.lower() for word in left} | STOP_WORDS
-    found: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for word in right:
         low = word.lower()
         if low not in known and any(map(str.isalnum, word)):
-            found.setdefault(low, word)
-    return tuple(found.values())
+            spellings.setdefault(low, word)
+    return tuple(spellings.values())

@@ -198,11 +198,11 @@ class Cold(Generator):
             for row in round_off(energy, y, [item.limit for item in items], self.marks)
         ]
 
-    def _choose(self, target: Target, found: TargetSamples) -> TargetSamples:
+    def _choose(self, target: Target, result: TargetSamples) -> TargetSamples:
         """The samples cut after their first sentence, and the best of them."""
         control = infill(target)
         middles = [
-            first_sentence(sample.words)[: self.settings.max_words] for sample in found.samples
+            first_sentence(sample.words)[: self.settings.max_words] for sample in result.samples
         ]
         chosen = best(self.ranking, control, middles)
         if self.repair is not None:
@@ -211,6 +211,6 @@ class Cold(Generator):
             ]
         samples = tuple(
             replace(sample, words=words)
-            for sample, words in zip(found.samples, middles, strict=True)
+            for sample, words in zip(result.samples, middles, strict=True)
         )
-        return replace(found, samples=samples, chosen=chosen if samples else None)
+        return replace(result, samples=samples, chosen=chosen if samples else None)

@@ -14,13 +14,13 @@ from baselines.cold.energy import Energy
 @torch.no_grad()
 def initial(energy: Energy, length: int) -> Tensor:
     """The left-to-right model's logits (R, ``length``, A) in a greedy pass behind O1."""
-    state, found = energy.left, []
+    state, all_logits = energy.left, []
     for n in range(length):
         logits = energy.next_words(state.last[:, None])
-        found.append(logits)
+        all_logits.append(logits)
         if n + 1 < length:
             _, state = energy.forward.read(F.embedding(logits.argmax(-1), energy.tables[0]), state)
-    return torch.cat(found, 1)
+    return torch.cat(all_logits, 1)
 
 
 @torch.no_grad()
@@ -35,22 +35,22 @@ def round_off(
     first of ``marks``, at the latest with its entry of ``limits`` words.
     """
     state = energy.left
-    found: list[Tensor] = []
+    tokens: list[Tensor] = []
     most = torch.tensor([*limits, *[0] * (len(y) - len(limits))], device=y.device)
     ends = torch.tensor(list(marks), dtype=torch.long, device=y.device)
     open_ = most > 0
     while bool(open_.any()):
-        n = len(found)
+        n = len(tokens)
         logits = energy.next_words(state.last[:, None])
         if n < y.shape[1]:
             chosen = energy.choose(y[:, n : n + 1], energy.candidates(logits))
         else:
             chosen = logits.argmax(-1)
-        found.append(torch.where(open_, chosen[:, 0], -1))
+        tokens.append(torch.where(open_, chosen[:, 0], -1))
         open_ = open_ & ~torch.isin(chosen[:, 0], ends) & (most > n + 1)
         if bool(open_.any()):
             _, state = energy.forward.read(F.embedding(chosen, energy.tables[0]), state)
-    if not found:
+    if not tokens:
         return [[] for _ in limits]
-    rows = torch.stack(found, 1)[: len(limits)].tolist()
+    rows = torch.stack(tokens, 1)[: len(limits)].tolist()
     return [[i for i in row if i >= 0] for row in rows]

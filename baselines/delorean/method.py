@@ -132,7 +132,7 @@ class Delorean(Generator):
                 ]
             return made
 
-        found = run(
+        results = run(
             targets,
             count,
             decode,
@@ -142,7 +142,7 @@ class Delorean(Generator):
             alike=lambda job: (len(job.given.left), job.given.width),
             each=count,
         )
-        for samples in found:
+        for samples in results:
             yield replace(samples, chosen=chosen[samples.target_id])
 
     @property

@@ -94,13 +94,13 @@ class Relaxation:
     def start(self, between: Between, uniforms: Tensor) -> Tensor:
         """The language model's logits behind the left context and the tokens read off so far."""
         past, ahead = between.past, between.first
-        found = [ahead]
+        all_logits = [ahead]
         for i in range(1, uniforms.shape[1]):
             token = self.read(ahead[:, None], uniforms[:, i - 1 : i])
             logits, past = self.reader.feed(self.reader.embed_ids(token), past)
             ahead = logits[:, 0]
-            found.append(ahead)
-        return torch.stack(found, 1)
+            all_logits.append(ahead)
+        return torch.stack(all_logits, 1)
 
     def read(self, logits: Tensor, uniforms: Tensor) -> Tensor:
         """Token ids (R, n) of ``logits`` (R, n, V), each drawn by its entry of ``uniforms`` (R, n)

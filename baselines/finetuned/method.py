@@ -91,8 +91,8 @@ class FTSearch(_FineTuned):
         beams = self.settings.beams
         prompts = [job.given.head for job in jobs]
         eos, forbidden = self.codec.eos, self.codec.forbidden
-        found = beam_search(self.model, prompts, limit, eos, forbidden, beams)
-        return [(ids, float(steps * beams)) for ids, steps in found]
+        hypotheses = beam_search(self.model, prompts, limit, eos, forbidden, beams)
+        return [(ids, float(steps * beams)) for ids, steps in hypotheses]
 
 
 class FTPoE(Autoregressive):

@@ -68,8 +68,8 @@ class Fudge(Autoregressive):
         """Raises ``UserError`` where the networks were trained on different vocabularies."""
         used = [folders[role] for role in cls.card.needs(task, settings)]
         model, codec, _ = load_lm(used[0], device)
-        found = [load_discriminator(folder, device)[:2] for folder in used[1:]]
-        discriminators, codecs = zip(*found, strict=True)
+        loaded = [load_discriminator(folder, device)[:2] for folder in used[1:]]
+        discriminators, codecs = zip(*loaded, strict=True)
         check_vocabularies(used, [codec, *codecs])
         return cls(model, codec, discriminators, codecs, task, settings)
 

@@ -117,7 +117,7 @@ class LeftOnly(Generator):
         def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
             return self._decode(jobs, seed, min(limit, positions - len(jobs[0].given.head)))
 
-        found = continuations(
+        results = continuations(
             targets,
             samples_per_target,
             decode,
@@ -127,7 +127,7 @@ class LeftOnly(Generator):
             codec=codec,
             device=self.model.device,
         )
-        for target, result in zip(targets, found, strict=bool(samples_per_target)):
+        for target, result in zip(targets, results, strict=bool(samples_per_target)):
             samples = tuple(
                 replace(one, words=self._cut(target, one.words)) for one in result.samples
             )

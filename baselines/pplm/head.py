@@ -59,7 +59,7 @@ class AttributeHead(nn.Module):
 
     def wanted(self, controls: Iterable[Control]) -> Tensor:
         """Output numbers of field values. Raises ``UserError`` for one that it does not know."""
-        found = []
+        indices = []
         for control in controls:
             if not isinstance(control, FieldValue):
                 raise UserError(f"the attribute head reads field values, not {control}")
@@ -67,8 +67,8 @@ class AttributeHead(nn.Module):
                 raise unknown("field", control.field, self.values)
             if control.value not in self.values[control.field]:
                 raise unknown(f"{control.field}", control.value, self.values[control.field])
-            found.append(self.index[control.field, control.value])
-        return torch.tensor(found, device=self.block.device)
+            indices.append(self.index[control.field, control.value])
+        return torch.tensor(indices, device=self.block.device)
 
     def log_probs(self, mean: Tensor, wanted: Tensor) -> Tensor:
         """``mean`` (R, D) hidden states, ``wanted`` (R,) -> (R, outputs): log-probabilities of the
@@ -129,9 +129,9 @@ class HeadObjective:
         inputs, text, wanted = self.held
         if not len(wanted):
             return {}
-        found = self.head.log_probs(inputs[text], wanted)
-        right = (found.argmax(-1) == wanted).float().mean()
-        nll = -found.gather(-1, wanted[:, None]).mean()
+        log_probs = self.head.log_probs(inputs[text], wanted)
+        right = (log_probs.argmax(-1) == wanted).float().mean()
+        nll = -log_probs.gather(-1, wanted[:, None]).mean()
         return {"nll": float(nll), "accuracy": float(right)}
 
 

@@ -149,7 +149,7 @@ class PPLM(Autoregressive):
         total = torch.zeros(len(rows), self.model.width, device=device)
         plain: Past = []
         past: Past = []
-        found: list[list[int]] = [[] for _ in jobs]
+        sequences: list[list[int]] = [[] for _ in jobs]
         for step in range(limit):
             embedded = self.model.embed(last)[:, None]
             hidden, plain = steering.feed(embedded, plain)
@@ -165,7 +165,7 @@ class PPLM(Autoregressive):
             total = total + hidden
             for row, token, over in zip(rows.tolist(), last.tolist(), ended.tolist(), strict=True):
                 if not over:
-                    found[row].append(token)
+                    sequences[row].append(token)
             ended = ended | (last == self.codec.eos)
             going = (~ended).nonzero()[:, 0]
             if not len(going):
@@ -176,4 +176,4 @@ class PPLM(Autoregressive):
                 rows, last, total = rows[keep], last[keep], total[keep]
                 wanted, ended = wanted[keep], ended[keep]
                 plain, past = ([(k[keep], v[keep]) for k, v in one] for one in (plain, past))
-        return [(ids, 2.0 * (len(ids) + settings.steps * (len(ids) - 1))) for ids in found]
+        return [(ids, 2.0 * (len(ids) + settings.steps * (len(ids) - 1))) for ids in sequences]

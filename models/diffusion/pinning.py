@@ -85,10 +85,10 @@ def read_lengths(folder: Path) -> dict[int, int]:
     path = folder / "lengths.json"
     try:
         counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
-        found = {int(n): int(count) for n, count in counts.items()}
+        lengths = {int(n): int(count) for n, count in counts.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-    found = {n: count for n, count in found.items() if n > 0 and count > 0}
-    if not found:
+    lengths = {n: count for n, count in lengths.items() if n > 0 and count > 0}
+    if not lengths:
         raise UserError(f"{path} counts no sentence")
-    return found
+    return lengths

@@ -33,14 +33,14 @@ class _RoundingNLL(torch.autograd.Function):
         ctx.rows = CPU_ROWS if kind == "cpu" else len(x)
         with torch.autocast(kind, enabled=False):
             xs, words = x.to(dtype), table.to(dtype)
-            total, own = torch.empty(len(x), device=x.device), torch.empty(len(x), device=x.device)
+            total, gold = torch.empty(len(x), device=x.device), torch.empty(len(x), device=x.device)
             for part in row_parts(len(x), ctx.rows):
                 logits = (xs[part] @ words.T).float() + bias
                 total[part] = logits.logsumexp(-1)
-                own[part] = logits.gather(-1, ids[part, None])[:, 0]
+                gold[part] = logits.gather(-1, ids[part, None])[:, 0]
         ctx.save_for_backward(xs, words, bias, ids, total)
         ctx.dtypes = x.dtype, table.dtype
-        return total - own
+        return total - gold
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -51,18 +51,18 @@ class _Mixture(torch.autograd.Function):
         ctx.rows = CPU_ROWS if kind == "cpu" else max(1, len(query))
         ctx.dtype = query.dtype
         with torch.autocast(kind, enabled=False):
-            rows, keys, said = query.to(dtype), table.to(dtype), values.to(dtype)
+            rows, keys, vectors = query.to(dtype), table.to(dtype), values.to(dtype)
             bias = prior.float()
             out = torch.empty(len(query), values.shape[1], device=query.device)
             for part in row_parts(len(rows), ctx.rows):
                 p = _probabilities(rows[part], keys, bias, shrink[part], norms)
-                out[part] = (p.to(dtype) @ said).float()
-        ctx.save_for_backward(rows, keys, said, bias, shrink, norms, out)
+                out[part] = (p.to(dtype) @ vectors).float()
+        ctx.save_for_backward(rows, keys, vectors, bias, shrink, norms, out)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        rows, keys, said, bias, shrink, norms, out = ctx.saved_tensors
+        rows, keys, vectors, bias, shrink, norms, out = ctx.saved_tensors
         gradient = gradients[0].float()
         by_query = torch.empty(rows.shape, device=rows.device)
         by_prior = torch.zeros_like(bias)
@@ -70,7 +70,7 @@ class _Mixture(torch.autograd.Function):
         for part in row_parts(len(rows), ctx.rows):
             p = _probabilities(rows[part], keys, bias, shrink[part], norms)
             # d out / d logit_w = p_w (v_w - out)
-            p *= (gradient[part].to(said.dtype) @ said.T).float().sub_(centre[part])
+            p *= (gradient[part].to(vectors.dtype) @ vectors.T).float().sub_(centre[part])
             by_prior += p.sum(0)
             by_query[part] = (p.to(keys.dtype) @ keys).float()
         return by_query.to(ctx.dtype), None, by_prior, None, None, None

@@ -110,11 +110,11 @@ class Infilling(Way[Row]):
             noise = Noise(rngs, (length, diffusion.shape[1]))
         ids = torch.tensor([row.ids for row in rows], device=diffusion.device)
         clean, fixed = table[ids], fixed.to(diffusion.device)
-        told = diffusion.network.reads_known and config.context == "clean"
+        shown = diffusion.network.reads_known and config.context == "clean"
         return diffusion.latents(
             [streams(*name) for name in names],
             length=length,
-            known=ids.masked_fill(~fixed, -1) if told else None,
+            known=ids.masked_fill(~fixed, -1) if shown else None,
             clamp=self._clamping(fixed),
             # before the first step a context has the noise that its positions start from
             pin=Pins(

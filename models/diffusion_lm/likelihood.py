@@ -70,8 +70,8 @@ def choose_steps(weights: np.ndarray, count: int, rows: int, rng: np.random.Gene
     if count >= len(every):
         levels = np.repeat(every[:, None], rows, axis=1)
         return Chosen(levels, np.ones(levels.shape))
-    own = weights[1:]
-    chance = own / own.sum() / 2 + np.sqrt(own) / np.sqrt(own).sum() / 2
+    w_t = weights[1:]
+    chance = w_t / w_t.sum() / 2 + np.sqrt(w_t) / np.sqrt(w_t).sum() / 2
     places = (np.arange(count)[:, None] + rng.random(rows)) / count
     at = np.minimum(np.searchsorted(np.cumsum(chance), places, side="right"), len(every) - 1)
     return Chosen(every[at], 1 / (count * chance[at]))

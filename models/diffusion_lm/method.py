@@ -56,7 +56,7 @@ class Decoding(Generator):
         def decode(jobs: list[Job[Any]], report: Progress) -> list[Made]:
             return way.decode(jobs, streams, report)
 
-        found = run(
+        results = run(
             targets,
             samples_per_target,
             decode,
@@ -65,7 +65,7 @@ class Decoding(Generator):
             given=lambda target, index: way.given(target, index, streams),
             alike=way.alike,
         )
-        for target, samples in zip(targets, found, strict=bool(samples_per_target)):
+        for target, samples in zip(targets, results, strict=bool(samples_per_target)):
             yield way.answer(target, samples)
 
 

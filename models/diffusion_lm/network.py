@@ -144,8 +144,8 @@ class Network(nn.Module, ABC):
         hidden = self.up(x.to(dtype)) + self.position_embedding.weight[: x.shape[1]]
         hidden = self.dropout(self.norm(hidden + time[:, None, :]))
         hidden = self.encoder(hidden).last_hidden_state
-        said: Tensor = self.down(hidden.to(dtype)).float()
-        return said
+        output: Tensor = self.down(hidden.to(dtype)).float()
+        return output
 
     def times(self, index: Tensor) -> Tensor:
         """What training tells the network of the noise of training steps ``index`` (B,)."""

@@ -80,10 +80,10 @@ class ScoreInterpolation(Network):
         """``anchor``, the cross-entropy of the words given x_t and the context, and ``mse`` of the
         estimate, from which frozen embeddings would have nothing to learn."""
         x_t, t, known = noised.x_t, noised.t, noised.known
-        nll, said = self.nll(x_t, t, noised.ids, known)
+        nll, hidden = self.nll(x_t, t, noised.ids, known)
         terms = {"anchor": noised.average(nll)}
         if self.config.learned_embedding:
-            x0_hat = self.estimate(said, x_t, t, known)
+            x0_hat = self.estimate(hidden, x_t, t, known)
             terms["mse"] = noised.squared_error(noised.x0, x0_hat, x0_hat)
         return terms
 
@@ -102,15 +102,15 @@ class ScoreInterpolation(Network):
     ) -> tuple[Tensor, Tensor]:
         """-log p(w | x_t, context) of the words ``ids`` (B, L), 0 where known, and h, for
         :meth:`estimate`."""
-        said = self._said(x_t, index, None, known)
+        hidden = self._said(x_t, index, None, known)
         free = self._free(x_t, known)
         query, shrink = self._evidence(x_t, index)
         table = self.embedding.weight.detach()
-        rows = torch.cat([query, -shrink[..., None], said], -1).flatten(0, 1)[free]
+        rows = torch.cat([query, -shrink[..., None], hidden], -1).flatten(0, 1)[free]
         words = torch.cat([table, self._norms()[:, None], self.words.weight], 1)
         nll = rounding_nll(rows, words, self.prior, ids.flatten()[free])
         spread = torch.zeros(ids.numel(), device=x_t.device).index_copy(0, free, nll)
-        return spread.view_as(ids), said
+        return spread.view_as(ids), hidden
 
     def _said(
         self, x_t: Tensor, index: Tensor, model_time: Tensor | None, known: Tensor | None
@@ -135,22 +135,22 @@ class ScoreInterpolation(Network):
         else:
             read = self.words(known.clamp(min=0)).float()
             read = read.flatten(0, 1).index_copy(0, free, alone).view_as(read)
-        said: Tensor = self(read, model_time)
-        return said
+        hidden: Tensor = self(read, model_time)
+        return hidden
 
-    def estimate(self, said: Tensor, x_t: Tensor, index: Tensor, known: Tensor | None) -> Tensor:
-        """The x_0 estimate where the network says ``said`` (B, L, W)."""
+    def estimate(self, hidden: Tensor, x_t: Tensor, index: Tensor, known: Tensor | None) -> Tensor:
+        """The x_0 estimate where the network says ``hidden`` (B, L, W)."""
         query, shrink = self._evidence(x_t, index)
         free = self._free(x_t, known)
-        found = mixture(
-            torch.cat([query, said / self.temperature], -1).flatten(0, 1)[free],
+        x0_hat = mixture(
+            torch.cat([query, hidden / self.temperature], -1).flatten(0, 1)[free],
             shrink.flatten()[free],
             torch.cat([self.embedding.weight, self.words.weight], 1),
             self._norms(),
             self.prior / self.temperature,
             self.embedding.weight,
         )
-        return x_t.float().flatten(0, 1).index_copy(0, free, found).view_as(x_t)
+        return x_t.float().flatten(0, 1).index_copy(0, free, x0_hat).view_as(x_t)
 
     def _evidence(self, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """(B, L, D), (B, L): log N(x_t; sqrt(alpha_bar) e, v) = query . e - shrink |e|^2 + ..."""

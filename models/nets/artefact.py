@@ -56,9 +56,9 @@ def save_network(
     for name, text in {CONFIG: record, **(files or {})}.items():
         (folder / name).write_text(text, encoding="utf-8")
     if words:
-        name, told = words
-        told.save(folder / f"{name}.json")
-        facts = {**facts, name: told.digest}
+        name, vocabulary = words
+        vocabulary.save(folder / f"{name}.json")
+        facts = {**facts, name: vocabulary.digest}
     save_module(folder / WEIGHTS, network, facts)
 
 
@@ -187,15 +187,15 @@ def load_module(
     for name, value in (expect or {}).items():
         if meta.get(name) != value:
             raise UserError(f"{path} was made for {name}={meta.get(name)!r}, not {value!r}")
-    own = module.state_dict()
-    if own.keys() != tensors.keys():
-        odd = sorted(own.keys() ^ tensors.keys())[0]
+    state = module.state_dict()
+    if state.keys() != tensors.keys():
+        odd = sorted(state.keys() ^ tensors.keys())[0]
         raise UserError(f"{path} does not fit this network: parameter '{odd}'")
     for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
+        if tensor.shape != state[name].shape:
             raise UserError(
                 f"{path} does not fit this network: '{name}' is {tuple(tensor.shape)}, "
-                f"expected {tuple(own[name].shape)}"
+                f"expected {tuple(state[name].shape)}"
             )
-    module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()})
+    module.load_state_dict({name: t.to(state[name].dtype) for name, t in tensors.items()})
     return meta

@@ -304,8 +304,8 @@ class PlainCodec(SubwordCodec):
     def words(self, ids: Sequence[int]) -> Words:
         text = _before(ids, self.eos)
         plain = self._tokenizer.decode(text[::-1] if self.reverse else text)
-        found = _spacy()(plain)
-        return found[::-1] if self.reverse else found
+        words = _spacy()(plain)
+        return words[::-1] if self.reverse else words
 
     @property
     def digest(self) -> str:

@@ -184,9 +184,9 @@ class DiscriminatorObjective:
         labels = torch.tensor([label for _, _, label in rows], device=device)
         hidden = self.network.read(ids)
         logits = self.network.score(hidden, ids[:, 1:, None])[..., 0].float()
-        told = mask & (labels[:, None] > 0.5)
-        words = F.linear(hidden[told], self.network.decoder.table).float()
-        return logits, mask, labels, F.cross_entropy(words, ids[:, 1:][told], reduction="none")
+        positive = mask & (labels[:, None] > 0.5)
+        words = F.linear(hidden[positive], self.network.decoder.table).float()
+        return logits, mask, labels, F.cross_entropy(words, ids[:, 1:][positive], reduction="none")
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         rng = np.random.default_rng((self.seed, step))
@@ -196,14 +196,14 @@ class DiscriminatorObjective:
             other = self.train.draw(rng, i)
             if other is not None:
                 rows.append(self._row(other, self.texts[i], 0.0))
-        found, goals, likelihoods = [], [], []
+        predictions, goals, likelihoods = [], [], []
         at_once = rows_at_once(self.network.out.weight.device)
         for part in by_length([len(ids) for ids, _, _ in rows], at_once):
             logits, mask, labels, nll = self._logits([rows[i] for i in part])
             likelihoods.append(nll)
-            found.append(logits[mask])
+            predictions.append(logits[mask])
             goals.append(labels[:, None].expand_as(logits)[mask])
-        logit, goal = torch.cat(found), torch.cat(goals)
+        logit, goal = torch.cat(predictions), torch.cat(goals)
         entropy = F.binary_cross_entropy_with_logits(logit, goal)
         nll = torch.cat(likelihoods).mean()
         right = ((logit > 0) == (goal > 0.5)).float().mean()

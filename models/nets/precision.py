@@ -42,5 +42,5 @@ def by_token(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     lacking = LEAST_TOKENS - len(flat)
     if lacking <= 0:
         return network(x)
-    found = network(torch.cat([flat, flat.new_zeros(lacking, x.shape[-1])]))
-    return found[: len(flat)].view(*x.shape[:-1], -1)
+    output = network(torch.cat([flat, flat.new_zeros(lacking, x.shape[-1])]))
+    return output[: len(flat)].view(*x.shape[:-1], -1)

@@ -17,8 +17,8 @@ def located(name: str) -> str:
     package, _, rest = name.partition("/")
     if Path(name).exists() or not rest or not package.isidentifier():
         return name
-    found = importlib.util.find_spec(package)
-    for place in (found.submodule_search_locations or ()) if found else ():
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(place) / rest).exists():
             return str(Path(place) / rest)
     return name

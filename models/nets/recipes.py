@@ -126,8 +126,8 @@ def text_role(
             save_network(folder, network, config, facts, words=("vocabulary", vocabulary))
 
         deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}
-        own = settings(config, seed=seed) | plan.window
-        return recipe(name, f"train {title}", train, own, deps=deps, pace=config)
+        options = settings(config, seed=seed) | plan.window
+        return recipe(name, f"train {title}", train, options, deps=deps, pace=config)
 
     def preset(preset: str, config: Any) -> Any:
         return Config(*sized(preset))

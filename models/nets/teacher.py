@@ -86,9 +86,9 @@ def weights_digest(folder: Path) -> str:
 
 def assert_distinct(teacher: Path, judged: Iterable[Path]) -> None:
     """Raises ``UserError`` if the teacher's weights are those of a model whose texts it judges."""
-    own = weights_digest(teacher)
+    digest = weights_digest(teacher)
     for folder in judged:
-        if weights_digest(folder) == own:
+        if weights_digest(folder) == digest:
             raise UserError(
                 f"the teacher {teacher} and the judged model {folder} are the same network: train "
                 "the teacher with another seed"

@@ -91,9 +91,9 @@ class MaskedRepair:
         logits = self.model(input_ids=ids.to(self.model.device)).logits[0]
         places = (ids[0] == self.tokenizer.mask_token_id).nonzero()[:, 0]
         best = self.whole[logits[places.to(logits.device)][:, self.whole].argmax(-1)]
-        found = iter(best.tolist())
+        predictions = iter(best.tolist())
         return tuple(
-            self.tokenizer.decode([next(found)]).strip() if word == UNKNOWN else word
+            self.tokenizer.decode([next(predictions)]).strip() if word == UNKNOWN else word
             for word in middle
         )
 
@@ -115,14 +115,14 @@ def whole_words(tokenizer: Any) -> list[int]:
     words = [tokenizer.decode([i]).strip() for i in ids]
     head = len(tokenizer("a", add_special_tokens=False)["input_ids"])
     cut = tokenizer([f"a {word}" for word in words], add_special_tokens=False)["input_ids"]
-    found = [
+    whole = [
         i
         for i, word, pieces in zip(ids, words, cut, strict=True)
         if word and not word.isspace() and word not in SPECIALS and pieces[head:] == [i]
     ]
-    if not found:
+    if not whole:
         raise UserError("the tokenizer of the masked language model has no whole words")
-    return found
+    return whole
 
 
 def _ask_hub(name: str) -> None:

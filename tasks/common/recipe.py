@@ -93,8 +93,10 @@ def recipe(
     network, where one is trained."""
     deps = dict(deps or {})
     keys = {role: dep.key for role, dep in deps.items()}
-    own = {} if pace is None else dataclasses.asdict(pace)
-    return Recipe(Spec(kind, config, version, data, keys), deps, build, title, cheap, parallel, own)
+    pace_settings = {} if pace is None else dataclasses.asdict(pace)
+    return Recipe(
+        Spec(kind, config, version, data, keys), deps, build, title, cheap, parallel, pace_settings
+    )
 
 
 def settings(config: Any, **more: Any) -> dict[str, Any]:

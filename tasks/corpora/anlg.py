@@ -53,17 +53,17 @@ def load(data: Path | None = None) -> Corpus:
     never hold the two together. Raises ``UserError`` as
     :func:`load_items` and ``rocstories`` do.
     """
-    found = load_items(data)
+    examples = load_items(data)
     stories = rocstories.load(data).train
-    seen = {row for row, _ in overlap(stories, found)}
+    seen = {row for row, _ in overlap(stories, examples)}
     train = tuple(story for row, story in enumerate(stories) if row not in seen)
-    return Corpus("anlg", train, tuple(map(_text, found)))
+    return Corpus("anlg", train, tuple(map(_text, examples)))
 
 
-def overlap(stories: Iterable[Text], found: Iterable[Item]) -> list[tuple[int, str]]:
+def overlap(stories: Iterable[Text], examples: Iterable[Item]) -> list[tuple[int, str]]:
     """(row, item id) of every story that has both observations of an item among its sentences."""
     by_left: dict[Words, list[Item]] = {}
-    for item in found:
+    for item in examples:
         by_left.setdefault(item.left, []).append(item)
     return [
         (row, item.id)
@@ -111,13 +111,13 @@ def find_file(data: Path) -> Path:
     raise NoReleasedList(f"{data} has no anlg/{NAMES[0]} (the aNLG development items)")
 
 
-def items(found: Any, place: str) -> list[Item]:
+def items(records: Any, place: str) -> list[Item]:
     """Items from ``{id: {"obs1": text, "obs2": text, "gold_labels": [text, ...]}}``. ``place``:
     what to name in an error. Raises ``UserError`` for anything else."""
-    if not isinstance(found, dict) or not found:
+    if not isinstance(records, dict) or not records:
         raise UserError(f"{place}: no items by id")
     tokenize = tokenizer()
-    return [_item(name, row, f"{place} item {name}", tokenize) for name, row in found.items()]
+    return [_item(name, row, f"{place} item {name}", tokenize) for name, row in records.items()]
 
 
 def _item(name: str, row: Any, place: str, tokenize: Callable[[str], Words]) -> Item:
@@ -162,19 +162,19 @@ def _rows(content: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _grouped(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Rows of one choice each as items by id, with every distinct right choice as a reference."""
-    found: dict[str, dict[str, Any]] = {}
+    records: dict[str, dict[str, Any]] = {}
     for place, row in rows:
         label = str(row.get("label"))
         if label not in ("1", "2"):
             raise UserError(f"{place}: the label must be 1 or 2, not {label}")
         new: dict[str, Any] = {"obs1": row.get("obs1"), "obs2": row.get("obs2"), "gold_labels": []}
-        item = found.setdefault(str(row["story_id"]), new)
+        item = records.setdefault(str(row["story_id"]), new)
         if (item["obs1"], item["obs2"]) != (new["obs1"], new["obs2"]):
             raise UserError(f"{place}: other observations than in an earlier row of this id")
         gold = row.get(f"hyp{label}")
         if gold not in item["gold_labels"]:
             item["gold_labels"].append(gold)
-    return found
+    return records
 
 
 def _from_hub() -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -147,8 +147,8 @@ def tokenizer() -> Callable[[str], Words]:
 
     def tokenize(text: str) -> Words:
         # a few thousand distinct words make up a million tokens: keep one string object of each
-        found = [sys.intern(token.text) for token in split(" ".join(text.split()))]
-        return (*found, NEWLINE)
+        tokens = [sys.intern(token.text) for token in split(" ".join(text.split()))]
+        return (*tokens, NEWLINE)
 
     return tokenize
 

@@ -21,11 +21,11 @@ def world(name: str) -> dict[str, Any]:
     """``NAME.yaml``: what can be true of the world that a corpus tells of, in the file's order."""
     import yaml
 
-    found: dict[str, Any] = yaml.load(
+    facts: dict[str, Any] = yaml.load(
         (FOLDER / f"{name}.yaml").read_text(encoding="utf-8"),
         getattr(yaml, "CSafeLoader", yaml.SafeLoader),
     )
-    return found
+    return facts
 
 
 def stamp(prefix: str) -> dict[str, str]:

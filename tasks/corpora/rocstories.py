@@ -67,10 +67,10 @@ def load(data: Path | None = None) -> Corpus:
         train, valid = stories[:cut], stories[cut:]
     held = {story.words for story in valid}
     kept = (story for story in train if story.words not in held)
-    found = Corpus("rocstories", told(kept), told(valid))
-    if not (found.train and found.valid):
+    corpus = Corpus("rocstories", told(kept), told(valid))
+    if not (corpus.train and corpus.valid):
         raise UserError(f"too few stories with {FEWEST} or more sentences for two splits")
-    return found
+    return corpus
 
 
 def stamp(data: Path | None = None) -> dict[str, str]:
@@ -101,7 +101,7 @@ def find_files(data: Path) -> list[Path]:
     if not data.is_dir():
         raise UserError(f"data folder {data} does not exist")
     for folder, whole_folder in ((data / "rocstories", True), (data, data.name == "rocstories")):
-        found = [
+        files = [
             path
             for path in sorted(folder.glob("*"))
             if path.name in JSON_NAMES
@@ -111,8 +111,8 @@ def find_files(data: Path) -> list[Path]:
                 and (whole_folder or path.name.lower().startswith("roc"))
             )
         ]
-        if found:
-            return found
+        if files:
+            return files
     raise UserError(
         f"{data} has no rocstories/*.csv (the official form) and no rocstories/roc_valid.json"
     )
@@ -145,9 +145,9 @@ def read(path: Path, tokenize: Callable[[str], Words]) -> list[Text]:
 
 def story(sentences: Iterable[Words]) -> Text:
     """A text of these sentences."""
-    found = list(sentences)
-    words = tuple(word for sentence in found for word in sentence)
-    return Text(words, sentences=tuple(map(len, found)))
+    parts = list(sentences)
+    words = tuple(word for sentence in parts for word in sentence)
+    return Text(words, sentences=tuple(map(len, parts)))
 
 
 def unsplit(text: str, tokenize: Callable[[str], Words]) -> Text:

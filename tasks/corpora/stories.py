@@ -73,15 +73,15 @@ def draw(rng: Random, others: bool = True) -> Text:
     """One story of at most 62 words; ``others``: with the others for its middle sentences."""
     world = draw_world(rng)
     while True:
-        told = [_tell(number, world, rng) for number in range(1, SENTENCES + 1)]
-        if sum(map(len, told)) <= MAX_WORDS:
+        sentences = [_tell(number, world, rng) for number in range(1, SENTENCES + 1)]
+        if sum(map(len, sentences)) <= MAX_WORDS:
             break
-    words = tuple(word for sentence in told for word in sentence)
+    words = tuple(word for sentence in sentences for word in sentence)
     fields: list[tuple[str, str]] = []
     for number in range(2, SENTENCES) if others else ():
-        found = _others(number, told[number - 1], world, rng)
-        fields += [(INSTEAD.format(n=number), " ".join(other)) for other in found]
-    return Text(words, fields=tuple(fields), sentences=tuple(map(len, told)))
+        alternatives = _others(number, sentences[number - 1], world, rng)
+        fields += [(INSTEAD.format(n=number), " ".join(other)) for other in alternatives]
+    return Text(words, fields=tuple(fields), sentences=tuple(map(len, sentences)))
 
 
 def draw_world(rng: Random) -> dict[str, str]:
@@ -113,16 +113,16 @@ def _tell(number: int, world: dict[str, str], rng: Random) -> Words:
             return text.words
 
 
-def _others(number: int, told: Words, world: dict[str, str], rng: Random) -> list[Words]:
-    found: dict[Words, None] = {}
+def _others(number: int, sentence: Words, world: dict[str, str], rng: Random) -> list[Words]:
+    alternatives: dict[Words, None] = {}
     wanted = FEWEST + int(rng.random() * (MOST - FEWEST + 1))
     for _ in range(TRIES):
         other = _tell(number, world, rng)
-        if other != told:
-            found[other] = None
-        if len(found) == wanted:
+        if other != sentence:
+            alternatives[other] = None
+        if len(alternatives) == wanted:
             break
-    return list(found)
+    return list(alternatives)
 
 
 @cache

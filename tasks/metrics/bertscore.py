@@ -130,10 +130,10 @@ class BertScore:
             for other in map(detokenize, humans)
             if text and other  # of which bert-score makes no tokens since transformers 5
         ]
-        found: dict[int, float] = {}
+        best: dict[int, float] = {}
         for (i, _, _), f1 in zip(pairs, self._f1([p[1:] for p in pairs]), strict=True):
-            found[i] = max(f1, found.get(i, f1))
-        return [found.get(i, 0.0) for i in range(len(texts))]
+            best[i] = max(f1, best.get(i, f1))
+        return [best.get(i, 0.0) for i in range(len(texts))]
 
     def _f1(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         if not pairs:

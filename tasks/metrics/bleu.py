@@ -37,8 +37,8 @@ def statistics(prediction: Words, references: Sequence[Words]) -> Counts:
     if not references:
         raise ValueError("BLEU needs at least one reference")
     texts = [[detokenize(reference)] for reference in references]
-    found = _metric().corpus_score([detokenize(prediction)], texts)
-    return (*found.counts, *found.totals, found.sys_len, found.ref_len)
+    score = _metric().corpus_score([detokenize(prediction)], texts)
+    return (*score.counts, *score.totals, score.sys_len, score.ref_len)
 
 
 def from_statistics(rows: Sequence[Sequence[float]]) -> float:

@@ -58,16 +58,16 @@ def totals(rows: Sequence[Row]) -> dict[str, float]:
     in the rows, is so 30.7 where e2e-metrics prints 0.307.)"""
     if not rows:
         raise ValueError("metrics of a set need at least one item")
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for metric in rows[0]:
         values = [row[metric] for row in rows]
         counts = [value for value in values if isinstance(value, tuple)]
         plain = [value for value in values if not isinstance(value, tuple)]
         if counts:
-            found[metric] = bleu.from_statistics(counts)
+            scores[metric] = bleu.from_statistics(counts)
         else:
-            found[metric] = 100 * sum(plain) / len(plain)
-    return found
+            scores[metric] = 100 * sum(plain) / len(plain)
+    return scores
 
 
 def ceiling(references: Sequence[Sequence[Words]], bert: BertScore | None = None) -> list[Row]:
@@ -99,17 +99,17 @@ def _hold_out(references: tuple[Words, ...], k: int) -> tuple[Words, tuple[Words
 
 
 def _mean(rows: Sequence[Row]) -> Row:
-    found: Row = {}
+    means: Row = {}
     for metric, first in rows[0].items():
         plain = [value for row in rows if not isinstance(value := row[metric], tuple)]
-        found[metric] = sum(plain) / len(plain) if plain else first
-    return found
+        means[metric] = sum(plain) / len(plain) if plain else first
+    return means
 
 
 def describe(bert: BertScore | None = None) -> dict[str, str]:
     """Metric -> its definition, the library that computes it, and its signature."""
     coco, ptb = f"pycocoevalcap {_version('pycocoevalcap')}", f"nltk {_version('nltk')} {PTB_NAME}"
-    found = {
+    definitions = {
         "bleu4": f"corpus BLEU-4, sacrebleu, {bleu.signature()}",
         "rouge_l": f"ROUGE-L as COCO has it (best precision and best recall over the references, "
         f"beta 1.2), {coco}, {ptb}",
@@ -118,8 +118,8 @@ def describe(bert: BertScore | None = None) -> dict[str, str]:
         "cider": f"CIDEr-D of the whole set (sigma 6, times 10), {coco}, {ptb}",
     }
     if bert is not None:
-        found["bertscore"] = f"BERTScore F1 of the best reference, {bert.hash}"
-    return found
+        definitions["bertscore"] = f"BERTScore F1 of the best reference, {bert.hash}"
+    return definitions
 
 
 def _version(package: str) -> str:

@@ -54,12 +54,12 @@ def _matches(texts: Sequence[Words], n: int) -> Array:
     for row, counted in enumerate(counts):
         for gram, count in counted.items():
             table[row, column[gram]] = count
-    found = np.zeros((len(texts), len(texts)))
+    matches = np.zeros((len(texts), len(texts)))
     for least in range(1, int(table.max(initial=0)) + 1):
         # min(a, b) is the number of levels that both reach: whole numbers, so the sums are exact
         reached = (table >= least).astype(np.float64)
-        found += reached @ reached.T
-    return found
+        matches += reached @ reached.T
+    return matches
 
 
 @cache
@@ -94,8 +94,8 @@ def choose(candidates: Sequence[Words]) -> int:
     """
     if not candidates:
         raise ValueError("there is no candidate to choose from")
-    found = utilities(candidates)
+    utility = utilities(candidates)
     return min(
         range(len(candidates)),
-        key=lambda i: (not candidates[i], -found[i], tuple(candidates[i])),
+        key=lambda i: (not candidates[i], -utility[i], tuple(candidates[i])),
     )

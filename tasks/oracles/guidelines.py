@@ -60,11 +60,11 @@ _ADJECTIVE = re.compile(r"(able|ible|al|ic|ous|ive|ful|less|ary|ish|like|wide|fr
 
 def lexicon(trees: Iterable[Tree]) -> Lexicon:
     """The tags of the words of ``trees``."""
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for tree in trees:
         for word, tag in tree.pos():
-            found.setdefault(word, Counter())[tag] += 1
-    return found
+            counts.setdefault(word, Counter())[tag] += 1
+    return counts
 
 
 def modernise(tree: Tree, words: Lexicon) -> Tree:

@@ -74,15 +74,15 @@ def span_agreement(parser: Parser, data: Path) -> dict[str, float | str]:
     rows = _read(data / SPANS)
     texts = [row["words_"][1:-1] for row in rows]
     wanted = [tuple(row["spans"][0]) for row in rows]
-    found = [w in spans(tree) for w, tree in zip(wanted, parser.parse(texts), strict=True)]
+    matched = [w in spans(tree) for w, tree in zip(wanted, parser.parse(texts), strict=True)]
     # the parser sees no newline, so that only whole texts can end in it
     inner = [words[w[1]] != "\n" for words, w in zip(texts, wanted, strict=True)]
     labels = Counter(w[2] for w in wanted)
-    hits = Counter(w[2] for w, f in zip(wanted, found, strict=True) if f)
+    hits = Counter(w[2] for w, f in zip(wanted, matched, strict=True) if f)
     return {
-        "spans": sum(found),
-        "spans_total": len(found),
-        "spans_before_newline": sum(f for f, i in zip(found, inner, strict=True) if i),
+        "spans": sum(matched),
+        "spans_total": len(matched),
+        "spans_before_newline": sum(f for f, i in zip(matched, inner, strict=True) if i),
         "spans_before_newline_total": sum(inner),
         "spans_by_label": ", ".join(f"{k} {hits[k]}/{n}" for k, n in labels.most_common()),
     }

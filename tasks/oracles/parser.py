@@ -197,7 +197,7 @@ class ChartParserOracle:
         from tasks.oracles.decoding import best_trees
 
         distinct = sorted({tuple(words) for words in sentences}, key=lambda w: (len(w), w))
-        found: dict[tuple[str, ...], str] = {}
+        parses: dict[tuple[str, ...], str] = {}
         self.module.eval()
         start = 0
         while start < len(distinct):
@@ -217,10 +217,10 @@ class ChartParserOracle:
                 [f"({names[int(t)]} {escape(w)})" for w, t in zip(words, tags[i, 1:], strict=False)]
                 for i, words in enumerate(rows)
             ]
-            found.update(zip(rows, best_trees(self.module, scores, pairs, lengths, tagged)))
+            parses.update(zip(rows, best_trees(self.module, scores, pairs, lengths, tagged)))
             start += size
             progress(start, len(distinct), "parsing")
-        return [found[tuple(words)] for words in sentences]
+        return [parses[tuple(words)] for words in sentences]
 
 
 def save_parser(folder: Path, objective: ParserObjective, meta: Mapping[str, Any]) -> None:

@@ -128,8 +128,8 @@ def load_perceptron(folder: Path) -> Perceptron:
         if not paths:
             raise UserError(f"missing tagger file {folder}/*{part}.json")
         try:
-            found = paths[0].read_bytes()
-            read[part] = json.loads(gzip.decompress(found) if paths[0].suffix == ".gz" else found)
+            raw = paths[0].read_bytes()
+            read[part] = json.loads(gzip.decompress(raw) if paths[0].suffix == ".gz" else raw)
         except (OSError, EOFError, zlib.error, ValueError) as error:
             raise UserError(f"damaged tagger file {paths[0]}: {error}") from None
     kinds = {"weights": dict, "tagdict": dict, "classes": list}

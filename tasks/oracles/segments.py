@@ -91,5 +91,5 @@ _FINAL = re.compile(r"(.*?\))((?: \([^() ]+ (?:[.!?]|''|\"|'|\u201d|\u2019|-RRB-
 
 def _beside(tree: str) -> str:
     """A sentence's tree followed by its final punctuation, taken out of the root."""
-    found = _FINAL.fullmatch(tree)
-    return f"{found[1]}){found[2]}" if found else tree
+    match = _FINAL.fullmatch(tree)
+    return f"{match[1]}){match[2]}" if match else tree

@@ -219,9 +219,9 @@ class AttributeObjective(NoisyObjective):
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         ids = self.valid_attributes[rows].to(x.device)
-        found = self.classifier(x, s, self.classifier.embed(ids)).argmax(-1)
+        predicted = self.classifier(x, s, self.classifier.embed(ids)).argmax(-1)
         gold = ids[..., 1:]
-        right = ((found == gold) | ~scored(ids)).all(-1).cpu()
+        right = ((predicted == gold) | ~scored(ids)).all(-1).cpu()
         first = ids[..., 0].cpu()
         base = len(self.tokens.vocabulary) + len(self.tokens.words)
         figures = {"accuracy": (float(right[first != PAD].sum()), float((first != PAD).sum()))}
@@ -300,9 +300,9 @@ def _attributes(
     """Texts with up to ``TOGETHER`` attributes each, a text with more several times."""
     out = []
     for words, group in groupby(examples, key=lambda pair: pair[1]):
-        found = [control for control, _ in group if isinstance(control, FieldValue)]
-        for i in range(0, len(found), TOGETHER):
-            out.append((words, found[i : i + TOGETHER]))
+        controls = [control for control, _ in group if isinstance(control, FieldValue)]
+        for i in range(0, len(controls), TOGETHER):
+            out.append((words, controls[i : i + TOGETHER]))
     return out
 
 

@@ -98,12 +98,12 @@ class SpanObjective(NoisyObjective):
         return F.cross_entropy(logits.flatten(0, 1), gold.flatten())
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
-        found = self.classifier.chart(x, s).argmax(-1).cpu()
+        predicted = self.classifier.chart(x, s).argmax(-1).cpu()
         gold = self.gold(self.valid_charts[rows])
-        right = float(((found == gold) & (gold > 0)).sum())
+        right = float(((predicted == gold) & (gold > 0)).sum())
         return {
             "recall": (right, float((gold > 0).sum())),
-            "precision": (right, float((found > 0).sum())),
+            "precision": (right, float((predicted > 0).sum())),
         }
 
 

@@ -123,8 +123,8 @@ def restore(
 
 def _tags(text: Text) -> Words:
     if text.tags is None or len(text.tags) != len(text.words):
-        found = "no" if text.tags is None else len(text.tags)
-        raise UserError(f"a text of {len(text.words)} words has {found} tags: tag the corpus first")
+        count = "no" if text.tags is None else len(text.tags)
+        raise UserError(f"a text of {len(text.words)} words has {count} tags: tag the corpus first")
     return text.tags
 
 

@@ -41,8 +41,8 @@ FRESH = "gpt2"
 def backbone(kind: str) -> type[CausalLM]:
     """The class of an architecture."""
     module, name = BACKBONES[kind].split(":")
-    found: type[CausalLM] = getattr(import_module(module), name)
-    return found
+    model_class: type[CausalLM] = getattr(import_module(module), name)
+    return model_class
 
 
 def fresh(vocabulary: int, config: LMConfig) -> CausalLM:

@@ -72,14 +72,14 @@ class Decoder(nn.Module):
         ``mask``: which tokens are read, (R, n), or what is added to attention, (R, 1, n, n) or
         broadcast to it; ``positions`` (R, n) or broadcast to it, 0, 1, 2 ... unless given.
         """
-        found: Tensor = self.body(
+        states: Tensor = self.body(
             input_ids=ids,
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
             use_cache=False,
         ).last_hidden_state
-        return found
+        return states
 
     def read(
         self,
@@ -155,8 +155,8 @@ class CausalLM(Decoder):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits of the next token (..., V)."""
-        found: Tensor = self.network.get_output_embeddings()(hidden)
-        return found
+        logits: Tensor = self.network.get_output_embeddings()(hidden)
+        return logits
 
     @classmethod
     @abstractmethod
