@@ -38,25 +38,25 @@ _NAME = re.compile(r"[\w.-]+")
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
-    own, rest = split(given, ("samples", "name"))
-    if "samples" not in own:
+    options, rest = split(given, ("samples", "name"))
+    if "samples" not in options:
         raise UserError("samples=FILE is missing: the samples to judge (see --help)")
-    path = Path(own["samples"])
-    name = own.get("name", path.stem)
+    path = Path(options["samples"])
+    name = options.get("name", path.stem)
     if not _NAME.fullmatch(name) or name in (*METHODS, HUMAN, FLOOR):
         raise UserError(f"name={name}: choose another name, of letters, digits, '.', '_' and '-'")
     run, task = planned(rest, "eval.score")
     targets = run.lists.stored(task)
-    found = read_external(path, targets, tokenizer(run.config.corpus))
-    lacking = [target.id for target in targets if target.id not in found]
+    samples = read_external(path, targets, tokenizer(run.config.corpus))
+    lacking = [target.id for target in targets if target.id not in samples]
     if lacking:
         raise UserError(
             f"{path} has no sample for {len(lacking)} of {len(targets)} targets, as {lacking[0]}"
         )
-    judge(run, task, name, path, found)
+    judge(run, task, name, path, samples)
 
 
-def judge(run: Run, task: str, name: str, path: Path, found: dict[str, list[Words]]) -> None:
+def judge(run: Run, task: str, name: str, path: Path, samples: dict[str, list[Words]]) -> None:
     """Stores the samples as a cell of the result set, scores it and prints the task's table."""
     from eval.run import report
 
@@ -70,9 +70,9 @@ def judge(run: Run, task: str, name: str, path: Path, found: dict[str, list[Word
     cell.check(run.config.overwrite)
     cell.write_config(**run.provenance)
     records = [
-        {"target": target.id, "index": i, "of": len(found[target.id]), "words": words}
+        {"target": target.id, "index": i, "of": len(samples[target.id]), "words": words}
         for target in run.lists.stored(task)
-        for i, words in enumerate(found[target.id])
+        for i, words in enumerate(samples[target.id])
     ]
     write_lines(cell.folder / SAMPLES, records)
     human = run.human()

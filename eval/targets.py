@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def split(given: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """The ``name=value`` arguments called ``names``, and all others."""
     pairs = [argument.partition("=") for argument in given]
-    own = {key: value for key, equals, value in pairs if equals and key in names}
-    return own, ["".join(pair) for pair in pairs if pair[0] not in own]
+    options = {key: value for key, equals, value in pairs if equals and key in names}
+    return options, ["".join(pair) for pair in pairs if pair[0] not in options]
 
 
 def one_task(config: RunConfig) -> str:
@@ -62,7 +62,7 @@ def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
-    own, rest = split(given, ("file",))
+    options, rest = split(given, ("file",))
     run, name = planned(rest, "eval.targets")
     task = run.plan.task(name)
     from tasks.controls import to_json
@@ -74,10 +74,10 @@ def main(given: Sequence[str]) -> None:
         for t in run.lists.full(name)
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    if "file" in own:
+    if "file" in options:
         from tasks.common.files import write_text
 
-        write_text(Path(own["file"]), text)
+        write_text(Path(options["file"]), text)
     else:
         sys.stdout.write(text)
 

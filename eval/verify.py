@@ -67,7 +67,7 @@ def main(given: Sequence[str]) -> None:
         print(f"usage: python -m eval.verify store=DIR\n\n{__doc__}\n{key_list(VerifyConfig())}")
         return
     config = override(VerifyConfig(), pairs(given, VerifyConfig))
-    whole, found = 0, list[str]()
+    whole, damages = 0, list[str]()
     for store in map(Path, config.store.split(",")):
         if not store.is_dir():
             raise UserError(f"store={store}: there is no such folder")
@@ -75,9 +75,9 @@ def main(given: Sequence[str]) -> None:
             building = folder.name.startswith(BUILDING)
             wrong = list(unfinished(folder) if building else damage(folder))
             whole += not wrong and not building
-            found += wrong
-    print("\n".join([*found, f"{whole} artefacts are whole, {len(found)} damages"]))
-    if found:
+            damages += wrong
+    print("\n".join([*damages, f"{whole} artefacts are whole, {len(damages)} damages"]))
+    if damages:
         raise Damaged
 
 

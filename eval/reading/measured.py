@@ -99,8 +99,8 @@ class Measured:
         return [m for m in dict.fromkeys(row.method for row in self.rows) if m not in REFERENCES]
 
     def row(self, method: str, metric: str) -> Row | None:
-        found = (r for r in self.rows if (r.method, r.metric) == (method, metric))
-        return next(found, None)
+        rows = (r for r in self.rows if (r.method, r.metric) == (method, metric))
+        return next(rows, None)
 
     def first(self, method: str) -> Row | None:
         """The row of a method that has its lm-score, diversity and cost."""
@@ -108,8 +108,8 @@ class Measured:
 
     def p(self, method: str, metric: str) -> float | None:
         """Of the paired test under a metric; None where there is none."""
-        found = (c for c in self.paired if (c.method, c.metric) == (method, metric))
-        return next((c.difference.p for c in found), None)
+        comparisons = (c for c in self.paired if (c.method, c.metric) == (method, metric))
+        return next((c.difference.p for c in comparisons), None)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as ``table.json`` holds it."""
@@ -128,21 +128,21 @@ def measured_tasks(results: ResultSet) -> dict[str, Measured]:
 
     Raises ``UserError`` for scores of another version that lack a metric of this one.
     """
-    found: dict[str, Measured] = {}
+    measured: dict[str, Measured] = {}
     asked = (*paper_tasks(CONTROL), *paper_compositions(), *results.tasks)
     for task in map(results.task, dict.fromkeys(asked)):
         if not task.metrics:
             continue
         for cell in results.cells(task.name):
             _ = cell.samples, cell.scores  # says which line of which file is of another version
-        found[task.name] = measure(
+        measured[task.name] = measure(
             results,
             task,
             results.method_order(results.methods(task.name)),
             refused=results.refused,
             corpus=results.corpus,
         )
-    return found
+    return measured
 
 
 def measure(
@@ -186,8 +186,8 @@ def _used(results: ResultSet, task: TaskTraits) -> list[str]:
     """The metrics of a task without those that no scored target of this set has, such as agreement
     with a released list where targets are drawn from validation texts."""
     cells = results.scored_cells(task.name)
-    found = {m for name in cells for r in results.scores(task.name, name) for m in r["scores"]}
-    return [metric for metric in task.metrics if metric in found or not found]
+    scored = {m for name in cells for r in results.scores(task.name, name) for m in r["scores"]}
+    return [metric for metric in task.metrics if metric in scored or not scored]
 
 
 def _method_rows(
@@ -315,11 +315,11 @@ def fluency(records: Records) -> dict[str, float] | None:
     )
 
 
-def _lm(found: Mapping[str, float] | None, published: float | None) -> Number:
+def _lm(figures: Mapping[str, float] | None, published: float | None) -> Number:
     """The teacher is trained here, so the paper's lm-score never has quite our definition."""
-    if found is None:
+    if figures is None:
         return Number(published, None)
-    return Number(published, found["ppl"], found["low"], found["high"])
+    return Number(published, figures["ppl"], figures["low"], figures["high"])
 
 
 def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, Any]:

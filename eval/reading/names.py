@@ -82,10 +82,10 @@ def method_name(name: str, stored: Record = NOTHING) -> str:
 
 
 def method_order(
-    found: Collection[str], stored: Callable[[str], Record] = lambda name: NOTHING
+    methods: Collection[str], stored: Callable[[str], Record] = lambda name: NOTHING
 ) -> list[str]:
-    """All methods that there are and those ``found``, in the order of tables."""
-    names = [*METHODS, *sorted(set(found) - set(METHODS))]
+    """All methods that there are and those of ``methods``, in the order of tables."""
+    names = [*METHODS, *sorted(set(methods) - set(METHODS))]
     return sorted(names, key=lambda name: method(name, stored(name)).order)
 
 
@@ -144,11 +144,11 @@ def task_name(name: str, stored: Record = NOTHING) -> str:
 
 
 def task_order(
-    found: Collection[str] = (), stored: Callable[[str], Record] = lambda name: NOTHING
+    tasks: Collection[str] = (), stored: Callable[[str], Record] = lambda name: NOTHING
 ) -> list[str]:
-    """All single tasks that there are and those ``found``, compositions last, in the order of
+    """All single tasks that there are and those of ``tasks``, compositions last, in the order of
     tables."""
-    names = [*TASKS, *sorted(set(found) - set(TASKS))]
+    names = [*TASKS, *sorted(set(tasks) - set(TASKS))]
     return sorted(
         names, key=lambda name: (task(name, stored(name)).rank, "+" in name, name not in TASKS)
     )

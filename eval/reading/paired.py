@@ -60,10 +60,10 @@ def difference(
         if not both:
             return None
         return paired_pooled([a[t] for t in both], [b[t] for t in both], _percent_of(total))
-    own, other = _shared(_groups(first, metric), _groups(second, metric))
-    if not own:
+    groups, other = _shared(_groups(first, metric), _groups(second, metric))
+    if not groups:
         return None
-    return paired(_columns(own), _columns(other), np.exp if metric == LM else _percent)
+    return paired(_columns(groups), _columns(other), np.exp if metric == LM else _percent)
 
 
 def _percent_of(total: Total) -> Callable[[Sequence[float]], float]:
@@ -79,7 +79,7 @@ Groups = dict[str, list[tuple[float, float]]]
 
 def _groups(records: Records, metric: str) -> Groups:
     """Target -> (numerator, denominator) of each of its samples."""
-    found: Groups = {}
+    groups: Groups = {}
     for record in records:
         if metric == LM:
             if record.get("nll") is None:
@@ -89,8 +89,8 @@ def _groups(records: Records, metric: str) -> Groups:
             value = as_ratio(record["scores"][metric])
         else:
             continue
-        found.setdefault(record["target"], []).append(value)
-    return found
+        groups.setdefault(record["target"], []).append(value)
+    return groups
 
 
 def _shared(first: Groups, second: Groups) -> tuple[list[Any], list[Any]]:

@@ -17,28 +17,28 @@ PAPER, TABLES = FOLDER / "paper.json", FOLDER / "paper-tables.json"
 def control() -> Mapping[str, Any]:
     """Tables 2 and 4: ``values`` by task and method, with ``source``, ``corpus``, and what ``lm``
     and ``ctrl`` mean."""
-    found: dict[str, Any] = json.loads(PAPER.read_text(encoding="utf-8"))
-    return found
+    tables: dict[str, Any] = json.loads(PAPER.read_text(encoding="utf-8"))
+    return tables
 
 
 @cache
 def _tables() -> Mapping[str, Any]:
-    found: dict[str, Any] = json.loads(TABLES.read_text(encoding="utf-8"))
-    return found
+    tables: dict[str, Any] = json.loads(TABLES.read_text(encoding="utf-8"))
+    return tables
 
 
 def table(name: str) -> Mapping[str, Any]:
     """One of the other tables: ``values``, and ``where`` they stand."""
-    found: Mapping[str, Any] = _tables()[name]
-    return found
+    printed: Mapping[str, Any] = _tables()[name]
+    return printed
 
 
 def values(task: str) -> Mapping[str, Any]:
     """Method -> the paper's figures under a task: ``ctrl`` and ``lm``, or one for each metric;
     empty for a task that it lacks."""
     elsewhere = _tables().get(task, {}).get("values", {})
-    found: Mapping[str, Any] = control()["values"].get(task, elsewhere)
-    return found
+    figures: Mapping[str, Any] = control()["values"].get(task, elsewhere)
+    return figures
 
 
 def ctrl(figures: Mapping[str, Any], metric: str) -> float | None:

@@ -87,11 +87,11 @@ class CellFiles:
         """What the judges said of ``words`` under each control of ``target``."""
         if not known(self.task):
             return [Judged(target.control, self.annotations.get(words, {}))]
-        found = []
-        for part, own in load_task(self.task).split(target):
-            reading = self.annotations.get(part.view(own, words), {})
-            found.append(Judged(own.control, reading, part))
-        return found
+        judged = []
+        for part, part_target in load_task(self.task).split(target):
+            reading = self.annotations.get(part.view(part_target, words), {})
+            judged.append(Judged(part_target.control, reading, part))
+        return judged
 
     @property
     def scored(self) -> bool:
@@ -233,9 +233,9 @@ class ResultSet:
     def method_name(self, name: str) -> str:
         return self.method(name).label
 
-    def method_order(self, found: Collection[str]) -> list[str]:
-        """All methods that there are and those ``found``, in the order of tables."""
-        return names.method_order(found, self._card)
+    def method_order(self, methods: Collection[str]) -> list[str]:
+        """All methods that there are and those of ``methods``, in the order of tables."""
+        return names.method_order(methods, self._card)
 
     def _task_record(self, name: str) -> Record:
         if name not in self._task_records:

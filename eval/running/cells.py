@@ -101,10 +101,10 @@ class Cell:
         incomplete target, which a kill may leave, are not among them."""
         # shards first: :meth:`arrange` writes the merged file before it removes them, so that a
         # reader beside it sees every sample in one place or in both
-        found: dict[str, list[dict[str, Any]]] = {}
+        samples: dict[str, list[dict[str, Any]]] = {}
         for folder in [*sorted(self.shards.glob("*")), self.folder]:
-            found |= _complete(folder / SAMPLES)
-        return found
+            samples |= _complete(folder / SAMPLES)
+        return samples
 
     def arrange(self, targets: Sequence[Target]) -> None:
         """Leaves all complete samples in one ``samples.jsonl``, in the order of ``targets``, the
@@ -112,8 +112,8 @@ class Cell:
         cell's lease."""
         for name in (TIMING, SAMPLES):
             mend(self.folder / name)
-        found, folders = self.samples(), [*sorted(self.shards.glob("*")), self.folder]
-        records = [record for target in targets for record in found.get(target.id, ())]
+        samples, folders = self.samples(), [*sorted(self.shards.glob("*")), self.folder]
+        records = [record for target in targets for record in samples.get(target.id, ())]
         if records != read(self.folder / SAMPLES):
             times = {r["target"]: r for folder in folders for r in read(folder / TIMING)}
             write_lines(self.folder / TIMING, [times[t.id] for t in targets if t.id in times])
@@ -159,12 +159,12 @@ class Cell:
 
 
 def _complete(path: Path) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+    samples: dict[str, list[dict[str, Any]]] = {}
     for record in read(path):
-        found.setdefault(record["target"], []).append(record)
+        samples.setdefault(record["target"], []).append(record)
     return {
         target: records
-        for target, records in found.items()
+        for target, records in samples.items()
         if [r["index"] for r in records] == list(range(records[0]["of"]))
     }
 
@@ -207,9 +207,9 @@ def first_difference(old: Any, new: Any, name: str = "") -> str | None:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*new, *(k for k in old if k not in new)]:
             both = old.get(key, DEFAULT), new.get(key, DEFAULT)
-            found = first_difference(*both, f"{name}.{key}" if name else key)
-            if found:
-                return found
+            difference = first_difference(*both, f"{name}.{key}" if name else key)
+            if difference:
+                return difference
         return None
     return None if old == new else f"{name} (stored: {old}, now: {new})"
 

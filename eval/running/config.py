@@ -273,7 +273,7 @@ def _type_name(hint: Any) -> str:
 @functools.cache
 def _comments(cls: type) -> dict[str, str]:
     """What is said of each field of a dataclass: ``#:`` lines above it, or a string below it."""
-    found: dict[str, str] = {}
+    comments: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         held: list[str] = []
         try:
@@ -285,15 +285,15 @@ def _comments(cls: type) -> dict[str, str]:
             if text.startswith("#:"):
                 held.append(text.removeprefix("#:").strip())
             elif held:
-                found[text.split(":")[0]] = " ".join(held)
+                comments[text.split(":")[0]] = " ".join(held)
                 held = []
         field_name = ""
         for node in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 field_name = node.target.id
             elif field_name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                found[field_name] = " ".join(str(node.value.value).split())
-    return found
+                comments[field_name] = " ".join(str(node.value.value).split())
+    return comments
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def read_external(
         number = path.read_bytes().count(b"\n", 0, error.start) + 1
         raise UserError(f"{path} line {number}: not UTF-8 text") from None
     known = {target.id for target in targets}
-    found: dict[str, list[Words]] = {}
+    samples: dict[str, list[Words]] = {}
     wrong: list[str] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -44,14 +44,14 @@ def read_external(
         except UserError as error:
             wrong.append(f"line {number}: {error}")
         else:
-            found.setdefault(target, []).append(words)
+            samples.setdefault(target, []).append(words)
     if wrong:
         more = [f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
         listed = "".join(f"\n  {reason}" for reason in [*wrong[:SHOWN], *more])
         raise UserError(f"{path} has {len(wrong)} malformed lines:{listed}")
-    if not found:
+    if not samples:
         raise UserError(f"{path} holds no samples")
-    return found
+    return samples
 
 
 def _sample(record: Any, known: set[str], tokenize: Callable[[str], Words]) -> tuple[str, Words]:

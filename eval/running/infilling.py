@@ -49,11 +49,11 @@ class InfillingMetrics:
         """The scorer, or why there is none."""
         from tasks.metrics.bertscore import BertScore
 
-        own = self.section
-        if not own.model:
+        section = self.section
+        if not section.model:
             return "skipped: bertscore.model is empty"
         try:
-            return BertScore(own.model, own.layer, own.rescale, device=self.device())
+            return BertScore(section.model, section.layer, section.rescale, device=self.device())
         except UserError as error:
             return str(error)
 
@@ -86,8 +86,8 @@ class InfillingMetrics:
         bert = None if isinstance(self._bert, str) else self._bert
         scores = evaluate([answers[t.id][1] for t in targets], references, bert)
         return [
-            {"target": target.id, "index": answers[target.id][0], "scores": own}
-            for target, own in zip(targets, scores, strict=True)
+            {"target": target.id, "index": answers[target.id][0], "scores": figures}
+            for target, figures in zip(targets, scores, strict=True)
         ]
 
     def human(self, targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -98,8 +98,8 @@ class InfillingMetrics:
         bert = None if isinstance(self._bert, str) else self._bert
         scores = ceiling([_references(target) for target in several], bert) if several else []
         return [
-            {"target": target.id, "index": 0, "of": len(_references(target)), "scores": own}
-            for target, own in zip(several, scores, strict=True)
+            {"target": target.id, "index": 0, "of": len(_references(target)), "scores": figures}
+            for target, figures in zip(several, scores, strict=True)
         ]
 
     def copies(self, targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -115,11 +115,11 @@ class InfillingMetrics:
 
 def answers(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tuple[int, Words]]:
     """What a method answered to each target: the sample that it chose, or its first one."""
-    found = {}
+    chosen = {}
     for target, records in samples.items():
         index = records[0].get("chosen") or 0
-        found[target] = index, tuple(records[index]["words"])
-    return found
+        chosen[target] = index, tuple(records[index]["words"])
+    return chosen
 
 
 def first_sentence(words: Words) -> Words:

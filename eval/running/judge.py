@@ -86,12 +86,12 @@ class Judge:
         for part, target, words in (one for row in split for one in row):
             for need in part.needs:
                 wanted.setdefault(ROLES[need], []).append(part.view(target, words))
-        found = self.read(wanted, cache, progress)
+        readings = self.read(wanted, cache, progress)
 
         def seen(part: Task, target: Target, words: Words) -> Annotation:
-            facts: dict[str, Any] = dict(found["teacher"][words]) if fluency else {}
+            facts: dict[str, Any] = dict(readings["teacher"][words]) if fluency else {}
             for need in part.needs:
-                facts |= found[ROLES[need]][part.view(target, words)]
+                facts |= readings[ROLES[need]][part.view(target, words)]
             return Annotation(words, **facts)
 
         out: list[Annotation] = []
@@ -106,28 +106,28 @@ class Judge:
         self, texts: Sequence[Words], cache: Path, progress: Progress = silent
     ) -> list[Annotation]:
         """What the teacher says of each text, as :meth:`annotate` keeps it."""
-        found = self.read({"teacher": texts}, cache, progress)["teacher"]
-        return [Annotation(words, **found[words]) for words in texts]
+        readings = self.read({"teacher": texts}, cache, progress)["teacher"]
+        return [Annotation(words, **readings[words]) for words in texts]
 
     def read(
         self, wanted: Mapping[str, Iterable[Words]], cache: Path, progress: Progress = silent
     ) -> Readings:
         """Every reading in ``cache``, with those of the ``wanted`` texts of each role made now
         where they are missing."""
-        found = self._memory.setdefault(cache, {})
+        readings = self._memory.setdefault(cache, {})
         for role in wanted:
-            if role not in found:
-                found[role] = self._stored(cache, role)
+            if role not in readings:
+                readings[role] = self._stored(cache, role)
         todo: dict[Words, list[str]] = {}
         for role, texts in wanted.items():
             for words in dict.fromkeys(texts):
-                if words not in found[role]:
+                if words not in readings[role]:
                     todo.setdefault(words, []).append(role)
         if todo:
             with hold(cache.with_name(f".lock-{cache.stem}")):
                 mend(cache)
                 self._make(list(wanted), todo, cache, progress)
-        return found
+        return readings
 
     def _make(
         self,
@@ -138,14 +138,14 @@ class Judge:
     ) -> None:
         """Makes the readings of each text by its ``roles`` in ``todo``, :data:`CHUNK` texts at
         once, and keeps them in memory and in the file."""
-        left, found = list(todo), self._memory[cache]
+        left, readings = list(todo), self._memory[cache]
         for start in range(0, len(left), CHUNK):
             chunk = left[start : start + CHUNK]
             records: dict[Words, dict[str, Any]] = {w: {"words": w, "judges": {}} for w in chunk}
             for role in roles:
-                own = [words for words in chunk if role in todo[words]]
-                for words, facts in zip(own, self._ask(role, own), strict=True):
-                    found[role][words] = facts
+                texts = [words for words in chunk if role in todo[words]]
+                for words, facts in zip(texts, self._ask(role, texts), strict=True):
+                    readings[role][words] = facts
                     records[words] |= facts
                     records[words]["judges"][role] = self.ids[role]
             append(cache, records.values())
@@ -165,14 +165,14 @@ class Judge:
         ]
 
     def _stored(self, cache: Path, role: str) -> dict[Words, dict[str, Any]]:
-        found = {}
+        readings = {}
         for record in read(cache):
             if record["judges"].get(role) == self.ids[role]:
                 facts = {name: record[name] for name in FIELDS[role]}
                 if role == "tagger":
                     facts["tags"] = tuple(facts["tags"])
-                found[tuple(record["words"])] = facts
-        return found
+                readings[tuple(record["words"])] = facts
+        return readings
 
 
 def guard(guides: Mapping[str, Path], judges: Mapping[str, Path]) -> None:

@@ -19,8 +19,8 @@ def section(name: str, arguments: Sequence[str]) -> tuple[list[str], dict[str, s
     """The arguments outside the run's settings ``name.*``, and those settings."""
     from eval.running.config import RunConfig
 
-    own = [part for part in arguments if not part.startswith(f"{name}.")]
-    return own, pairs([part for part in arguments if part.startswith(f"{name}.")], RunConfig)
+    rest = [part for part in arguments if not part.startswith(f"{name}.")]
+    return rest, pairs([part for part in arguments if part.startswith(f"{name}.")], RunConfig)
 
 
 def options(cls: type[Config], arguments: Sequence[str], usage: str) -> Config | None:

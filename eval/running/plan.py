@@ -65,8 +65,8 @@ class Plan:
 
     def role(self, role: str, task: str = "") -> Recipe:
         """As of :class:`models.base.Plan`. Raises ``UserError`` for a role that nothing brings."""
-        name, _, own = role.partition(":")
-        task = own or task
+        name, _, named = role.partition(":")
+        task = named or task
         if (name, task) not in self._recipes:
             known = roles()
             if name not in known:

@@ -87,8 +87,8 @@ def _small_stories(config: RunConfig) -> RunConfig:
     answers far from their likeliest. So does Diffusion-LM, whose temperature is AR's, not tuned."""
     train = replace(config.diffusion.train, steps=18_000, batch=32, lr=5e-4)
     config = infilling(config, steps=50)
-    own = config.diffusion_lm.infilling
-    assert own is not None
+    settings = config.diffusion_lm.infilling
+    assert settings is not None
     return config.having(
         vocabulary=VocabularyConfig(above=2),
         gaps=True,
@@ -102,7 +102,9 @@ def _small_stories(config: RunConfig) -> RunConfig:
             network=replace(config.diffusion.network, layers=4),
             train=train,
         ),
-        diffusion_lm=replace(config.diffusion_lm, infilling=replace(own, word_temperature=0.5)),
+        diffusion_lm=replace(
+            config.diffusion_lm, infilling=replace(settings, word_temperature=0.5)
+        ),
         lm=LMConfig(
             layers=4,
             width=256,
@@ -127,12 +129,12 @@ def _small_stories(config: RunConfig) -> RunConfig:
 def infilling(config: RunConfig, steps: int = 100) -> RunConfig:
     """Three sentences are what networks of stories are trained on and what they fill in: the
     sequence then looks as in training, START, END and the number of words included."""
-    own = InfillingConfig(
+    settings = InfillingConfig(
         layout="framed",
         middle="variable",
         sampling=SamplingConfig(sampler="ancestral", steps=steps),
     )
-    return config.having(window=3, diffusion_lm=replace(config.diffusion_lm, infilling=own))
+    return config.having(window=3, diffusion_lm=replace(config.diffusion_lm, infilling=settings))
 
 
 def demo(corpus: str | None = None) -> RunConfig:
@@ -184,7 +186,7 @@ def demo(corpus: str | None = None) -> RunConfig:
 def _demo_stories(config: RunConfig) -> RunConfig:
     network = replace(config.diffusion.network, layers=3, width=192, feedforward=768, dropout=0.0)
     train = replace(config.diffusion.train, steps=4_000, lr=1e-3, warmup=300)
-    own = DiffusionConfig()  # with the paper's last layer
+    defaults = DiffusionConfig()  # with the paper's last layer
     published = paper(config.corpus)  # decoding of the baselines
     return infilling(config).having(
         gaps=False,
@@ -200,10 +202,10 @@ def _demo_stories(config: RunConfig) -> RunConfig:
             length=48,
             positions=48,
             embedding=16,
-            embedding_std=own.embedding_std,
-            learned_embedding=own.learned_embedding,
-            output=own.output,
-            clean_contexts=own.clean_contexts,
+            embedding_std=defaults.embedding_std,
+            learned_embedding=defaults.learned_embedding,
+            output=defaults.output,
+            clean_contexts=defaults.clean_contexts,
             network=network,
             train=train,
         ),
@@ -259,11 +261,11 @@ PRESETS: dict[str, Callable[[str | None], RunConfig]] = {
 def preset_config(name: str, corpus: str | None) -> RunConfig:
     """A preset with the values that roles and methods bring for it themselves."""
     config = PRESETS[name](corpus)
-    own: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
     for role in roles().values():
         if role.preset is not None and role.section:
-            own[role.section] = role.preset(name, config)
+            sections[role.section] = role.preset(name, config)
     for card in METHODS.cards:
         if card.preset is not None:
-            own[card.name] = card.preset(name, config)
-    return config.having(**own)
+            sections[card.name] = card.preset(name, config)
+    return config.having(**sections)

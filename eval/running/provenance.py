@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def packages() -> dict[str, str]:
     """Installed versions of what a result hangs on."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 def commit() -> str | None:

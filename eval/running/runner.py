@@ -134,15 +134,15 @@ class Run:
 
     def recipes(self) -> list[Recipe]:
         """Every artefact that this run may need, dependencies included, each once."""
-        found: dict[str, Recipe] = {}
+        recipes: dict[str, Recipe] = {}
         waiting = [r for job in self.cells for r in job.recipes.values()]
         waiting += [*self.judges.values(), *map(self.plan.texts_for, self.config.tasks)]
         while waiting:
             recipe = waiting.pop()
-            if recipe.key not in found:
-                found[recipe.key] = recipe
+            if recipe.key not in recipes:
+                recipes[recipe.key] = recipe
                 waiting += recipe.deps.values()
-        return list(found.values())
+        return list(recipes.values())
 
     def build(self, recipes: Sequence[Recipe]) -> None:
         """Builds the artefacts that are missing, their dependencies first."""
@@ -221,12 +221,12 @@ class Run:
 
     def _job(self, task: str, method: str) -> Job:
         card, control = METHODS.card(method), self.plan.task(task)
-        own = self.own(card)
-        recipes = {role: self.plan.role(role, task) for role in card.needs(control, own)}
+        options = self.own(card)
+        recipes = {role: self.plan.role(role, task) for role in card.needs(control, options)}
         identity = {
             "method": method,
             "version": card.version,
-            "settings": settings(card.resolve(own, control)),
+            "settings": settings(card.resolve(options, control)),
             "task": task,
             "samples": self.config.samples,
             "seed": self.config.seed,
@@ -246,8 +246,8 @@ class Run:
         """That of ``floor_by``; by default the first whose networks the methods need anyway."""
         used = {role for job in self.jobs for role in job.recipes}
         for card in METHODS.floors.values() if self.config.floor else ():
-            own = self.own(card)
-            needed = card.needs(None, own)
+            options = self.own(card)
+            needed = card.needs(None, options)
             wanted = self.config.floor_by
             if wanted != card.name and not (wanted == "auto" and used.issuperset(needed)):
                 continue
@@ -255,7 +255,7 @@ class Run:
             identity = {
                 "method": FLOOR,
                 "version": card.version,
-                "settings": settings(own),
+                "settings": settings(options),
                 "samples": self.config.floor,
                 "seed": self.config.seed,
                 "artefacts": {role: recipe.key for role, recipe in recipes.items()},
@@ -268,9 +268,9 @@ class Run:
 
     def path(self, recipe: Recipe) -> Path:
         """The folder of an artefact that a stage named among its needs."""
-        found = self.store.find(recipe.key)
-        assert found is not None, f"{recipe.key} is missing from a stage's needs"
-        return found
+        folder = self.store.find(recipe.key)
+        assert folder is not None, f"{recipe.key} is missing from a stage's needs"
+        return folder
 
     def corpus(self, recipe: Recipe) -> Corpus:
         if recipe.key not in self._corpora:
@@ -372,8 +372,8 @@ class Run:
         return record
 
     def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
-        found: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
-        return found
+        tags: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
+        return tags
 
     def _load_teacher(self) -> Any:
         from models.nets.teacher import Teacher

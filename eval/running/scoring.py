@@ -60,8 +60,8 @@ class Scoring:
     def judges(self, name: str) -> dict[str, str]:
         """Who judges a task: role -> id."""
         task = self.plan.task(name)
-        found = self.judge.identity(task.needs, task.fluency)
-        return found | self.infilling.identity if task.pooled else found
+        ids = self.judge.identity(task.needs, task.fluency)
+        return ids | self.infilling.identity if task.pooled else ids
 
     def rates(
         self, name: str, cell: Cell, targets: Sequence[Target], finished: TargetSamples
@@ -75,10 +75,10 @@ class Scoring:
             samples = (samples[finished.chosen],)
         pairs = [(target, sample.words) for sample in samples]
         cache = cell.folder / ANNOTATIONS
-        found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
+        annotated = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
         return [
             tuple(share(scores[metric]) for metric in task.running)
-            for scores in (self._score(task, target, annotation) for annotation in found)
+            for scores in (self._score(task, target, annotation) for annotation in annotated)
         ]
 
     def _score(self, task: Task, target: Target, annotation: Annotation) -> Mapping[str, Score]:
@@ -100,8 +100,8 @@ class Scoring:
         for done, target in enumerate(targets, 1):
             pairs = [(target, tuple(record["words"])) for record in samples[target.id]]
             cache = cell.folder / ANNOTATIONS
-            found = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
-            judged += [(target, index, one) for index, one in enumerate(found)]
+            annotated = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
+            judged += [(target, index, one) for index, one in enumerate(annotated)]
             progress(done, len(targets), "targets judged")
         return judged
 
@@ -141,13 +141,13 @@ class Scoring:
         for method, cell in cells.items():
             write_lines(cell.folder / SCORES, metrics.rows(targets, answers(cell.samples())))
             cell.write_config(**records[method], **facts)
-        found = floor.samples()
-        if found:
-            own = Cell(self.folder / name / FLOOR, floor.identity)
-            texts = [tuple(record["words"]) for record in next(iter(found.values()))]
-            own.write_config()
-            write_lines(own.folder / SCORES, metrics.floor(targets, texts))
-            own.write_config(**facts)
+        samples = floor.samples()
+        if samples:
+            task_cell = Cell(self.folder / name / FLOOR, floor.identity)
+            texts = [tuple(record["words"]) for record in next(iter(samples.values()))]
+            task_cell.write_config()
+            write_lines(task_cell.folder / SCORES, metrics.floor(targets, texts))
+            task_cell.write_config(**facts)
         for label, rows in ((HUMAN, metrics.human(targets)), (COPY, metrics.copies(targets))):
             cell = Cell(self.folder / name / label, {"method": label})
             cell.write_config()
@@ -188,7 +188,9 @@ class Scoring:
         }
         cell.write_config()
         cache = cell.folder / ANNOTATIONS
-        rows = self._means(name, {t: own for t, own in texts.items() if own}, cache, progress)
+        rows = self._means(
+            name, {t: references for t, references in texts.items() if references}, cache, progress
+        )
         cache.unlink(missing_ok=True)  # real text, see write_targets
         write_lines(cell.folder / SCORES, rows)
         cell.write_config(judges=judges)
@@ -202,16 +204,16 @@ class Scoring:
     ) -> list[dict[str, Any]]:
         """One record a target: the scores of its texts together."""
         task = self.plan.task(name)
-        pairs = [(target, words) for target, own in texts.items() for words in own]
-        found = iter(self.judge.annotate(task, pairs, cache, progress, fluency=False))
+        pairs = [(target, words) for target, group in texts.items() for words in group]
+        annotated = iter(self.judge.annotate(task, pairs, cache, progress, fluency=False))
         return [
             {
                 "target": target.id,
                 "index": 0,
-                "of": len(own),
-                "scores": together([task.score(target, next(found)) for _ in own]),
+                "of": len(group),
+                "scores": together([task.score(target, next(annotated)) for _ in group]),
             }
-            for target, own in texts.items()
+            for target, group in texts.items()
         ]
 
     # human lm-score
@@ -229,11 +231,11 @@ class Scoring:
         valid = self.corpus(self.plan.role("corpus")).valid
         rows = np.random.default_rng(0).permutation(len(valid))[:HUMAN_TEXTS]
         texts = [valid[i].words for i in sorted(rows)]
-        found = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)
+        annotated = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)
         (cell.folder / ANNOTATIONS).unlink(missing_ok=True)  # real text, see write_targets
         records = [
             {"target": str(i), "index": 0, "nll": one.nll, "tokens": one.tokens}
-            for i, one in zip(sorted(int(r) for r in rows), found, strict=True)
+            for i, one in zip(sorted(int(r) for r in rows), annotated, strict=True)
         ]
         write_lines(cell.folder / SCORES, records)
         cell.write_config(judges=self.judge.identity(frozenset()))
@@ -241,9 +243,9 @@ class Scoring:
 
 def together(scores: Sequence[Mapping[str, Score]]) -> dict[str, Score]:
     """Scores of several texts under one target: means, and sums of both parts of a ratio."""
-    found: dict[str, Score] = {}
+    combined: dict[str, Score] = {}
     for metric in scores[0]:
         pairs = [as_ratio(one[metric]) for one in scores]
         sums = sum(p[0] for p in pairs), sum(p[1] for p in pairs)
-        found[metric] = sums if isinstance(scores[0][metric], tuple) else sums[0] / sums[1]
-    return found
+        combined[metric] = sums if isinstance(scores[0][metric], tuple) else sums[0] / sums[1]
+    return combined

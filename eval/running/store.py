@@ -82,9 +82,9 @@ class Store:
         """
         for part in self.missing([wanted]):
             self._build(part, on_stage)
-        found = self.find(wanted.key)
-        assert found is not None
-        return found
+        folder = self.find(wanted.key)
+        assert folder is not None
+        return folder
 
     def _build(self, wanted: Recipe, on_stage: OnStage) -> None:
         key = wanted.key
@@ -114,9 +114,9 @@ class Store:
             os.replace(folder, self.root / key)
 
     def _folder(self, dep: Recipe) -> Path:
-        found = self.find(dep.key)
-        assert found is not None, f"{dep.key} was to be built first"
-        return found
+        folder = self.find(dep.key)
+        assert folder is not None, f"{dep.key} was to be built first"
+        return folder
 
     def export(self, wanted: Recipe, target: Path) -> Path:
         """Copies a complete artefact into the folder ``target``, as a prebuilt one."""

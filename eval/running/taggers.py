@@ -58,21 +58,21 @@ def tagger_recipe(source: str, seed: int, corpus: Recipe, gold: bool, data: Path
         config = {"source": source, "seed": seed, "train": TRAIN}
         return recipe("tagger", "train the oracle tagger", build, config, deps={"corpus": corpus})
     config = {"source": source}
-    digest, found = None, None
+    digest, perceptron = None, None
     if source == "nltk":
         from tasks.oracles.perceptron import find_perceptron
 
-        found = find_perceptron(nltk_folder(data))
-        files = {path.name: file_digest(path) for path in sorted(found.glob("*.json"))}
+        perceptron = find_perceptron(nltk_folder(data))
+        files = {path.name: file_digest(path) for path in sorted(perceptron.glob("*.json"))}
         digest = canonical(files)
     elif importlib.util.find_spec(source):
         config["version"] = version(source)
 
     def look_up(folder: Path, deps: Folders, progress: Progress) -> None:
-        if found is not None:
+        if perceptron is not None:
             from tasks.oracles.perceptron import FOLDER
 
-            shutil.copytree(found, folder / FOLDER)
+            shutil.copytree(perceptron, folder / FOLDER)
         tagger = _open(folder, source)
         _write(folder, source, {"id": tagger.id} | _agreement(tagger, data))
 
@@ -90,7 +90,8 @@ def tags_recipe(texts: Recipe, tagger: Recipe) -> Recipe:
             chunk = both[start : start + TRAIN]
             tags = oracle.tag([text.words for text in chunk])
             tagged += [
-                dataclasses.replace(text, tags=own) for text, own in zip(chunk, tags, strict=True)
+                dataclasses.replace(text, tags=labels)
+                for text, labels in zip(chunk, tags, strict=True)
             ]
             progress(len(tagged), len(both), "texts tagged")
         n = len(corpus.train)
@@ -124,14 +125,14 @@ def _open(folder: Path, source: str) -> Tagger:
 def _train(folder: Path, corpus: Corpus, seed: int) -> None:
     from tasks.oracles.tagger import PerceptronTrained
 
-    own = [text for text in corpus.train[:TRAIN] if text.tags]
-    tagger = PerceptronTrained.train([t.words for t in own], [t.tags or () for t in own], seed)
+    texts = [text for text in corpus.train[:TRAIN] if text.tags]
+    tagger = PerceptronTrained.train([t.words for t in texts], [t.tags or () for t in texts], seed)
     tagger.save(folder)
     held = [text for text in corpus.valid[:HELD_OUT] if text.tags]
-    found = tagger.tag([text.words for text in held])
+    predicted = tagger.tag([text.words for text in held])
     hits = [
         a == b
-        for text, tags in zip(held, found, strict=True)
+        for text, tags in zip(held, predicted, strict=True)
         for a, b in zip(text.tags or (), tags, strict=True)
     ]
     facts = {"trained on": f"{corpus.name} gold tags", "held out": len(held)}

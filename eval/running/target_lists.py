@@ -69,12 +69,12 @@ class TargetLists:
         stored = self.stored(task)
         if task is None or not self.plan.task(task).quotes:
             return stored
-        found = self.sources(task)
-        for old, new in zip(stored, found, strict=False):
+        targets = self.sources(task)
+        for old, new in zip(stored, targets, strict=False):
             control = withheld(new.control) if isinstance(old.control, Withheld) else new.control
             if (old.id, old.control) != (new.id, control):
                 raise UserError(f"target {old.id} of {self.folder / task} is not in the corpus")
-        return found
+        return targets
 
     def choose(self, task: str, tag: Tag, record: Mapping[str, Any]) -> None:
         """Draws the targets of a task and stores them; ``tag``: of the oracle tagger, for a task

@@ -96,8 +96,8 @@ def main(given: Sequence[str]) -> None:
     from eval.running.display import Display
     from eval.running.options import options, section
 
-    own, network = section("diffusion", given)
-    chosen = options(AblationOptions, own, USAGE)
+    rest, network = section("diffusion", given)
+    chosen = options(AblationOptions, rest, USAGE)
     if chosen is None:
         return
     results = ResultSet(Path(chosen.run))
@@ -161,8 +161,8 @@ def measure(
     scores = Teacher.load(folders["teacher"], run.device).score(texts)
     nats, tokens = zip(*scores, strict=True)
     # each text is a target of its own: there is nothing that they share
-    found = perplexity([[n] for n in nats], [[t] for t in tokens])
-    return {name: float(f"{found[name]:.6g}") for name in ("ppl", "low", "high")}
+    figures = perplexity([[n] for n in nats], [[t] for t in tokens])
+    return {name: float(f"{figures[name]:.6g}") for name in ("ppl", "low", "high")}
 
 
 def store(results: ResultSet, variant: Variant, figures: Mapping[str, float]) -> None:

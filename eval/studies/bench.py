@@ -164,8 +164,8 @@ class Bench:
 
     def folders(self, card: Card) -> dict[str, Path]:
         """What a method loads, trained now where it is not yet."""
-        own = getattr(self.config, card.name)
-        return {role: self.build(role) for role in card.needs(self.task, own)}
+        options = getattr(self.config, card.name)
+        return {role: self.build(role) for role in card.needs(self.task, options)}
 
     def build(self, role: str) -> Path:
         return self.store.resolve(self.plan.role(role, self.task.name), self._stage)
@@ -192,8 +192,8 @@ class Bench:
     def decode(self, card: Card, folders: Mapping[str, Path]) -> None:
         """One batch of samples, or ``ITEMS`` items with as many candidates as the preset asks for;
         where a generator holds a denoiser, also the share of the time outside networks."""
-        cls, own = METHODS.load(card.name), getattr(self.config, card.name)
-        generator = cls.load(folders, self.task, own, self.device)
+        cls, options = METHODS.load(card.name), getattr(self.config, card.name)
+        generator = cls.load(folders, self.task, options, self.device)
         each = self.config.samples if self.plan.stories else 1
         with network_time(generator) as inside:
             began = time.perf_counter()

@@ -67,8 +67,8 @@ def collect(results: ResultSet, store: Store) -> list[Path]:
     Raises ``UserError`` if no artefact of the set is in the store.
     """
     named = artefacts(results)
-    found = {key: folder for key in named if (folder := store.find(key)) is not None}
-    if not found:
+    folders = {key: folder for key in named if (folder := store.find(key)) is not None}
+    if not folders:
         raise UserError(
             f"no artefact of {results.folder} is in {store.root} or "
             f"{', '.join(map(str, store.prebuilt))}: set store= or prebuilt="
@@ -80,34 +80,34 @@ def collect(results: ResultSet, store: Store) -> list[Path]:
             "curve": [_rounded(point) for point in read(folder / "curve.jsonl")],
             "noise": [_rounded(point) for point in _noise(folder)],
         }
-        for key, folder in sorted(found.items())
+        for key, folder in sorted(folders.items())
     }
-    missing = sorted(set(named) - set(found))
+    missing = sorted(set(named) - set(folders))
     written = [results.folder / CURVES]
     write_text(written[0], _json({"artefacts": entries, "missing": missing}))
     tables = {name: role.embedding for name, role in roles().items() if role.embedding}
-    for key in found:
+    for key in folders:
         if key.rpartition("-")[0] in tables:
             written.append(results.folder / EMBEDDING)
             table = tables[key.rpartition("-")[0]]
-            write_text(written[1], _json(embedding(results, key, found[key], table)))
+            write_text(written[1], _json(embedding(results, key, folders[key], table)))
             break
     return written
 
 
 def artefacts(results: ResultSet) -> dict[str, set[str]]:
     """Key of every trained artefact that the set's cells name -> the tasks it is trained for."""
-    known, found = roles(), dict[str, set[str]]()
+    known, tasks_by_key = roles(), dict[str, set[str]]()
     for cell in results.cells():
         named_by_role = cell.config.get("identity", {}).get("artefacts", {})
         for role, key in named_by_role.items():
             kind, colon, named = role.partition(":")
-            tasks = found.setdefault(key, set())
+            tasks = tasks_by_key.setdefault(key, set())
             if kind in known and known[kind].per_task:
                 tasks.add(named if colon else cell.task)
         for key in cell.config.get("judges", {}).values():
-            found.setdefault(key, set())
-    return {k: tasks for k, tasks in found.items() if k.rpartition("-")[0] not in UNTRAINED}
+            tasks_by_key.setdefault(key, set())
+    return {k: tasks for k, tasks in tasks_by_key.items() if k.rpartition("-")[0] not in UNTRAINED}
 
 
 def embedding(results: ResultSet, key: str, folder: Path, table_name: str) -> dict[str, Any]:

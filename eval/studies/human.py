@@ -109,10 +109,10 @@ def _import(chosen: ImportOptions) -> None:
     key = Key.read(Path(chosen.key) if chosen.key else key_path(files[0]))
     if key.run != results.name:
         raise UserError(f"these pairs were exported from {key.run}, not from {results.name}")
-    found = import_ratings(files, key)
+    scores = import_ratings(files, key)
     path = results.folder / filling(results) / "human_ratings.json"
-    write_text(path, json.dumps(found, indent=1) + "\n")
-    print(show(found))
+    write_text(path, json.dumps(scores, indent=1) + "\n")
+    print(show(scores))
     print(f"ratings: {path}")
 
 
@@ -134,7 +134,7 @@ def _export(chosen: ExportOptions, contexts: Contexts | None) -> None:
         methods,
         chosen.items,
         chosen.seed,
-        contexts or (lambda own: corpus_contexts(own, chosen)),
+        contexts or (lambda result_set: corpus_contexts(result_set, chosen)),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(key_path(out), key.text())
@@ -147,10 +147,10 @@ def _export(chosen: ExportOptions, contexts: Contexts | None) -> None:
 def filling(results: ResultSet) -> str:
     """The set's task whose samples stand between two contexts. Raises ``UserError`` where it has
     none."""
-    found = next((name for name in results.tasks if known(name) and results.task(name).fills), None)
-    if found is None:
+    task = next((name for name in results.tasks if known(name) and results.task(name).fills), None)
+    if task is None:
         raise UserError(f"{results.folder} has no task that fills in a text between two contexts")
-    return found
+    return task
 
 
 def _methods(results: ResultSet, names: str) -> list[str]:
@@ -175,7 +175,7 @@ def export(
     """
     texts = [_answers(results, method) for method in methods]
     asked = _contexts(results, contexts)
-    shared = [target for target in asked if all(target in own for own in texts)]
+    shared = [target for target in asked if all(target in answered for answered in texts)]
     if not shared:
         raise UserError(f"{results.folder} has no target that {' and '.join(methods)} answered")
     rng = random.Random(f"human evaluation {seed}")
@@ -189,10 +189,10 @@ def export(
     for number, (target, first, second) in enumerate(pairs, 1):
         a, b = rng.sample((first, second), 2)
         shown = [detokenize(texts[side][target]) for side in (a, b)]
-        own = f"p{name}-{number:04}"
-        key.pairs[own] = Pair(target, methods[a], methods[b], digest(*shown))
+        pair_id = f"p{name}-{number:04}"
+        key.pairs[pair_id] = Pair(target, methods[a], methods[b], digest(*shown))
         around = [detokenize(words) for words in asked[target].contexts or ((), ())]
-        writer.writerow([own, *around, *shown, "", "", ""])
+        writer.writerow([pair_id, *around, *shown, "", "", ""])
     return file.getvalue(), key
 
 
@@ -210,19 +210,19 @@ def _contexts(results: ResultSet, contexts: Contexts) -> dict[str, Control]:
     stored = {target.id: target.control for target in results.targets(filling(results))}
     hidden = any(isinstance(control, Withheld) for control in stored.values())
     given = contexts(results) if hidden else {}
-    found = {}
+    controls = {}
     for target, control in stored.items():
         if isinstance(control, Withheld):
-            own = given.get(target)
-            if own is None or withheld(own) != control:
+            restored = given.get(target)
+            if restored is None or withheld(restored) != control:
                 raise UserError(
                     f"the corpus at hand has no such target {target} as {results.folder} has: "
                     "set data= to the corpus that it was made from"
                 )
-            found[target] = own
+            controls[target] = restored
         else:
-            found[target] = control
-    return found
+            controls[target] = control
+    return controls
 
 
 def corpus_contexts(results: ResultSet, chosen: ExportOptions) -> dict[str, Control]:

@@ -89,8 +89,8 @@ class LikelihoodOptions:
 def main(given: Sequence[str]) -> None:
     from eval.running.options import options, section
 
-    own, network = section("diffusion", given)
-    chosen = options(LikelihoodOptions, own, USAGE)
+    rest, network = section("diffusion", given)
+    chosen = options(LikelihoodOptions, rest, USAGE)
     if chosen is None:
         return
     for name in ("texts", "steps", "batch"):
@@ -179,10 +179,10 @@ def find(results: ResultSet, store: Store, role: str) -> Path:
     }
     if not named:
         raise UserError(f"no cell of {results.folder} was made with an artefact '{role}'")
-    found = [folder for key in sorted(named) if (folder := store.find(key)) is not None]
-    if not found:
+    folders = [folder for key in sorted(named) if (folder := store.find(key)) is not None]
+    if not folders:
         raise UserError(f"{', '.join(sorted(named))} ({role}) is not in {store.root}: set store=")
-    return found[0]
+    return folders[0]
 
 
 def measure(
@@ -217,21 +217,21 @@ def measure(
     ids = encode(used, vocabulary, length, "pad").to(device)
     diffusion = [kind for kind in folders if kind != "lm"]
     for number, kind in enumerate(diffusion):
-        own = (denoiser, bound_terms) if kind == "diffusion" else None
-        module, terms = own or load_bound(folders[kind], kind, device)[:2]
+        loaded = (denoiser, bound_terms) if kind == "diffusion" else None
+        module, terms = loaded or load_bound(folders[kind], kind, device)[:2]
 
         def report(done: float, total: float, note: str = "") -> None:
             progress(number * total + done, len(diffusion) * total, note)  # noqa: B023
 
-        found = _bound(module, terms, ids, chosen, report)
+        parts = _bound(module, terms, ids, chosen, report)
         models.append(
             {
                 "model": kind,
                 "label": MODELS[kind],
-                **per_token(np.sum(list(found.values()), axis=0), tokens),
+                **per_token(np.sum(list(parts.values()), axis=0), tokens),
                 "terms": [
                     {"term": name, "label": LABELS[name], **per_token(values, tokens)}
-                    for name, values in found.items()
+                    for name, values in parts.items()
                 ],
             }
         )

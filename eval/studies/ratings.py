@@ -70,7 +70,7 @@ class Key:
         """Raises ``UserError`` for a file that is missing or no key."""
         stored = read_json(path)
         try:
-            pairs = {name: Pair(**own) for name, own in stored["pairs"].items()}
+            pairs = {name: Pair(**fields) for name, fields in stored["pairs"].items()}
             return cls(stored["run"], stored["methods"], stored["seed"], pairs)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is no key of pairs: {error}") from None
@@ -111,17 +111,17 @@ def read_ratings(path: Path, key: Key) -> list[Answer]:
     lacking = [name for name in COLUMNS[:6] if name not in (reader.fieldnames or ())]
     if lacking:
         raise UserError(f"{path} has no column '{lacking[0]}'")
-    found, wrong, seen = list[Answer](), list[str](), set[str]()
+    answers, wrong, seen = list[Answer](), list[str](), set[str]()
     for row in reader:
         try:
             answer = _answer(row, key, seen)
         except UserError as error:
             wrong.append(f"line {reader.line_num}: {error}")
         else:
-            found += [answer] if answer.ratings or answer.preference else []
+            answers += [answer] if answer.ratings or answer.preference else []
     if wrong:
         raise UserError(f"{path}: {'; '.join(wrong)}")
-    return found
+    return answers
 
 
 def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
@@ -135,10 +135,10 @@ def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
     seen.add(name)
     if digest(value["text A"], value["text B"]) != pair.digest:
         raise UserError(f"pair {name} has other texts than were exported")
-    said = value["answer"].lower()
-    if said and said not in ANSWERS:
+    answer = value["answer"].lower()
+    if answer and answer not in ANSWERS:
         raise UserError(f"answer '{value['answer']}' is none of A, B, tie")
-    preference = (ANSWERS[said], 1 - ANSWERS[said]) if said else None
+    preference = (ANSWERS[answer], 1 - ANSWERS[answer]) if answer else None
     a, b = _step(value["rating A"]), _step(value["rating B"])
     if (a is None) != (b is None):
         raise UserError("one rating of the two is missing")
@@ -164,25 +164,32 @@ def import_ratings(files: Sequence[Path], key: Key) -> dict[str, Any]:
     """
     if len({path.resolve() for path in files}) < len(files):
         raise UserError("a file of ratings is given twice: one file a rater")
-    found = [answer for path in files for answer in read_ratings(path, key)]
-    if not found:
+    answers = [answer for path in files for answer in read_ratings(path, key)]
+    if not answers:
         raise UserError(f"{', '.join(map(str, files))}: no line has an answer yet")
-    values = {quantity: _values(found, quantity) for quantity in QUANTITIES}
+    values = {quantity: _values(answers, quantity) for quantity in QUANTITIES}
     scores: dict[str, dict[str, Any]] = {
-        method: {q: _score(own[method]) for q, own in values.items() if method in own}
+        method: {
+            q: _score(by_method[method]) for q, by_method in values.items() if method in by_method
+        }
         for method in key.methods
-        if any(method in own for own in values.values())
+        if any(method in by_method for by_method in values.values())
     }
-    quantity = "rating" if all("rating" in own for own in scores.values()) else "preference"
-    for method, own in scores.items():
-        if quantity not in own:
+    quantity = "rating" if all("rating" in figures for figures in scores.values()) else "preference"
+    for method, figures in scores.items():
+        if quantity not in figures:
             raise UserError(f"{method} has ratings alone, and others answers alone: none in common")
     return {
         "definitions": DEFINITIONS,
         "raters": len(files),
-        "pairs": len({id(answer.pair) for answer in found}),
-        "methods": {m: {"quantity": quantity, **own[quantity], **own} for m, own in scores.items()},
-        "differences": [d for q, own in values.items() for d in _differences(q, own, key.methods)],
+        "pairs": len({id(answer.pair) for answer in answers}),
+        "methods": {
+            m: {"quantity": quantity, **figures[quantity], **figures}
+            for m, figures in scores.items()
+        },
+        "differences": [
+            d for q, by_method in values.items() for d in _differences(q, by_method, key.methods)
+        ],
     }
 
 
@@ -190,9 +197,9 @@ def import_ratings(files: Sequence[Path], key: Key) -> dict[str, Any]:
 Values = dict[str, dict[str, list[float]]]
 
 
-def _values(found: Sequence[Answer], quantity: str) -> Values:
+def _values(answers: Sequence[Answer], quantity: str) -> Values:
     values: Values = {}
-    for answer in found:
+    for answer in answers:
         given = answer.ratings if quantity == "rating" else answer.preference
         if given is not None:
             for method, value in zip((answer.pair.a, answer.pair.b), given, strict=True):
@@ -200,8 +207,8 @@ def _values(found: Sequence[Answer], quantity: str) -> Values:
     return values
 
 
-def _score(own: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    rows = list(own.values())
+def _score(by_item: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    rows = list(by_item.values())
     score, (low, high) = macro(rows), interval(rows)
     return {
         **_rounded(score=score, low=low, high=high, plus=high - score, minus=score - low),
@@ -215,8 +222,8 @@ def _differences(quantity: str, values: Values, order: Sequence[str]) -> Iterato
         both = [item for item in values[first] if item in values[second]]
         if both:
             sides = [([values[m][item] for item in both], None) for m in (first, second)]
-            own = paired(sides[0], sides[1])
-            figures = _rounded(difference=own.value, low=own.low, high=own.high, p=own.p)
+            diff = paired(sides[0], sides[1])
+            figures = _rounded(difference=diff.value, low=diff.low, high=diff.high, p=diff.p)
             yield {"quantity": quantity, "first": first, "second": second, **figures}
 
 
@@ -224,19 +231,23 @@ def _rounded(**figures: float) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def show(found: Mapping[str, Any]) -> str:
+def show(scores: Mapping[str, Any]) -> str:
     """The scores as the paper writes them, a line each."""
-    lines = [f"{found['pairs']} pairs, raters: {found['raters']}"]
+    lines = [f"{scores['pairs']} pairs, raters: {scores['raters']}"]
     for quantity in QUANTITIES:
-        scored = {m: own[quantity] for m, own in found["methods"].items() if quantity in own}
+        scored = {
+            m: figures[quantity] for m, figures in scores["methods"].items() if quantity in figures
+        }
         if scored:
             lines.append(f"{quantity}: {DEFINITIONS[quantity]}")
-        for method, own in scored.items():
-            arms = f"{own['score']:.2f} +{own['plus']:.2f} -{own['minus']:.2f}"
-            lines.append(f"  {method:14} {arms}  ({own['items']} items, {own['answers']} answers)")
-        for own in found["differences"]:
-            if own["quantity"] == quantity:
-                span = f"{own['difference']:+.2f} [{own['low']:+.2f}, {own['high']:+.2f}]"
-                lines.append(f"  {own['first']} less {own['second']}: {span}, p {own['p']:.3f}")
+        for method, figures in scored.items():
+            arms = f"{figures['score']:.2f} +{figures['plus']:.2f} -{figures['minus']:.2f}"
+            lines.append(
+                f"  {method:14} {arms}  ({figures['items']} items, {figures['answers']} answers)"
+            )
+        for diff in scores["differences"]:
+            if diff["quantity"] == quantity:
+                span = f"{diff['difference']:+.2f} [{diff['low']:+.2f}, {diff['high']:+.2f}]"
+                lines.append(f"  {diff['first']} less {diff['second']}: {span}, p {diff['p']:.3f}")
     lines.append(f"interval: {DEFINITIONS['interval']}")
     return "\n".join(lines)

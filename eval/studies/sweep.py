@@ -114,8 +114,8 @@ def configured(
 def _point(folder: Path, task: str, method: str, key: str, value: str) -> dict[str, Any]:
     from eval.reading.figures.tradeoff import points
 
-    own = next(p for p in points(ResultSet(folder)) if (p["task"], p["method"]) == (task, method))
-    rounded = {name: _rounded(figure) for name, figure in own.items()}
+    point = next(p for p in points(ResultSet(folder)) if (p["task"], p["method"]) == (task, method))
+    rounded = {name: _rounded(figure) for name, figure in point.items()}
     return {**rounded, "key": key, "value": float(value)}
 
 
@@ -125,7 +125,7 @@ def _rounded(figure: Any) -> Any:
     return float(f"{figure:.6g}") if isinstance(figure, float) else figure
 
 
-def store(results: ResultSet, found: Sequence[dict[str, Any]]) -> None:
+def store(results: ResultSet, points: Sequence[dict[str, Any]]) -> None:
     """Adds points to the stored ones, in place of those of the same task, method, key and value."""
     path = results.folder / SWEEP
     old = read_json(path)["points"] if path.exists() else []
@@ -133,6 +133,6 @@ def store(results: ResultSet, found: Sequence[dict[str, Any]]) -> None:
     def name(point: dict[str, Any]) -> tuple[Any, ...]:
         return point["task"], point["method"], point["key"], point["value"]
 
-    every = {name(point): point for point in [*old, *found]}
+    every = {name(point): point for point in [*old, *points]}
     ordered = [every[at] for at in sorted(every)]
     write_text(path, json.dumps({"points": ordered}, indent=1) + "\n")

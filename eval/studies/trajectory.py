@@ -110,10 +110,10 @@ def load_generator(cell: CellFiles, store: Store, device: torch.device) -> Diffu
     identity = cell.config["identity"]
     folders = {}
     for role, key in identity["artefacts"].items():
-        found = store.find(key)
-        if found is None:
+        folder = store.find(key)
+        if folder is None:
             raise UserError(f"{key} ({role} of {cell.folder}) is not in {store.root}: set store=")
-        folders[role] = found
+        folders[role] = folder
     settings = TypeAdapter(DiffusionLMSettings).validate_python(identity["settings"])
     return DiffusionLM.load(folders, load_task(cell.task), settings, device)
 
@@ -130,21 +130,21 @@ def trajectory(generator: DiffusionLM, target: Target, seed: int, frames: int) -
     schedule = diffusion.schedule
     last = schedule.steps - 1
     wanted = {round(t) for t in np.linspace(-1, last, frames)}
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
 
     def note(x: torch.Tensor, t: int) -> torch.Tensor:
         if t in wanted:
             (ids,) = diffusion.ids(x)
             std = float(schedule.std[t]) if t >= 0 else 0.0
             words = list(generator.vocabulary.decode(ids))
-            found.append({"t": t, "std": round(std, 4), "words": words})
+            records.append({"t": t, "std": round(std, 4), "words": words})
         return x
 
     rngs = [sample_rng(seed, generator.name, target.id, 0)]
     diffusion.latents(rngs, correct=generator.way.guidance([target.control]), pin=note)
-    return {"target": target.id, "control": to_json(target.control), "frames": found}
+    return {"target": target.id, "control": to_json(target.control), "frames": records}
 
 
 def _same(cell: CellFiles, target: Target, stored: Mapping[str, Any]) -> bool:
-    own = [r for r in cell.samples if (r["target"], r["index"]) == (target.id, 0)]
-    return bool(own) and own[0].get("tokens") == stored["frames"][-1]["words"]
+    records = [r for r in cell.samples if (r["target"], r["index"]) == (target.id, 0)]
+    return bool(records) and records[0].get("tokens") == stored["frames"][-1]["words"]

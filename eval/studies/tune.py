@@ -119,26 +119,26 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
         return TargetLists(run.folder, config, run.plan, run.corpus).sources(task)
 
     draw = sources(run.config.having(source="validation", targets=kept + n))
-    own = sources(run.config.having(targets=kept + n)) if kept else []
-    reported = [target.control for target in own[:kept]]
-    found = list[Target]()
-    for target in draw[kept:] + draw[:kept] + own[kept:]:
-        if target.control not in [*reported, *(one.control for one in found)]:
-            found.append(target)
-    if len(found) < n and run.plan.task(task).recurs:
-        found = draw[kept:]
-    if len(found) < n:
+    result_targets = sources(run.config.having(targets=kept + n)) if kept else []
+    reported = [target.control for target in result_targets[:kept]]
+    targets = list[Target]()
+    for target in draw[kept:] + draw[:kept] + result_targets[kept:]:
+        if target.control not in [*reported, *(one.control for one in targets)]:
+            targets.append(target)
+    if len(targets) < n and run.plan.task(task).recurs:
+        targets = draw[kept:]
+    if len(targets) < n:
         raise UserError(
-            f"{task} has {len(found)} held-out targets beyond the {kept} kept for results, not "
+            f"{task} has {len(targets)} held-out targets beyond the {kept} kept for results, not "
             f"{n}: lower kept= or targets="
         )
-    return found[:n]
+    return targets[:n]
 
 
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
-    own, rest = split(given, ("within", "kept", "metric"))
+    options, rest = split(given, ("within", "kept", "metric"))
     method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")
     ranges = {k: v for k, _, v in (a.partition("=") for a in rest) if k.startswith(f"{method}.")}
     rest = [argument for argument in rest if argument.partition("=")[0] not in ranges]
@@ -151,25 +151,25 @@ def main(given: Sequence[str]) -> None:
     if len(config.methods) != 1:
         raise UserError(f"one method at a time, as method={config.methods[0]}")
     try:
-        within, kept = float(own.get("within", "1.25")), int(own.get("kept", "200"))
+        within, kept = float(options.get("within", "1.25")), int(options.get("kept", "200"))
     except ValueError as error:
         raise UserError(f"within= and kept= are numbers: {error}") from None
     if within < 1 or kept < 0:
         raise UserError(f"within={within} kept={kept}: at least 1 and 0")
-    rule = _rule(load_task(task), within, own)
+    rule = _rule(load_task(task), within, options)
     points = grid(method, ranges)
     for point in points:
         override(config, point)  # mistyped keys and values show before anything is trained
     tune(config, task, config.methods[0], points, rule, kept=kept, given=given)
 
 
-def _rule(task: Task, within: float, own: Mapping[str, str]) -> Fluent | Best:
+def _rule(task: Task, within: float, options: Mapping[str, str]) -> Fluent | Best:
     """What to choose by. Raises ``UserError`` for a rule that the task does not have."""
     wrong = "within" if task.fills else "metric"
-    if wrong in own:
+    if wrong in options:
         by = "metric=, as it has no control" if task.fills else "control and within="
         raise UserError(f"{wrong}= says nothing under {task.name}: it is tuned by {by}")
-    metric = own.get("metric", "cider")
+    metric = options.get("metric", "cider")
     if metric not in METRICS:
         raise UserError(f"metric={metric} is none of {', '.join(METRICS)}")
     return Best(metric) if task.fills else Fluent(within)
@@ -215,9 +215,9 @@ def tune(
                 mend(folder / POINTS)
                 append(folder / POINTS, [stored[_name(point)]])
         record = stored[_name(point)]
-        own = {k: v for k, v in record.items() if k not in ("point", "under")}
-        tried.append(Tried(point, own))
-        run.display.say(f"  {_shown(own)}  {_name(point)}")
+        measured = {k: v for k, v in record.items() if k not in ("point", "under")}
+        tried.append(Tried(point, measured))
+        run.display.say(f"  {_shown(measured)}  {_name(point)}")
     best = rule.choose(tried)
     record = {
         "chosen": best.point,
@@ -260,24 +260,24 @@ def attempt(
     tokens: list[list[float]] = []
     for target, finished in zip(targets, done, strict=True):
         pairs = [(target, sample.words) for sample in finished.samples]
-        found = run.judge.annotate(control, pairs, folder / ANNOTATIONS)
-        scores = [control.score(target, one) for one in found]
+        annotated = run.judge.annotate(control, pairs, folder / ANNOTATIONS)
+        scores = [control.score(target, one) for one in annotated]
         for i, metric in enumerate(control.headlines):
             ratios = [as_ratio(one[metric]) for one in scores]
             over[i].append([a for a, _ in ratios])
             under[i].append([b for _, b in ratios])
-        nll.append([one.nll or 0.0 for one in found])
-        tokens.append([one.tokens or 1 for one in found])
+        nll.append([one.nll or 0.0 for one in annotated])
+        tokens.append([one.tokens or 1 for one in annotated])
     # a ratio is that of a target's sums, as in the tables
     parts = [macro(values, weights) for values, weights in zip(over, under, strict=True)]
     return {"ctrl": sum(parts) / len(parts), "ppl": perplexity(nll, tokens)["ppl"]}
 
 
-def _overlap(targets: Sequence[Target], found: Sequence[TargetSamples]) -> dict[str, float]:
+def _overlap(targets: Sequence[Target], answers: Sequence[TargetSamples]) -> dict[str, float]:
     """The metrics of the chosen samples against the human middles."""
     from tasks.metrics.infilling import evaluate, totals
 
-    words = [one.samples[one.chosen or 0].words for one in found]
+    words = [one.samples[one.chosen or 0].words for one in answers]
     return totals(evaluate(words, [target.references for target in targets]))
 
 

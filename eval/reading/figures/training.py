@@ -21,8 +21,8 @@ def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
     path = results.folder / CURVES
     if not path.exists():
         raise Missing(f"python -m eval.collect run={results.folder} gathers the training curves")
-    found: dict[str, dict[str, Any]] = read_json(path)["artefacts"]
-    return found
+    records: dict[str, dict[str, Any]] = read_json(path)["artefacts"]
+    return records
 
 
 def label(results: ResultSet, artefact: Mapping[str, Any]) -> str:

@@ -57,7 +57,9 @@ def _rows(label: str, used: Values, published: Values) -> list[list[Entry]]:
     for who, values, style in sides:
         if any(values.values()):
             shown = [
-                entry(short(own.get(name)), style) for own in values.values() for name in TITLES
+                entry(short(parameters.get(name)), style)
+                for parameters in values.values()
+                for name in TITLES
             ]
             rows.append([() if rows else entry(label, "bold"), entry(who, style), *shown])
     return rows

@@ -72,14 +72,14 @@ def _number(number: Number, digits: int) -> Iterator[Entry]:
 
 
 def _difference(one: Comparison) -> list[Entry]:
-    own, digits = one.difference, 2 if one.metric == LM else 1
-    interval = f"[{own.low:+.{digits}f}, {own.high:+.{digits}f}]"
+    difference, digits = one.difference, 2 if one.metric == LM else 1
+    interval = f"[{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
     return [
         entry(one.method),
         entry(one.metric),
-        entry(f"{own.value:+.{digits}f}"),
+        entry(f"{difference.value:+.{digits}f}"),
         entry(interval, "muted"),
-        entry(f"{own.p:.4f}"),
+        entry(f"{difference.p:.4f}"),
     ]
 
 

@@ -32,16 +32,16 @@ def speed(results: ResultSet) -> Grid:
         published = short(printed["values"].get(method))
         name, timed = entry(results.method_name(method), "bold"), False
         for task, samples in _samples(results, method):
-            if (found := cost(samples, SAMPLES)) is None:
+            if (timing := cost(samples, SAMPLES)) is None:
                 continue
             timed = True
             rows.append(
                 [
                     name,
                     entry(results.task_name(task)),
-                    entry(f"{found.seconds:.3g}"),
-                    entry(f"[{found.low:.3g}, {found.high:.3g}]", "muted"),
-                    entry(f"{found.evaluations:.0f}"),
+                    entry(f"{timing.seconds:.3g}"),
+                    entry(f"[{timing.low:.3g}, {timing.high:.3g}]", "muted"),
+                    entry(f"{timing.evaluations:.0f}"),
                     entry(published, "muted"),
                 ]
             )
@@ -49,10 +49,10 @@ def speed(results: ResultSet) -> Grid:
                 {
                     "method": method,
                     "task": task,
-                    "seconds": full(found.seconds),
-                    "low": full(found.low),
-                    "high": full(found.high),
-                    "evaluations": full(found.evaluations),
+                    "seconds": full(timing.seconds),
+                    "low": full(timing.low),
+                    "high": full(timing.high),
+                    "evaluations": full(timing.evaluations),
                     "paper": published,
                     "reason": "",
                 }
