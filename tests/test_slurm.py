@@ -315,7 +315,7 @@ def test_a_killed_worker_is_started_again_and_a_stopped_one_is_not(
     count = tmp_path / "count"
     line = f"echo x >> {count}; [ $(wc -l < {count}) -ge 3 ] || kill -9 $$"
 
-    def start(self: Worker, *_: object) -> None:
+    def start(self: Worker, *_: object, **__: object) -> None:
         self.parts = [subprocess.Popen(["bash", "-c", line])]
 
     monkeypatch.setattr(Worker, "__init__", start)
