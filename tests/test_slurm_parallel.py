@@ -92,7 +92,9 @@ def build(root: Path, store: str, key: str, stop: bool = False) -> dict[str, str
     plan = state.write_plan(sweep, [Job(key, "artefact", "", 0, key=key)], code_digest(), 0)
 
     def work() -> Worker:
-        return Worker(state.folder, plan.number, key, str(ROOT), 2, {"OMP_NUM_THREADS": "1"})
+        return Worker(
+            state.folder, plan.number, key, str(ROOT), 2, environment={"OMP_NUM_THREADS": "1"}
+        )
 
     worker = work()
     if stop:
