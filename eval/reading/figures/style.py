@@ -104,10 +104,17 @@ def axes(
 
 
 def plain(axis: Axis) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, as plain numbers."""
+    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, beyond four decades at powers
+    of ten alone, as plain numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    class Ticks(LogLocator):
+        def tick_values(self, vmin: float, vmax: float) -> Any:
+            low, high = sorted((vmin, vmax))
+            self.set_params(subs=(1,) if low > 0 and high / low > 1e4 else (1, 2, 5))
+            return super().tick_values(vmin, vmax)
+
+    axis.set_major_locator(Ticks(subs=(1, 2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
