@@ -7,7 +7,7 @@ from typing import Any
 
 from models.base import Card, Role
 from tasks.common.errors import unknown
-from tasks.common.own import MARK, OwnClasses
+from tasks.common.own import OwnClasses
 
 
 class MethodRegistry(OwnClasses, Mapping[str, Card]):
@@ -52,8 +52,7 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
 
     def card(self, name: str) -> Card:
         """The card of a registered method, of a file's class, or of a floor."""
-        if MARK in name:
-            name = self.name(name)
+        name = self.name(name)
         if name in self._files:
             card: Card = self._files[name][1].card
             return card
@@ -61,8 +60,7 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
 
     def load(self, name: str) -> Any:
         """The class."""
-        if MARK in name:
-            name = self.name(name)
+        name = self.name(name)
         return self._files[name][1] if name in self._files else self.card(name).generator()
 
     @property

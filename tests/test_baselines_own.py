@@ -112,3 +112,17 @@ def test_it_runs_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[st
     file.write_text(file.read_text().replace("(self.settings.word,)", '("us",)'))
     assert main(given) == 2
     assert "another code" in capsys.readouterr().err
+
+
+def test_a_file_stands_beside_all_and_may_be_named_without_its_class(tmp_path: Path) -> None:
+    alone = ECHO.split("class NotComplete")[0]
+    path = write(tmp_path, "echo_four", alone)
+    methods = parse([f"method=all,{path}", "task=length"]).methods
+    assert methods == [*parse(["method=all", "task=length"]).methods, "echo_four"]
+    assert parse(["task=length,all"]).tasks[0] == "length"
+    assert set(parse(["task=length,all"]).tasks) == set(parse(["task=all"]).tasks)
+    two = write(tmp_path, "echo_five")
+    with pytest.raises(UserError, match="has 2 classes: name one, as .*echo_five.py:Echo"):
+        parse([f"method={two}"])
+    with pytest.raises(UserError, match="cannot be called 'all'"):
+        parse([f"method={write(tmp_path, 'all', alone)}:Echo"])

@@ -10,7 +10,7 @@ from eval.running.presets import PRESETS, preset_config
 from tasks import TASKS, asked_of, load_task
 from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
-from tasks.common.own import MARK
+from tasks.common.own import in_file
 from tasks.corpora import traits
 
 
@@ -22,7 +22,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     """
     given = pairs(arguments, RunConfig)
     for name in given.get("method", "").split(","):
-        if MARK in name:
+        if in_file(name):
             METHODS.name(name.strip())  # its options are keys
     preset = given.get("preset", RunConfig.preset)
     if preset not in PRESETS:
@@ -49,7 +49,7 @@ def _check_tasks(config: RunConfig) -> None:
 def _fills(tasks: str) -> bool:
     """Whether every task named fills in a text between two others, which stories alone have."""
     names = [name.strip() for name in tasks.split(",")]
-    return all(name in TASKS or MARK in name for name in names) and all(
+    return all(name in TASKS or in_file(name) for name in names) and all(
         load_task(name).fills for name in names
     )
 

@@ -24,7 +24,7 @@ from models.base import NoSettings
 from tasks import COMPOSITIONS, TASKS, load_task, parts
 from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
-from tasks.common.own import MARK
+from tasks.common.own import in_file
 from tasks.corpora import CORPORA
 
 Config = TypeVar("Config")
@@ -126,19 +126,19 @@ class RunConfig:
     def tasks(self) -> list[str]:
         """Names of the tasks asked for. Raises ``UserError`` for an unknown one."""
         names = [name.strip() for name in self.task.split(",")]
-        if names == ["all"]:
-            return list(suited_tasks(self.corpus))
-        names = ["+".join(parts(name)) if "+" in name or MARK in name else name for name in names]
+        every = suited_tasks(self.corpus) if "all" in names else ()
+        names = [one for name in names for one in (every if name == "all" else [name])]
+        names = ["+".join(parts(name)) if "+" in name or in_file(name) else name for name in names]
         also = [*TASKS.own, *(name for name in names if "+" in name)]
         return _names("task", ",".join(names), [*TASKS, *COMPOSITIONS], also)
 
     @property
     def methods(self) -> list[str]:
         """Names of the methods asked for. Raises ``UserError`` for an unknown one."""
-        if self.method.strip() == "all":
-            return suited([load_task(name) for name in self.tasks])
-        names = ",".join(METHODS.name(name.strip()) for name in self.method.split(","))
-        return _names("method", names, list(METHODS), METHODS.own)
+        names = [METHODS.name(name.strip()) for name in self.method.split(",")]
+        every = suited([load_task(name) for name in self.tasks]) if "all" in names else ()
+        names = [one for name in names for one in (every if name == "all" else [name])]
+        return _names("method", ",".join(names), list(METHODS), METHODS.own)
 
     @property
     def folder(self) -> Path:
@@ -148,8 +148,6 @@ class RunConfig:
 
 def _names(what: str, text: str, valid: Sequence[str], also: Sequence[str] = ()) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["all"]:
-        return list(valid)
     if not names:
         raise UserError(f"{what}= names nothing: choose from {', '.join(valid)} or all")
     for name in names:

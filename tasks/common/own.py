@@ -15,9 +15,15 @@ from typing import Any
 from tasks.common.errors import UserError, unknown
 from tasks.common.registry import Registry
 
-MARK = ".py:"
+#: what results and command lines call other things by
+TAKEN = ("all", "human", "left_context")
 #: names become folders of results, and ``,`` and ``+`` join them
 _NAME = re.compile(r"\w[\w-]*")
+
+
+def in_file(name: str) -> bool:
+    """Whether a name is a file's, ``path/to/file.py:ClassName`` or ``path/to/file.py``."""
+    return ".py:" in name or name.endswith(".py")
 
 
 class OwnClasses:
@@ -54,20 +60,27 @@ class OwnClasses:
     def name(self, given: str) -> str:
         """Raises ``UserError`` for a file that is missing or does not import (naming the line), a
         class that it does not have or that is no complete subclass of ``base``, and a name that is
-        taken or is none. A name without a file is given back as it is."""
-        if MARK not in given:
+        taken or is none. A file that is named without a class must hold one alone. A name without a
+        file is given back as it is."""
+        if not in_file(given):
             return given
-        path, _, wanted = given.rpartition(":")
+        path, _, wanted = (given, "", "") if given.endswith(".py") else given.rpartition(":")
         file = Path(path).resolve()
         if not file.is_file():
             raise UserError(f"{self.kind}={given}: there is no file {path}")
         cls = self._class(self._module(file, path), wanted, path)
         name = self.called(cls)
         if not _NAME.fullmatch(name):
-            raise UserError(f"{wanted} in {path} is called '{name}': letters, digits, _ and - only")
+            raise UserError(
+                f"{cls.__name__} in {path} is called '{name}': letters, digits, _ and - only"
+            )
         other = self._files.get(name)
         if self.registered(name) or (other and other[0] != file):
-            raise UserError(f"{wanted} in {path} is called '{name}', as another {self.kind} is")
+            raise UserError(
+                f"{cls.__name__} in {path} is called '{name}', as another {self.kind} is"
+            )
+        if name in TAKEN:
+            raise UserError(f"{cls.__name__} in {path} cannot be called '{name}'")
         self._files[name] = (file, cls)
         return name
 
@@ -114,10 +127,14 @@ class OwnClasses:
             and issubclass(value, base)
             and value.__module__ == module.__name__
         }
+        if not name and len(here) == 1:
+            name = next(iter(here))
+        if not name and here:
+            raise UserError(f"{path} has {len(here)} classes: name one, as {path}:{min(here)}")
         cls = getattr(module, name, None)
         if cls is None:
             if not here:
-                raise UserError(f"{path} has no class {name}, nor any {shown}")
+                raise UserError(f"{path} has no class {name or shown}, nor any {shown}")
             raise unknown(f"class of {path}", name, here)
         if not (isinstance(cls, type) and issubclass(cls, base)):
             raise UserError(f"{name} in {path} is no subclass of {shown}")
@@ -148,6 +165,5 @@ class OwnRegistry(OwnClasses, Registry):
         return [key for key in self.wanted if not hasattr(cls, key)]
 
     def load(self, name: str) -> Any:
-        if MARK in name:
-            name = self.name(name)
+        name = self.name(name)
         return self._files[name][1] if name in self._files else super().load(name)
