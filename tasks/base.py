@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tasks.common.errors import UserError
 from tasks.controls import Control
 from tasks.corpora import traits
 from tasks.marks import Marks, unmarked
@@ -182,7 +183,7 @@ class Task(ABC):
     def composed_row(self, row: Any, place: str) -> Control:
         """This task's control in a row of its ``composed_list``; ``place`` names file and line.
         Raises ``UserError`` for a malformed row."""
-        raise NotImplementedError(f"{self.name} has no composed_list")
+        raise UserError(f"{place}: the list holds no control of {self.name}")
 
     def view(self, target: Target, words: Words) -> Words:
         """The text that parser and tagger read when ``words`` is judged under ``target``."""

@@ -8,6 +8,7 @@ import importlib.util
 import re
 import sys
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def in_file(name: str) -> bool:
     return ".py:" in name or name.endswith(".py")
 
 
-class OwnClasses:
+class OwnClasses(ABC):
     """Classes from files of the user's, for a registry to mix in.
 
     ``name`` gives what a class is called in results, under which the registry finds it from then
@@ -40,17 +41,17 @@ class OwnClasses:
     def __init__(self) -> None:
         self._files: dict[str, tuple[Path, Any]] = {}
 
+    @abstractmethod
     def registered(self, name: str) -> bool:
         """Whether a class of the project's own has this name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def called(self, cls: Any) -> str:
         """What a complete class is called."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lacking(self, cls: Any) -> list[str]:
         """What a class must have beside its abstract methods and has not."""
-        raise NotImplementedError
 
     @property
     def own(self) -> list[str]:
