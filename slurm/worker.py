@@ -116,8 +116,9 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
         if job not in complete and job.task:
             run.refused[job.task, job.method] = f"n/a: {reason(state, jobs, job)}"
     with hold(run.folder / ".lock"):
-        if run.floor and run.floor in complete:
+        if run.floor in complete:
             run.perform(run.gathering(run.floor))
+        if run.floor is None or run.floor in complete:
             stages = [run.human()] if run.fluency else []
             for task in run.config.tasks:
                 cells = [job for job in complete if job.task == task]
