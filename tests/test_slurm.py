@@ -427,6 +427,16 @@ def test_processes_on_this_machine(toy: tuple[Path, list[str]]) -> None:
     assert State(out / ".sweep").outcome("finish")["state"] == "done"
 
 
+def test_a_sweep_whose_methods_need_no_floor_is_judged(tmp_path: Path) -> None:
+    keys = ["task=length", "method=ft_sample", "targets=2", "samples=2", "threads=1"]
+    keys.append(f"store={tmp_path / 'store'}")
+    assert run_main([*keys, f"out={tmp_path / 'plain'}"]) == 0
+    assert main([*keys, f"out={tmp_path / 'swept'}", "cluster=debug", "shards=2"]) == 0
+    for name in ("length/ft_sample/samples.jsonl", "length/ft_sample/scores.jsonl", "table.md"):
+        assert (tmp_path / "swept" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+    assert not (tmp_path / "swept" / "unconditional").exists()
+
+
 def test_two_hundred_cells_plan_without_reading_what_is_there(
     known: Path,
     tmp_path: Path,
