@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from tasks.base import Target, Task
 from tasks.controls import Control
+from tasks.marks import Marks
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class OwnLastWord(Control, kind="own_last_word"):
 
 class OwnLastWordTask(Task):
     name = "own_last_word"
+    label = "Last word"
     metrics: ClassVar = {"ends_right": "the last word before the full stop is the one asked for"}
 
     def targets(self, corpus, n, source, seed):
@@ -31,3 +33,6 @@ class OwnLastWordTask(Task):
 
     def score(self, target, annotation):
         return {"ends_right": float(annotation.words[-2:-1] == (target.control.word,))}
+
+    def marks(self, control, words, reading):
+        return Marks(tuple("good" if word == control.word else "" for word in words))
