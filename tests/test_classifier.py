@@ -141,7 +141,7 @@ def objective() -> SpanObjective:
 
 def test_gold_chart_masks_the_lower_triangle() -> None:
     made = objective()
-    gold = made.gold(made.train_charts)
+    gold = made.gold(made.train_gold)
     # i <= j only; padding cells are there and labelled "no constituent"
     cells = torch.triu_indices(10, 10).T.tolist()
     assert gold.shape == (4, 55)
@@ -165,7 +165,7 @@ def test_loss_is_the_mean_over_all_cells() -> None:
     a = torch.tensor([*make_schedule("sqrt", 20).alpha_bar, 1.0], dtype=torch.float32)[s]
     x = a.sqrt()[:, None, None] * made.table[ids] + (1 - a).sqrt()[:, None, None] * noise
     logits = made.classifier.chart(x, s)
-    gold = made.gold([made.train_charts[i] for i in rows.tolist()])
+    gold = made.gold([made.train_gold[i] for i in rows.tolist()])
     torch.testing.assert_close(loss, F.cross_entropy(logits.reshape(-1, 3), gold.reshape(-1)))
 
 
@@ -199,7 +199,7 @@ def test_figures_by_noise_level() -> None:
     found = made.classifier.chart(
         made.process.latents(made.valid_ids, made.table, s, noise), s
     ).argmax(-1)
-    gold = made.gold(made.valid_charts)
+    gold = made.gold(made.valid_gold)
     right = int(((found == gold) & (gold > 0)).sum())
     assert points[3]["recall"] == right / 4
     assert math.isclose(points[3]["precision"], right / int((found > 0).sum()))

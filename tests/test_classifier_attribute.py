@@ -160,7 +160,7 @@ def test_loss_is_the_mean_over_colon_value_and_end(noised: bool) -> None:
     s = torch.randint(-1, 20, (3,))
     rows = torch.from_numpy(made.plan(0))
     x = made.process.latents(made.train_ids[rows], made.table, s, torch.randn(3, LENGTH, DIM))
-    ids = made.train_attributes[rows]
+    ids = made.train_gold[rows]
     read = made.classifier.embed(ids)
     if noised:
         # the same level as the text's, on every token
@@ -191,7 +191,7 @@ def test_embeddings_of_words_are_frozen_and_own_ones_are_not() -> None:
 def test_figures_count_whole_values() -> None:
     made = objective(noised=False)
     figures = made.figures(-1, 3)
-    ids = made.valid_attributes
+    ids = made.valid_gold
     s = torch.full((3,), -1)
     with torch.no_grad():
         x = made.table[made.valid_ids]

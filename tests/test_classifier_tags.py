@@ -79,7 +79,7 @@ def test_loss_is_the_mean_over_all_positions() -> None:
     rows = torch.from_numpy(made.plan(0))
     x = made.process.latents(made.train_ids[rows], made.table, s, torch.randn(4, 10, 8))
     scores = made.classifier(x, s)
-    expected = F.cross_entropy(scores.reshape(40, -1), made.train_tags[rows].reshape(40))
+    expected = F.cross_entropy(scores.reshape(40, -1), made.train_gold[rows].reshape(40))
     torch.testing.assert_close(loss, expected)
 
 
@@ -91,7 +91,7 @@ def test_figures_count_positions() -> None:
     found = made.classifier(made.process.latents(made.valid_ids, made.table, s, noise), s).argmax(
         -1
     )
-    right = found == made.valid_tags
+    right = found == made.valid_gold
     assert figures["accuracy"] == pytest.approx(float(right[:, :4].float().mean()))
     assert figures["accuracy_with_pad"] == pytest.approx(float(right.float().mean()))
 

@@ -175,7 +175,7 @@ def _side_by_side(text: int, blocks: int, size: int, device: torch.device) -> tu
     return (same & (place[:, None] >= place))[None, None], place[None]
 
 
-class AttributeObjective(NoisyObjective):
+class AttributeObjective(NoisyObjective[AttributeClassifier, Tensor]):
     """Cross-entropy of ":", the value and END (the released classifier could not be trained: its
     noise level was left undefined; here it is drawn as for the other classifiers).
 
@@ -201,13 +201,12 @@ class AttributeObjective(NoisyObjective):
         noised: bool,
     ) -> None:
         super().__init__(
-            classifier, table, process, train=train[0], valid=valid[0], batch=batch, seed=seed
+            classifier, table, process, train=train, valid=valid, batch=batch, seed=seed
         )
-        self.classifier, self.tokens, self.noise_attributes = classifier, tokens, noised
-        self.train_attributes, self.valid_attributes = train[1], valid[1]
+        self.tokens, self.noise_attributes = tokens, noised
 
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
-        ids = _trim(self.train_attributes[rows]).to(x.device)
+        ids = _trim(self.train_gold[rows]).to(x.device)
         if self.noise_attributes:
             table = self.classifier.table
             noise = self.process.noise_for(ids, table)
@@ -218,7 +217,7 @@ class AttributeObjective(NoisyObjective):
         return F.cross_entropy(logits.flatten(0, 2), ids[..., 1:].flatten(), ignore_index=PAD)
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
-        ids = self.valid_attributes[rows].to(x.device)
+        ids = self.valid_gold[rows].to(x.device)
         predicted = self.classifier(x, s, self.classifier.embed(ids)).argmax(-1)
         gold = ids[..., 1:]
         right = ((predicted == gold) | ~scored(ids)).all(-1).cpu()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ CHUNK = 64
 Examples = Callable[[Sequence[Text]], Iterable[tuple[Control, Words]]]
 #: what was counted as right, and out of how many
 Tally = Mapping[str, tuple[float, float]]
+#: a classifier, and what it must say of the texts
+M = TypeVar("M", bound="LatentInput")
+Gold = TypeVar("Gold")
 
 
 class LatentInput(nn.Module):
@@ -124,26 +127,28 @@ class Setup:
     seed: int
 
 
-class NoisyObjective(ABC):
+class NoisyObjective(ABC, Generic[M, Gold]):
     """Trains a classifier on texts under the noise of ``process``, at a level drawn uniformly from
     -1 (clean) to steps-1 for each text. Latents are noised around the plain embeddings ``table``
-    (V, D), without the extra std of x_0. ``train`` and ``valid``: token ids (N, L)."""
+    (V, D), without the extra std of x_0. ``train`` and ``valid``: token ids (N, L), and the gold
+    answers for these N texts."""
 
     def __init__(
         self,
-        module: LatentInput,
+        classifier: M,
         table: Tensor,
         process: Noising,
         *,
-        train: Tensor,
-        valid: Tensor,
+        train: tuple[Tensor, Gold],
+        valid: tuple[Tensor, Gold],
         batch: int,
         seed: int,
     ) -> None:
-        self.module: nn.Module = module
+        self.classifier = classifier
+        self.module: nn.Module = classifier
         self.table, self.process = table, process
-        self.train_ids, self.valid_ids = train, valid
-        self.plan = BatchPlan(len(train), batch, seed)
+        (self.train_ids, self.train_gold), (self.valid_ids, self.valid_gold) = train, valid
+        self.plan = BatchPlan(len(self.train_ids), batch, seed)
 
     @abstractmethod
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
     LatentEncoder,
-    Noising,
     NoisyObjective,
     Setup,
     Space,
@@ -65,41 +64,24 @@ class SpanClassifier(LatentEncoder):
         return logits[: len(x)].float()
 
 
-class SpanObjective(NoisyObjective):
+class SpanObjective(NoisyObjective[SpanClassifier, list[Tensor]]):
     """Cross-entropy over all cells; those of padding count as no constituent.
 
     Held-out figures: the share of gold constituents whose label is found (``recall``), and of
     found constituents that are gold (``precision``).
     """
 
-    def __init__(
-        self,
-        classifier: SpanClassifier,
-        table: Tensor,
-        process: Noising,
-        *,
-        train: tuple[Tensor, list[Tensor]],
-        valid: tuple[Tensor, list[Tensor]],
-        batch: int,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            classifier, table, process, train=train[0], valid=valid[0], batch=batch, seed=seed
-        )
-        self.classifier = classifier
-        self.train_charts, self.valid_charts = train[1], valid[1]
-
     def gold(self, charts: Sequence[Tensor]) -> Tensor:
         return dense_charts(charts, self.train_ids.shape[1])
 
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
         logits = self.classifier.chart(x, s)
-        gold = self.gold([self.train_charts[i] for i in rows.tolist()]).to(logits.device)
+        gold = self.gold([self.train_gold[i] for i in rows.tolist()]).to(logits.device)
         return F.cross_entropy(logits.flatten(0, 1), gold.flatten())
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         predicted = self.classifier.chart(x, s).argmax(-1).cpu()
-        gold = self.gold(self.valid_charts[rows])
+        gold = self.gold(self.valid_gold[rows])
         right = float(((predicted == gold) & (gold > 0)).sum())
         return {
             "recall": (right, float((gold > 0).sum())),

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
     LatentEncoder,
-    Noising,
     NoisyObjective,
     Setup,
     Space,
@@ -47,36 +46,19 @@ class TagClassifier(LatentEncoder):
         return logits.float()
 
 
-class TagObjective(NoisyObjective):
+class TagObjective(NoisyObjective[TagClassifier, Tensor]):
     """Cross-entropy over all L positions: START, the tags, END, PAD.
 
     Held-out figures: the share of positions with the right tag, without PAD (``accuracy``) and
     with (``accuracy_with_pad``).
     """
 
-    def __init__(
-        self,
-        classifier: TagClassifier,
-        table: Tensor,
-        process: Noising,
-        *,
-        train: tuple[Tensor, Tensor],
-        valid: tuple[Tensor, Tensor],
-        batch: int,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            classifier, table, process, train=train[0], valid=valid[0], batch=batch, seed=seed
-        )
-        self.classifier = classifier
-        self.train_tags, self.valid_tags = train[1], valid[1]
-
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
-        gold = self.train_tags[rows].to(x.device)
+        gold = self.train_gold[rows].to(x.device)
         return F.cross_entropy(self.classifier(x, s).flatten(0, 1), gold.flatten())
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
-        gold = self.valid_tags[rows]
+        gold = self.valid_gold[rows]
         right = self.classifier(x, s).argmax(-1).cpu() == gold
         kept = gold != PAD
         return {
