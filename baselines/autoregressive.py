@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -40,9 +41,18 @@ class Heads:
         """Samples run together only where these are equal, so that nothing is padded."""
         return (len(self.head), *map(len, self.others))
 
+    def room(self, positions: Sequence[int]) -> int:
+        """Tokens that fit behind them, where each network reads so many."""
+        return min(n - length for n, length in zip(positions, self.lengths, strict=True))
+
 
 #: generated ids and network evaluations
 Decoded = tuple[list[int], float]
+
+
+class Decode(Protocol):
+    def __call__(self, jobs: list[Job[Heads]], /, *, limit: int) -> list[Decoded]:
+        """Decodes jobs whose heads are equally long, spending at most ``limit`` tokens on each."""
 
 
 def split(task: Task, control: Control) -> list[tuple[Task, Control]]:
@@ -121,24 +131,17 @@ class Autoregressive(Generator):
         whose prompt holds a token that they were not trained with."""
         heads = {target.id: Heads.of(self._heads(target.control)) for target in targets}
         positions, max_words = self._positions(), self.settings.max_words
-
-        def room(lengths: Sequence[int]) -> int:
-            return min(n - length for n, length in zip(positions, lengths, strict=True))
-
-        rooms = [room(heads[target.id].lengths) - 1 for target in targets]
+        rooms = [heads[target.id].room(positions) - 1 for target in targets]
         check_lengths(targets, rooms, max_words)
-        most = self.codec.limit(max_words)
-
-        def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
-            return self._decode(jobs, seed, min(most, room(jobs[0].given.lengths)))
-
         return continuations(
             targets,
             samples_per_target,
-            decode,
+            partial(self._decode, seed=seed),
             batch,
             progress,
             heads=heads,
+            positions=positions,
+            limit=self.codec.limit(max_words),
             codec=self.codec,
             device=self.model.device,
         )
@@ -147,19 +150,23 @@ class Autoregressive(Generator):
 def continuations(
     targets: Sequence[Target],
     samples: int,
-    decode: Callable[[list[Job[Heads]]], list[Decoded]],
+    decode: Decode,
     batch: int,
     progress: Progress,
     *,
     heads: Mapping[str, Heads],
+    positions: Sequence[int],
+    limit: int,
     codec: Codec,
     device: torch.device,
 ) -> Iterator[TargetSamples]:
     """:func:`models.jobs.run` of samples that go on behind their targets' ``heads`` (by target id),
-    those with heads of equal lengths together; on an accelerator at most ``DEVICE_ROWS``."""
+    those with heads of equal lengths together; on an accelerator at most ``DEVICE_ROWS``. Each
+    spends at most ``limit`` tokens, and what is left of the ``positions`` behind its heads."""
 
     def made(jobs: list[Job[Heads]], report: Progress) -> list[Made]:
-        return [Made(codec.words(ids), codec.tokens(ids), nfe) for ids, nfe in decode(jobs)]
+        decoded = decode(jobs, limit=min(limit, jobs[0].given.room(positions)))
+        return [Made(codec.words(ids), codec.tokens(ids), nfe) for ids, nfe in decoded]
 
     return run(
         targets,

@@ -4,6 +4,7 @@ reference notes, section 2.10)."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -72,18 +73,15 @@ class ARInfilling(Autoregressive):
                     f"the contexts of target {name} take {length} tokens, START included; "
                     f"this model reads {positions}, middle and END among them"
                 )
-        most = self.codec.limit(self.settings.max_words)
-
-        def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
-            return self._decode(jobs, seed, min(most, positions - len(jobs[0].given.head)))
-
         results = continuations(
             targets,
             samples_per_target,
-            decode,
+            partial(self._decode, seed=seed),
             batch,
             progress,
             heads=heads,
+            positions=[positions],
+            limit=self.codec.limit(self.settings.max_words),
             codec=self.codec,
             device=self.model.device,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -112,18 +113,15 @@ class LeftOnly(Generator):
                     f"target {target.id}: its left context takes {length} tokens, which leaves "
                     f"no room for a sentence; the language model reads {positions}"
                 )
-        limit = codec.limit(self.settings.max_words)
-
-        def decode(jobs: list[Job[Heads]]) -> list[Decoded]:
-            return self._decode(jobs, seed, min(limit, positions - len(jobs[0].given.head)))
-
         results = continuations(
             targets,
             samples_per_target,
-            decode,
+            partial(self._decode, seed=seed),
             batch,
             progress,
             heads=heads,
+            positions=[positions],
+            limit=codec.limit(self.settings.max_words),
             codec=codec,
             device=self.model.device,
         )
