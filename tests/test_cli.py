@@ -137,6 +137,8 @@ def test_paper_preset_has_the_papers_hyperparameters() -> None:
         ("threads=-1", "threads=-1: at least 0"),
         ("diffusion.schedule=root", "expected one of .*sqrt"),
         ("diffusion.network.width=255", "width 255 is no multiple of heads 4"),
+        ("diffusion.network.heads=0", "heads is at least 1, not 0"),
+        ("lm.layers=0", "layers is at least 1, not 0"),
         ("diffusion=3", "'diffusion' is a section"),
         ("task", "'task' is not of the form key=value"),
         ("source=anywhere", "expected one of"),

@@ -63,6 +63,15 @@ class TrainConfig:
         return replace(self, steps=steps, ema=1 - forgets if self.ema else 0.0)
 
 
+def check_shape(layers: int, width: int, heads: int) -> None:
+    """Raises ``UserError`` for a shape that no Transformer has."""
+    for name, value in (("layers", layers), ("heads", heads), ("width", width)):
+        if value < 1:
+            raise UserError(f"{name} is at least 1, not {value}")
+    if width % heads:
+        raise UserError(f"width {width} is no multiple of heads {heads}")
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """A bidirectional Transformer encoder; the defaults are bert-base's."""
@@ -77,8 +86,7 @@ class EncoderConfig:
     attention_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
-            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+        check_shape(self.layers, self.width, self.heads)
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,7 @@ class LMConfig:
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5))
 
     def __post_init__(self) -> None:
-        if self.layers < 1 or self.heads < 1 or self.width % self.heads:
-            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+        check_shape(self.layers, self.width, self.heads)
         if self.zero_shot and not self.pretrained:
             raise UserError("lm.zero_shot needs lm.pretrained, the model to ask")
         if self.max_length < 4:
@@ -140,8 +147,7 @@ class DiscriminatorConfig:
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=2e-4))
 
     def __post_init__(self) -> None:
-        if self.layers < 1 or self.heads < 1 or self.width % self.heads:
-            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+        check_shape(self.layers, self.width, self.heads)
         if not 0 <= self.near <= 1:
             raise UserError(f"near is a share between 0 and 1, not {self.near}")
 
