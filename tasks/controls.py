@@ -54,6 +54,11 @@ class Control:
         return 1
 
     @property
+    def exact_words(self) -> int | None:
+        """The number of words of every text that satisfies it; None where it leaves that open."""
+        return None
+
+    @property
     def parts(self) -> tuple[Control, ...]:
         """The single controls that it is of: itself, unless it is composed."""
         return (self,)
@@ -144,6 +149,10 @@ class Length(Control, kind="length"):
     def needed_words(self) -> int:
         return self.words
 
+    @property
+    def exact_words(self) -> int:
+        return self.words
+
     def say(self) -> str:
         return f"The text has {self.words} word{'' if self.words == 1 else 's'}."
 
@@ -204,6 +213,10 @@ class TagSequence(Control, kind="tag_sequence"):
     def needed_words(self) -> int:
         return len(self.tags)
 
+    @property
+    def exact_words(self) -> int:
+        return len(self.tags)
+
     def say(self) -> str:
         if len(self.tags) == 1:
             return f"The text is one word, whose universal part-of-speech tag is {self.tags[0]}."
@@ -227,6 +240,10 @@ class ParseTree(Control, kind="parse_tree"):
     @property
     def needed_words(self) -> int:
         return self.tree.count("(NN *)")
+
+    @property
+    def exact_words(self) -> int:
+        return self.needed_words
 
     def say(self) -> str:
         return (
@@ -324,6 +341,11 @@ class AllOf(Control, kind="all_of"):
     @property
     def needed_words(self) -> int:
         return max(control.needed_words for control in self.controls)
+
+    @property
+    def exact_words(self) -> int | None:
+        fixed = (control.exact_words for control in self.controls)
+        return next((words for words in fixed if words is not None), None)
 
     @property
     def parts(self) -> tuple[Control, ...]:

@@ -1,7 +1,7 @@
 """Bad inputs tried and faults survived, counted by the tests that try them.
 
-A module ``tests/test_hardening_*.py`` says in ``TRIED`` what it tries; ``python -m tests.hardening``
-prints the table of docs/robustness.md, and ``--write`` writes it there.
+A module ``tests/test_hardening_*.py`` says in ``TRIED`` what it tries; ``python -m
+tests.hardening`` prints the table of docs/robustness.md, and ``--write`` writes it there.
 """
 
 from __future__ import annotations

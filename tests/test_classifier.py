@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from spaces import space
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,7 +17,6 @@ from models.diffusion.classifiers.chart import (
     sparse_chart,
 )
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.gaussian import Gaussian
 from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig
 from tasks.common.errors import UserError
@@ -30,7 +30,7 @@ TREE = ParseTree("(S (NP (NN *) (NN *)) (VP (NN *)))")
 
 def classifier(dtype: torch.dtype = torch.float32) -> SpanClassifier:
     torch.manual_seed(0)
-    return SpanClassifier(CONFIG, 8, 10, len(LABELS)).eval().requires_grad_(False).to(dtype)
+    return SpanClassifier(CONFIG, space(), len(LABELS)).eval().requires_grad_(False).to(dtype)
 
 
 def latents(dtype: torch.dtype = torch.float32) -> Tensor:
@@ -66,7 +66,7 @@ def test_tree_energy_is_the_mean_over_all_cells() -> None:
     """Constituents, shifted by 1 for START, and "no constituent" everywhere else, padding too."""
     x, labels = latents(), LABELS | {"S": 3}
     torch.manual_seed(1)
-    wide = SpanClassifier(CONFIG, 8, 10, 4).eval().requires_grad_(False)
+    wide = SpanClassifier(CONFIG, space(), 4).eval().requires_grad_(False)
     chart = wide.chart(x, torch.tensor([7, 7])).log_softmax(-1)
     gold = {(1, 3): 3, (1, 2): 1, (3, 3): 2}
     total = torch.zeros(2)
@@ -133,10 +133,8 @@ def test_clean_level_is_the_last_row_of_the_time_table() -> None:
 def objective() -> SpanObjective:
     ids = torch.randint(0, 6, (4, 10), generator=torch.Generator().manual_seed(0))
     charts = [torch.tensor([[1, 3, 1], [2, 2, 2]]), torch.zeros(0, 3, dtype=torch.long)] * 2
-    table = torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
     data = (ids, charts)
-    process = Gaussian(make_schedule("sqrt", 20))
-    return SpanObjective(classifier(), table, process, train=data, valid=data, batch=4, seed=0)
+    return SpanObjective(classifier(), space(), train=data, valid=data, batch=4, seed=0)
 
 
 def test_gold_chart_masks_the_lower_triangle() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from spaces import space
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,8 +13,6 @@ from models.diffusion.classifiers.attribute import (
     AttributeTokens,
 )
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.gaussian import Gaussian
-from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig
 from tasks.common.errors import UserError
 from tasks.controls import FieldValue, Length
@@ -36,7 +35,7 @@ def table() -> Tensor:
 
 def classifier(dtype: torch.dtype = torch.float32) -> AttributeClassifier:
     torch.manual_seed(0)
-    network = AttributeClassifier(CONFIG, table(), LENGTH, TOKENS.length, TOKENS.extra)
+    network = AttributeClassifier(CONFIG, space(WORDS, table()), TOKENS.length, TOKENS.extra)
     # GPT-2's initial weights are small: larger ones make differences between rows show
     for parameter in network.body.parameters():
         parameter.data.mul_(3)
@@ -143,10 +142,9 @@ def test_guide_gradient_by_finite_differences() -> None:
 
 def objective(noised: bool) -> AttributeObjective:
     ids = torch.randint(4, 9, (3, LENGTH), generator=torch.Generator().manual_seed(0))
-    data, process = (ids, attributes()), Gaussian(make_schedule("sqrt", 20))
-    network = classifier().requires_grad_(True)
+    data, network = (ids, attributes()), classifier().requires_grad_(True)
     return AttributeObjective(
-        network, network.words, process, tokens=TOKENS, train=data, valid=data, batch=3, seed=0,
+        network, space(WORDS, table()), tokens=TOKENS, train=data, valid=data, batch=3, seed=0,
         noised=noised,
     )  # fmt: skip
 

@@ -2,13 +2,12 @@
 
 import pytest
 import torch
+from spaces import space
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.tags import TagClassifier, TagGuide, TagObjective, tag_vocabulary
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.gaussian import Gaussian
-from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig
 from tasks.common.errors import UserError
 from tasks.controls import Length, TagSequence
@@ -22,7 +21,7 @@ CONTROLS = [TagSequence(("DET", "NOUN", "VERB")), TagSequence(("NOUN",))]
 
 def classifier(dtype: torch.dtype = torch.float32) -> TagClassifier:
     torch.manual_seed(0)
-    return TagClassifier(CONFIG, 8, 10, len(TAGS)).eval().requires_grad_(False).to(dtype)
+    return TagClassifier(CONFIG, space(), len(TAGS)).eval().requires_grad_(False).to(dtype)
 
 
 def latents(dtype: torch.dtype = torch.float32) -> Tensor:
@@ -65,9 +64,8 @@ def objective() -> TagObjective:
     rng = torch.Generator().manual_seed(0)
     ids = torch.randint(0, 6, (4, 10), generator=rng)
     tags = torch.tensor([[START, 4, 5, END, *[PAD] * 6]] * 4)
-    table = torch.randn(6, 8, generator=rng)
-    process, data = Gaussian(make_schedule("sqrt", 20)), (ids, tags)
-    return TagObjective(classifier(), table, process, train=data, valid=data, batch=4, seed=0)
+    data = (ids, tags)
+    return TagObjective(classifier(), space(), train=data, valid=data, batch=4, seed=0)
 
 
 def test_loss_is_the_mean_over_all_positions() -> None:

@@ -29,10 +29,10 @@ from baselines.left_only.settings import LeftOnlySettings
 from baselines.pplm.head import AttributeHeadConfig, train_attribute_head
 from eval.running.command import parse
 from eval.running.plan import Plan
-from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.score_interpolation import ScoreInterpolation
 from models.nets.backbones.gpt2 import GPT2
+from models.nets.bert import start_from_bert
 from models.nets.causal import adopt_lm, load_lm, train_lm
 from models.nets.codec import PlainCodec, TokenizerCodec, codec_from_json
 from models.nets.config import EncoderConfig, LMConfig, TrainConfig
@@ -81,7 +81,7 @@ def test_a_network_that_starts_from_bert_says_what_bert_does(bert: Path) -> None
     the BERT itself on the same pieces."""
     torch.manual_seed(0)
     denoiser = ScoreInterpolation(words_config(), len(VOCABULARY)).eval()
-    start_from_bert(denoiser, denoiser.words, str(bert), VOCABULARY)
+    start_from_bert(denoiser, denoiser.words, str(bert), VOCABULARY, config=denoiser.config.network)
     words = ["a", "Cat", "sat", "."]
     ids = torch.tensor([[START, *VOCABULARY.encode(words), END]])
     read = BertTokenizerFast.from_pretrained(bert)(" ".join(words), return_tensors="pt")
@@ -96,7 +96,7 @@ def test_a_network_that_starts_from_bert_says_what_bert_does(bert: Path) -> None
 
 def test_a_word_is_the_mean_of_its_pieces(bert: Path) -> None:
     denoiser = ScoreInterpolation(words_config(), len(VOCABULARY))
-    start_from_bert(denoiser, denoiser.words, str(bert), VOCABULARY)
+    start_from_bert(denoiser, denoiser.words, str(bert), VOCABULARY, config=denoiser.config.network)
     table = BertModel.from_pretrained(bert).embeddings.word_embeddings.weight
     down, stairs = PIECES.index("down"), PIECES.index("##stairs")
     row = denoiser.words.weight[VOCABULARY.ids["downstairs"]]
@@ -118,16 +118,22 @@ def test_a_bert_of_other_sizes_is_refused(
 ) -> None:
     denoiser = ScoreInterpolation(words_config(**changes), len(VOCABULARY))
     with pytest.raises(UserError, match=message):
-        start_from_bert(denoiser, denoiser.words, str(bert), VOCABULARY)
+        start_from_bert(
+            denoiser, denoiser.words, str(bert), VOCABULARY, config=denoiser.config.network
+        )
 
 
 def test_what_is_no_bert_or_not_there_is_refused(tmp_path: Path) -> None:
     denoiser = ScoreInterpolation(words_config(), len(VOCABULARY))
     with pytest.raises(UserError, match="'nowhere/at-all' is not available"):
-        start_from_bert(denoiser, denoiser.words, "nowhere/at-all", VOCABULARY)
+        start_from_bert(
+            denoiser, denoiser.words, "nowhere/at-all", VOCABULARY, config=denoiser.config.network
+        )
     GPT2.fresh(20, 8, 1, 16, 2, 0.0).network.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="is a gpt2, not a BERT"):
-        start_from_bert(denoiser, denoiser.words, str(tmp_path), VOCABULARY)
+        start_from_bert(
+            denoiser, denoiser.words, str(tmp_path), VOCABULARY, config=denoiser.config.network
+        )
     with pytest.raises(UserError, match="init_pretrained needs output=words"):
         DiffusionConfig(init_pretrained="some-bert")
 

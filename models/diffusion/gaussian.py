@@ -30,6 +30,9 @@ class Normal(NamedTuple):
 class Gaussian:
     """Latents under Gaussian noise, denoised by ancestral or DDIM steps (paper, section 3.2)."""
 
+    #: a classifier is told the level, and reads latents and not ids
+    told, ids = True, 0
+
     def __init__(
         self,
         schedule: Schedule,

@@ -44,6 +44,12 @@ class Tokens(ABC):
     limit: Tensor
 
     drawing = staticmethod(uniform)
+    #: a classifier sees the level by the text itself
+    told = False
+
+    @property
+    def ids(self) -> int:
+        return len(self.limit)
 
     @abstractmethod
     def signal(self, level: int) -> float:

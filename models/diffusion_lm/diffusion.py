@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.diffusion.classifiers.base import Space
-from models.diffusion.config import SamplingConfig
+from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion.gaussian import Gaussian, Normal
 from models.diffusion.loop import Correct, Noise, Pin, Project, walk
 from models.diffusion.schedule import Schedule, decoding_schedule
@@ -91,12 +91,12 @@ def space(denoiser: Network, vocabulary: Vocabulary, steps: int) -> Space:
     refuse_block(denoiser)
     process = Gaussian(decoding_schedule(denoiser.schedule, steps, "recompute"))
     table = denoiser.embedding.weight.float()
-    return Space(process, table, vocabulary, denoiser.config.length)
+    return Space(process, table, vocabulary, denoiser.config.length, table.device)
 
 
-def load_space(folder: Path, steps: int, device: torch.device) -> Space:
-    """:func:`space` of the network stored in ``folder``."""
-    return space(*load_diffusion(folder, device), steps)
+def load_space(folder: Path, config: ClassifierConfig, device: torch.device) -> Space:
+    """:func:`space` of the network stored in ``folder``, for classifiers of these settings."""
+    return space(*load_diffusion(folder, device), config.steps)
 
 
 def refuse_block(denoiser: Network) -> None:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from models.diffusion.rounding import rounding_nll
 from models.diffusion.word_mixture import mixture
-from models.diffusion_lm.bert_start import start_from_bert
 from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.network import Network, Noised, initial_std, two_layers
+from models.nets.bert import start_from_bert
 from tasks.vocabulary import Vocabulary
 
 
@@ -71,7 +71,8 @@ class ScoreInterpolation(Network):
     def prepare(self, ids: Tensor, vocabulary: Vocabulary) -> None:
         """From a BERT, where the config names one, and the words' log-frequencies in ``ids``."""
         if self.config.init_pretrained:
-            start_from_bert(self, self.words, self.config.init_pretrained, vocabulary)
+            name, network = self.config.init_pretrained, self.config.network
+            start_from_bert(self, self.words, name, vocabulary, config=network)
         counts = torch.bincount(ids.flatten(), minlength=len(vocabulary))
         with torch.no_grad():
             self.prior.copy_(((counts + 1) / counts.sum()).log())

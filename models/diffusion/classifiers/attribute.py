@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
+    Guide,
     LatentInput,
-    Noising,
     NoisyObjective,
     Setup,
     Space,
@@ -118,30 +118,35 @@ class AttributeClassifier(LatentInput):
     seeing the text and itself alone: what K separate sequences would give, with the text read once.
     """
 
-    def __init__(self, config: ClassifierConfig, embedding: Tensor, length: int, tokens: int,
-                 extra: int) -> None:  # fmt: skip
-        super().__init__(config, embedding.shape[1])
-        network = config.network
-        positions = 1 + length + tokens - 1
+    def __init__(self, config: ClassifierConfig, space: Space, tokens: int, extra: int) -> None:
+        super().__init__(config, space)
+        network, known = config.network, len(space.vocabulary)
+        positions = 1 + space.length + tokens - 1
         self.body = fresh_body(
             0, positions, layers=network.layers, width=network.width, heads=network.heads,
             dropout=network.dropout, feedforward=network.feedforward,
             attention_dropout=network.attention_dropout,
         )  # fmt: skip
-        self.register_buffer("words", embedding.detach().clone(), persistent=False)
-        self.extra_embedding = nn.Embedding(extra, embedding.shape[1])
-        self.head = nn.Linear(network.width, len(embedding) + extra, bias=False)
+        dim = network.width
+        # a process may have an id beyond the vocabulary (a mask), which no attribute holds
+        self._known = known
+        if space.table is not None:
+            dim = space.table.shape[1]
+            words = space.table[:known].detach().clone()
+            self.register_buffer("words", words, persistent=False)
+        self.extra_embedding = nn.Embedding(extra, dim)
+        self.head = nn.Linear(network.width, known + extra, bias=False)
 
     @property
-    def table(self) -> Tensor:
+    def attribute_table(self) -> Tensor:
         """Embeddings (V, D), fp32, of all attribute tokens."""
-        words = self.words
+        words = self.words if self.own_table is None else self.own_table[: self._known]
         assert isinstance(words, Tensor)
         return torch.cat([words.float(), self.extra_embedding.weight.float()])
 
     def embed(self, ids: Tensor) -> Tensor:
         """Embeddings (..., D), fp32, of attribute tokens."""
-        return self.table[ids]
+        return self.attribute_table[ids]
 
     def forward(self, x: Tensor, s: Tensor, attributes: Tensor) -> Tensor:
         """Logits (B, K, A - 1, V), fp32, of each attribute's tokens after the first.
@@ -190,8 +195,7 @@ class AttributeObjective(NoisyObjective[AttributeClassifier, Tensor]):
     def __init__(
         self,
         classifier: AttributeClassifier,
-        table: Tensor,
-        process: Noising,
+        space: Space,
         *,
         tokens: AttributeTokens,
         train: tuple[Tensor, Tensor],
@@ -200,15 +204,13 @@ class AttributeObjective(NoisyObjective[AttributeClassifier, Tensor]):
         seed: int,
         noised: bool,
     ) -> None:
-        super().__init__(
-            classifier, table, process, train=train, valid=valid, batch=batch, seed=seed
-        )
+        super().__init__(classifier, space, train=train, valid=valid, batch=batch, seed=seed)
         self.tokens, self.noise_attributes = tokens, noised
 
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
         ids = _trim(self.train_gold[rows]).to(x.device)
         if self.noise_attributes:
-            table = self.classifier.table
+            table = self.classifier.attribute_table
             noise = self.process.noise_for(ids, table)
             attributes = self.process.latents(ids, table, s, noise)
         else:
@@ -268,9 +270,8 @@ def objective(setup: Setup) -> tuple[AttributeObjective, dict[str, Any]]:
     stored = tokens.to_json()
     classifier, _ = restore(stored, setup.config, space)
     made = AttributeObjective(
-        classifier.to(space.table.device),
-        space.table,
-        space.process,
+        classifier,
+        space,
         tokens=tokens,
         train=data(pairs),
         valid=data(held),
@@ -287,9 +288,7 @@ def restore(
     """A fresh network for the attribute tokens ``stored``, and these. Raises ``UserError`` where
     they are damaged."""
     tokens = AttributeTokens.from_json(stored, space.vocabulary)
-    # a process may have an id beyond the vocabulary (a mask), which no attribute holds
-    words = space.table[: len(space.vocabulary)]
-    network = AttributeClassifier(config, words, space.length, tokens.length, tokens.extra)
+    network = AttributeClassifier(config, space, tokens.length, tokens.extra)
     return network, tokens
 
 
@@ -305,9 +304,11 @@ def _attributes(
     return out
 
 
-class AttributeGuide:
+class AttributeGuide(Guide):
     """The mean of log p(token | x_s, s, tokens before it) over ":" and the value, as in the
     released code; the field is given, and END is not asked for. The attribute is clean."""
+
+    per_row = ("ids", "scored")
 
     def __init__(
         self,
@@ -321,6 +322,10 @@ class AttributeGuide:
         ids = torch.tensor([tokens.encode(control) for control in controls])
         self.ids = ids.to(classifier.device)[:, None]
         self.scored = scored(self.ids)[:, 0]
+
+    @property
+    def terms(self) -> Tensor:
+        return self.scored.sum(1)
 
     def __call__(self, x: Tensor, s: int) -> Tensor:
         level = torch.full((len(x),), s, device=x.device)

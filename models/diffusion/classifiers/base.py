@@ -6,10 +6,11 @@ the least noise, -1 none.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +39,22 @@ Gold = TypeVar("Gold")
 
 
 class LatentInput(nn.Module):
-    """Latents and their noise level as input vectors: [time; projected latents]."""
+    """Latents and their noise level as input vectors: [time; projected latents].
 
-    def __init__(self, config: ClassifierConfig, dim: int) -> None:
+    The latents of a process of words are these words' embeddings in a table of the classifier's
+    own (``own_table``), as wide as the network, and are not projected.
+    """
+
+    def __init__(self, config: ClassifierConfig, space: Space) -> None:
         super().__init__()
         width = config.network.width
-        self.up = nn.Sequential(nn.Linear(dim, 4 * dim), nn.Tanh(), nn.Linear(4 * dim, width))
+        if space.table is None:
+            self.word_embedding = nn.Embedding(space.process.ids, width)
+            with torch.no_grad():
+                self.word_embedding.weight *= width**-0.5
+        else:
+            dim = space.table.shape[1]
+            self.up = nn.Sequential(nn.Linear(dim, 4 * dim), nn.Tanh(), nn.Linear(4 * dim, width))
         #: one row for each decoding step, the last one for clean latents
         self.time_embedding = nn.Embedding(config.steps + 1, width)
 
@@ -57,7 +68,15 @@ class LatentInput(nn.Module):
 
     def project(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., width)."""
+        if self.own_table is not None:
+            return x.to(self.dtype)
         return by_token(self.up, x.to(self.dtype)).to(self.dtype)
+
+    @property
+    def own_table(self) -> Tensor | None:
+        """The embeddings (V, width) of words, where they are the classifier's own."""
+        embedding = getattr(self, "word_embedding", None)
+        return None if embedding is None else embedding.weight
 
     def inputs(self, x: Tensor, s: Tensor) -> Tensor:
         """(B, 1 + L, width) of latents x (B, L, D) at levels s (B,)."""
@@ -68,11 +87,11 @@ class LatentInput(nn.Module):
 class LatentEncoder(LatentInput):
     """A BERT encoder with its own embeddings layer over [time; projected latents]."""
 
-    def __init__(self, config: ClassifierConfig, dim: int, length: int) -> None:
+    def __init__(self, config: ClassifierConfig, space: Space) -> None:
         from transformers.models.bert.modeling_bert import BertEncoder
 
-        super().__init__(config, dim)
-        width = config.network.width
+        super().__init__(config, space)
+        width, length = config.network.width, space.length
         self.position_embedding = nn.Embedding(length + 1, width)
         self.norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(config.network.dropout)
@@ -95,6 +114,14 @@ class Noising(Protocol):
     @property
     def steps(self) -> int: ...
 
+    @property
+    def told(self) -> bool:
+        """Whether a classifier is told the level; noise of words shows by itself."""
+
+    @property
+    def ids(self) -> int:
+        """How many ids its states have, those of words and of a mask; 0 of latents."""
+
     def signal(self, level: int) -> float: ...
 
     def noise_for(
@@ -107,12 +134,14 @@ class Noising(Protocol):
 @dataclass(frozen=True)
 class Space:
     """The noisy latents that a classifier reads: those of ``process``, over the embeddings
-    ``table`` (V, D), fp32, of ``vocabulary``, in sequences of ``length`` tokens."""
+    ``table`` (V, D), fp32, of ``vocabulary``, in sequences of ``length`` tokens; where ``table`` is
+    None, over embeddings of its own. ``device``: where it is trained and read."""
 
     process: Noising
-    table: Tensor
+    table: Tensor | None
     vocabulary: Vocabulary
     length: int
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -128,27 +157,38 @@ class Setup:
 
 
 class NoisyObjective(ABC, Generic[M, Gold]):
-    """Trains a classifier on texts under the noise of ``process``, at a level drawn uniformly from
-    -1 (clean) to steps-1 for each text. Latents are noised around the plain embeddings ``table``
-    (V, D), without the extra std of x_0. ``train`` and ``valid``: token ids (N, L), and the gold
-    answers for these N texts."""
+    """Trains a classifier on texts under the noise of ``space``'s process, at a level drawn
+    uniformly from -1 (clean) to steps-1 for each text. Latents are noised around the plain
+    embeddings ``table`` (V, D), without the extra std of x_0. ``train`` and ``valid``: token ids
+    (N, L), and the gold answers for these N texts."""
 
     def __init__(
         self,
         classifier: M,
-        table: Tensor,
-        process: Noising,
+        space: Space,
         *,
         train: tuple[Tensor, Gold],
         valid: tuple[Tensor, Gold],
         batch: int,
         seed: int,
     ) -> None:
-        self.classifier = classifier
+        self.classifier = classifier.to(space.device)
         self.module: nn.Module = classifier
-        self.table, self.process = table, process
+        self.process = space.process
+        self._table = space.table
         (self.train_ids, self.train_gold), (self.valid_ids, self.valid_gold) = train, valid
         self.plan = BatchPlan(len(self.train_ids), batch, seed)
+
+    @property
+    def table(self) -> Tensor:
+        """The embeddings that words are read by."""
+        table = self.classifier.own_table if self._table is None else self._table
+        assert table is not None
+        return table
+
+    def told(self, s: Tensor) -> Tensor:
+        """The levels that the classifier is told, of levels s (B,)."""
+        return s if self.process.told else torch.full_like(s, -1)
 
     @abstractmethod
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
@@ -165,7 +205,7 @@ class NoisyObjective(ABC, Generic[M, Gold]):
         s = torch.randint(-1, self.process.steps, (len(ids),))
         noise = self.process.noise_for(ids, self.table)
         x = self.process.latents(ids, self.table, s, noise)
-        return self.batch_loss(rows, x, s.to(x.device)), {}
+        return self.batch_loss(rows, x, self.told(s).to(x.device)), {}
 
     def figures(self, level: int, texts: int) -> dict[str, float]:
         """Shares of right answers at one level on the first held-out texts, under fixed noise."""
@@ -178,7 +218,7 @@ class NoisyObjective(ABC, Generic[M, Gold]):
             rows = slice(first, first + CHUNK)
             s = torch.full((len(ids[rows]),), level)
             x = self.process.latents(ids[rows], self.table, s, noise[rows])
-            for name, (hits, total) in self.tally(rows, x, s.to(x.device)).items():
+            for name, (hits, total) in self.tally(rows, x, self.told(s).to(x.device)).items():
                 right[name] = right.get(name, 0.0) + hits
                 count[name] = count.get(name, 0.0) + total
         return {name: right[name] / count[name] for name in right if count[name]}
@@ -205,3 +245,45 @@ class NoisyObjective(ABC, Generic[M, Gold]):
 def levels(steps: int, intervals: int) -> list[int]:
     """Levels in equal intervals from -1 (clean) to steps-1, each once."""
     return sorted({i * steps // intervals - 1 for i in range(intervals + 1)})
+
+
+class Guide(ABC):
+    """log p(control | x_s, s) of each row of a batch, (B,), from latents (B, L, D).
+
+    ``per_row``: names of the tensors (B, ...) that hold the rows' controls. ``terms``: how many
+    log-probabilities its value is the mean of, so that times ``terms`` it is their sum, which is
+    what Bayes' rule adds to log p(text).
+    """
+
+    per_row: tuple[str, ...]
+    classifier: Any
+
+    @abstractmethod
+    def __call__(self, x: Tensor, s: int) -> Tensor: ...
+
+    @property
+    def terms(self) -> Tensor | int:
+        return 1
+
+    def take(self, rows: Tensor) -> Self:
+        """The same for the rows ``rows`` (N,) of the batch, which may be named several times."""
+        taken = copy.copy(self)
+        for name in self.per_row:
+            setattr(taken, name, getattr(self, name)[rows])
+        return taken
+
+
+class WordGuide:
+    """A classifier's guide as guidance of words reads it: the sum of its log-probabilities, of
+    words embedded in its own ``table`` (V, D)."""
+
+    def __init__(self, guide: Guide) -> None:
+        table = guide.classifier.own_table
+        assert table is not None
+        self.guide, self.table = guide, table
+
+    def take(self, rows: Tensor) -> WordGuide:
+        return WordGuide(self.guide.take(rows))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.guide(x, -1).float() * self.guide.terms

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
+    Guide,
     LatentEncoder,
     NoisyObjective,
     Setup,
@@ -38,8 +39,8 @@ class SpanClassifier(LatentEncoder):
     [h_j; h_i] is kept as its two halves, so that a chart costs L^2 additions, not L^2 products.
     """
 
-    def __init__(self, config: ClassifierConfig, dim: int, length: int, labels: int) -> None:
-        super().__init__(config, dim, length)
+    def __init__(self, config: ClassifierConfig, space: Space, labels: int) -> None:
+        super().__init__(config, space)
         width, hidden = config.network.width, config.span_hidden
         self.end = nn.Linear(width, hidden)
         self.start = nn.Linear(width, hidden, bias=False)
@@ -125,9 +126,8 @@ def objective(setup: Setup) -> tuple[SpanObjective, list[str]]:
 
     classifier, _ = restore(names, setup.config, space)
     made = SpanObjective(
-        classifier.to(space.table.device),
-        space.table,
-        space.process,
+        classifier,
+        space,
         train=data(setup.train),
         valid=data(setup.valid),
         batch=setup.config.train.batch,
@@ -140,7 +140,7 @@ def restore(
     stored: Sequence[str], config: ClassifierConfig, space: Space
 ) -> tuple[SpanClassifier, Labels]:
     """A fresh network for the label names ``stored``, and the ids of these."""
-    network = SpanClassifier(config, space.table.shape[1], space.length, len(stored))
+    network = SpanClassifier(config, space, len(stored))
     return network, {name: i for i, name in enumerate(stored)}
 
 
@@ -150,8 +150,10 @@ def _tree(text: Text) -> str:
     return text.tree
 
 
-class SpanGuide:
+class SpanGuide(Guide):
     """log p(label of one cell | x_s, s) of each row, to be differentiated in x."""
+
+    per_row = ("start", "end", "gold")
 
     def __init__(
         self, classifier: SpanClassifier, labels: Labels, controls: Sequence[Control]
@@ -182,13 +184,15 @@ def nearest(label: str, labels: Labels) -> int:
     raise UserError(f"the span classifier knows no label '{label}', only {known}")
 
 
-class TreeGuide:
+class TreeGuide(Guide):
     """The mean over all cells of log p(label or no constituent | x_s, s), as in the released code
     (the paper writes the sum; the mean is what its weights of the fluency term were tuned to).
 
     Cells of padding are to hold no constituent, so that the length is asked for as well. A
     constituent whose label the classifier never saw is left out of the mean.
     """
+
+    per_row = ("scored", "gold")
 
     def __init__(
         self, classifier: SpanClassifier, labels: Labels, controls: Sequence[Control]
@@ -204,6 +208,10 @@ class TreeGuide:
             charts.append(sparse_chart(control.tree, names, length))
         gold = dense_charts(charts, length).to(classifier.device)
         self.scored, self.gold = gold >= 0, gold.clamp_min(0)
+
+    @property
+    def terms(self) -> Tensor:
+        return self.scored.sum(1)
 
     def __call__(self, x: Tensor, s: int) -> Tensor:
         level = torch.full((len(x),), s, device=x.device)

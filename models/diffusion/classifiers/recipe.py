@@ -17,39 +17,46 @@ from tasks.common.recipe import Folders, Recipe, recipe
 from tasks.corpora.stored import VALID, read_corpus
 
 
-def classifiers(source: str, space: str) -> Role:
-    """The role of classifiers that read the noisy latents of the network in role ``source``;
-    ``space``: "module:function" of its (folder, decoding steps, device) ->
-    :class:`models.diffusion.classifiers.base.Space`."""
+def classifiers(
+    source: str,
+    space: str,
+    name: str = "classifier",
+    Config: type[ClassifierConfig] = ClassifierConfig,
+    **more: Any,
+) -> Role:
+    """The role ``name`` of classifiers that read the noisy latents of what role ``source`` holds,
+    a network or a vocabulary; ``space``: "module:function" of its (folder, settings of the
+    classifier, device) -> :class:`models.diffusion.classifiers.base.Space`. ``more``: further
+    fields of the role."""
     return Role(
-        "classifier",
-        partial(classifier, source=source, space=space),
-        section="classifier",
-        Config=ClassifierConfig,
-        title="classifiers",
+        name,
+        partial(classifier, source=source, space=space, name=name),
+        section=name,
+        Config=Config,
         per_task=True,
         curve=("valid_loss", "train_loss"),
         curve_label="loss",
         log_scale=True,
+        **{"title": "classifiers", **more},
     )
 
 
-def classifier(plan: Plan, task: str, *, source: str, space: str) -> Recipe:
+def classifier(plan: Plan, task: str, *, source: str, space: str, name: str) -> Recipe:
     """The recipe of the classifier of ``task``, as of :func:`classifiers`."""
     single(task, "classifier")
     control = plan.task(task)
-    config, seed = plan.config.classifier, plan.config.train_seed
+    config, seed = getattr(plan.config, name), plan.config.train_seed
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         from models.diffusion.classifiers.training import train_classifier
 
-        module, name = space.split(":")
-        load = getattr(importlib.import_module(module), name)
+        module, function = space.split(":")
+        load = getattr(importlib.import_module(module), function)
         corpus = read_corpus(deps["texts"])
         train_classifier(
             folder,
             task,
-            load(deps[source], config.steps, plan.device),
+            load(deps[source], config, plan.device),
             corpus.train,
             corpus.valid[:VALID],
             config,
@@ -59,8 +66,8 @@ def classifier(plan: Plan, task: str, *, source: str, space: str) -> Recipe:
         )
 
     return recipe(
-        "classifier",
-        f"train the classifier of {task} on noisy latents",
+        name,
+        f"train the classifier of {task} on noisy texts",
         build,
         read_by(task, for_task(plan, config, control)),
         deps={source: plan.role(source), "texts": plan.texts_for(task)},

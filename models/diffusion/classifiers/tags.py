@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
+    Guide,
     LatentEncoder,
     NoisyObjective,
     Setup,
@@ -36,8 +37,8 @@ UPOS = (
 class TagClassifier(LatentEncoder):
     """p(tag of each position | x_t, t); START, END and PAD are tags of their own, 21 in all."""
 
-    def __init__(self, config: ClassifierConfig, dim: int, length: int, tags: int) -> None:
-        super().__init__(config, dim, length)
+    def __init__(self, config: ClassifierConfig, space: Space, tags: int) -> None:
+        super().__init__(config, space)
         self.tag = nn.Linear(config.network.width, tags, bias=False)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
@@ -84,9 +85,8 @@ def objective(setup: Setup) -> tuple[TagObjective, list[str]]:
 
     classifier, _ = restore(tags.words, setup.config, space)
     made = TagObjective(
-        classifier.to(space.table.device),
-        space.table,
-        space.process,
+        classifier,
+        space,
         train=data(setup.train),
         valid=data(setup.valid),
         batch=setup.config.train.batch,
@@ -99,7 +99,7 @@ def restore(
     stored: Sequence[str], config: ClassifierConfig, space: Space
 ) -> tuple[TagClassifier, Vocabulary]:
     """A fresh network for the tags ``stored``, and these."""
-    network = TagClassifier(config, space.table.shape[1], space.length, len(stored))
+    network = TagClassifier(config, space, len(stored))
     return network, Vocabulary(stored)
 
 
@@ -110,7 +110,7 @@ def _tags(text: Text) -> Words:
     return text.tags
 
 
-class TagGuide:
+class TagGuide(Guide):
     """The mean over all L positions of log p(tag | x_s, s), for START, the tags, END and PAD to
     the end, so that the length is asked for as well. The released code's mean (the paper writes the
     sum) is what its weight of the fluency term was tuned to."""
@@ -129,6 +129,10 @@ class TagGuide:
             wanted.append(control.tags)
         length = classifier.position_embedding.num_embeddings - 1
         self.gold = encode(wanted, tags, length, "pad").to(classifier.device)
+
+    @property
+    def terms(self) -> int:
+        return self.gold.shape[1]
 
     def __call__(self, x: Tensor, s: int) -> Tensor:
         level = torch.full((len(x),), s, device=x.device)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from models.base import stream_seed
-from models.diffusion.classifiers.base import Examples, LatentInput, Setup, Space
+from models.diffusion.classifiers.base import Examples, Guide, LatentInput, Setup, Space
 from models.diffusion.classifiers.kinds import GUIDED_BY, KINDS
 from models.diffusion.config import ClassifierConfig
 from models.diffusion.guidance import LogProb
@@ -31,6 +31,8 @@ STORED: Any = list[str] | dict[str, Any]
 
 #: the guide of one control, row by row of a batch
 MakeGuide = Callable[[Sequence[Control]], LogProb]
+#: the same, by a classifier
+MakeClassifierGuide = Callable[[Sequence[Control]], Guide]
 
 
 def _module(name: str) -> Any:
@@ -41,13 +43,13 @@ def _module(name: str) -> Any:
     return importlib.import_module(modules[name])
 
 
-def load_guide(control: str, folder: Path, space: Space) -> MakeGuide:
+def load_guide(control: str, folder: Path, space: Space) -> MakeClassifierGuide:
     """What guides a kind of control, from the classifier stored in ``folder``, on the device of
     ``space`` and in its fastest dtype. Raises ``UserError`` as :func:`load_classifier`."""
     name = GUIDED_BY[control].name
     network, labels = load_classifier(name, folder, space)
     guide = _module(name).GUIDES[control]
-    return partial(guide, network.to(matrix_dtype(space.table.device)), labels)
+    return partial(guide, network.to(matrix_dtype(space.device)), labels)
 
 
 def train_classifier(
@@ -76,7 +78,7 @@ def train_classifier(
         raise UserError(f"a classifier of {config.steps} steps cannot read {space.process.steps}")
     torch.manual_seed(stream_seed(seed, "classifier", "init"))
     objective, labels = module.objective(Setup(space, config, train, valid, examples, seed))
-    fit(objective, config.train, folder, seed, space.table.device, progress)
+    fit(objective, config.train, folder, seed, space.device, progress)
     files = {
         LABELS: json.dumps(labels),
         "curve_noise.json": json.dumps(objective.noise_curve(), indent=1),
@@ -98,7 +100,7 @@ def load_classifier(name: str, folder: Path, space: Space) -> tuple[LatentInput,
         return Labelled(*_module(name).restore(stored, config, space)), _facts(name, space)
 
     loaded, _, _ = load_network(folder, ClassifierConfig, build, stored=lambda one: one.network)
-    return loaded.network.to(space.table.device), loaded.labels
+    return loaded.network.to(space.device), loaded.labels
 
 
 class Labelled(nn.Module):

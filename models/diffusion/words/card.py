@@ -1,0 +1,75 @@
+"""What the cards of the families of discrete diffusion share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models.base import CONTROL, INFILLING, Card, Role
+from models.diffusion.classifiers.kinds import GUIDED_BY, Kind
+from models.diffusion.classifiers.recipe import classifiers
+from models.diffusion.words.config import WordClassifierConfig
+from models.diffusion.words.presets import classifier_preset
+from tasks import load_task, parts
+from tasks.base import Task
+from tasks.controls import Length
+
+ROLE = "word_classifier"
+#: guides every family, whatever its noise
+CLASSIFIER: Role = classifiers(
+    "vocabulary",
+    "models.diffusion.words.noising:load_space",
+    ROLE,
+    WordClassifierConfig,
+    preset=classifier_preset,
+    title="classifiers of words",
+)
+#: kinds of controls that a frame satisfies by itself
+FRAMED = (Length.kind,)
+
+
+@dataclass(frozen=True)
+class WordsCard(Card):
+    """``network``: the role of its denoising network."""
+
+    tables: frozenset[str] = frozenset({CONTROL, INFILLING})
+    tradeoff: str = "guidance.weight"
+    steps: str = "steps"
+    network: str = ""
+
+    def refuses(self, task: Task) -> str | None:
+        if task.fills:
+            return None
+        known = {*GUIDED_BY, *FRAMED}
+        lacking = [part for part, kind in kinds_of(task).items() if kind not in known]
+        return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        """One classifier for each part that needs one; spans and trees share theirs."""
+        assert task is not None
+        if task.fills:
+            return (self.network, "lengths")
+        guides = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
+        return (self.network, *dict.fromkeys(map(classifier_role, guides)))
+
+    def resolve(self, settings: Any, task: Task | None) -> Any:
+        """Without what plays no part in the task."""
+        assert task is not None
+        if task.fills or not set(kinds_of(task).values()) - {*FRAMED}:
+            return replace(settings, guidance=type(settings.guidance)())
+        return settings
+
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2
+
+
+def classifier_role(kind: Kind) -> str:
+    """What cells call the artefact of one kind of classifier."""
+    return f"{ROLE}:{kind.name}"
+
+
+def kinds_of(task: Task) -> dict[str, str]:
+    """The kind of the controls of a task, or of each part of a composition, by name; empty where
+    the task does not say."""
+    controls = {part: load_task(part).control for part in parts(task.name)}
+    return {part: control.kind if control else "" for part, control in controls.items()}

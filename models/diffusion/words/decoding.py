@@ -1,0 +1,150 @@
+"""Decoding with a denoising network of words, whatever its family.
+
+Shapes: B batch, L length, V words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from models.base import TargetSamples, sample_rng
+from models.diffusion.classifiers.base import WordGuide
+from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.classifiers.training import MakeClassifierGuide, load_guide
+from models.diffusion.loop import Noise, uniform, walk
+from models.diffusion.pinning import Row, read_lengths
+from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
+from models.diffusion.words.config import NATURAL, WordClassifierConfig
+from models.diffusion.words.frame import Frames
+from models.diffusion.words.guide import Candidates, FirstOrder, Guides
+from models.diffusion.words.noising import space
+from models.diffusion.words.reader import Reader
+from models.diffusion.words.role import build
+from models.infilling import answer, infill
+from models.jobs import Job, Made, run
+from models.nets.artefact import load_network
+from models.nets.precision import matrix_dtype
+from tasks.base import Target, Task
+from tasks.common.progress import Progress
+from tasks.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from models.diffusion.words.method import WordDiffusion
+
+
+def load(
+    card: WordsCard, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+) -> Decoder:
+    """The network of ``card`` and what guides it under ``task``. Raises ``UserError`` for files
+    that are missing, damaged or do not fit together."""
+    folder = folders[card.network]
+    (role,) = (role for role in card.brings if role.name == card.network)
+    assert role.Config is not None
+    make = partial(build, role.name)
+    read = ("vocabulary", Vocabulary.load)
+    module, config, words = load_network(folder, role.Config, make, words=read)
+    reader = Reader(module.to(device, matrix_dtype(device)), len(words))
+    frames = Frames(folder, words, config.length)
+    if task.fills:
+        return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
+    guides: list[tuple[MakeClassifierGuide, float]] = []
+    if settings.guidance.weight:
+        texts = space(words, config.length, WordClassifierConfig().steps, device)
+        for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
+            place = folders[classifier_role(GUIDED_BY[kind])]
+            weight = settings.guidance.weight * NATURAL[kind]
+            guides.append((load_guide(kind, place, texts), weight))
+    return Decoder(reader, words, frames, guides)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """``guides``: makers of one for each control of a target that a frame does not satisfy, with
+    their weights; ``middles``: how often middle sentences have each number of words, where middles
+    are filled in."""
+
+    reader: Reader
+    vocabulary: Vocabulary
+    frames: Frames
+    guides: Sequence[tuple[MakeClassifierGuide, float]] = ()
+    middles: Mapping[int, int] | None = None
+
+    def generate(
+        self, method: WordDiffusion, targets: Sequence[Target], samples: int, seed: int,
+        batch: int, progress: Progress,
+    ) -> Iterator[TargetSamples]:  # fmt: skip
+        streams = partial(sample_rng, seed, method.name)
+        results = run(
+            targets,
+            samples,
+            lambda jobs, report: self._decode(method, jobs, streams, report),
+            batch,
+            progress,
+            given=lambda target, index: self._row(target, streams(target.id, index, "words")),
+            alike=lambda job: len(job.given.ids),
+        )
+        for target, made in zip(targets, results, strict=bool(samples)):
+            yield answer(made, infill(target)) if self.middles is not None else made
+
+    def _row(self, target: Target, rng: torch.Generator) -> Row:
+        if self.middles is None:
+            return self.frames.of(target.control, target.id, rng)
+        control = infill(target)
+        return self.frames.between(control.left, control.right, self.middles, target.id, rng)
+
+    def _decode(
+        self, method: WordDiffusion, jobs: list[Job[Row]], streams: Any, report: Progress
+    ) -> list[Made]:
+        rows, device = [job.given for job in jobs], self.reader.device
+        given = torch.tensor([row.ids for row in rows])
+        places = torch.arange(given.shape[1])
+        free = torch.stack([(places >= row.start) & (places < row.stop) for row in rows])
+        given, free = given.to(device), free.to(device)
+        process = method.process(free)
+
+        def noise(*uses: str) -> Noise:
+            rngs = [streams(job.target.id, job.index, *uses) for job in jobs]
+            return Noise(rngs, (2, given.shape[1]), uniform)
+
+        guides, config = self._guides(jobs), method.settings.guidance
+        exact = guides is not None and config.kind == "exact"
+        reading = self.reader.reading(len(rows), method.settings.temperature, method.estimate)
+        with torch.no_grad():
+            x = walk(
+                lambda x, t, _: reading(x, (t + 1) / process.steps),
+                process,
+                noise(),
+                device,
+                bend=FirstOrder(guides) if guides and not exact else None,
+                correct=Candidates(guides, config, noise("guidance")) if guides and exact else None,
+                pin=lambda x, s: torch.where(free, x, given),
+                on_step=lambda t: report(process.steps - t, process.steps),
+            )
+        spent = reading.evaluations + (guides.evaluations if guides else 0)
+        texts = map(self.vocabulary.decode, x.tolist())
+        return [
+            Made(
+                text[row.start : row.stop],
+                text if self.middles is None else text[row.start : row.stop],
+                float(nfe),
+            )
+            for row, text, nfe in zip(rows, texts, spent.tolist())
+        ]
+
+    def _guides(self, jobs: list[Job[Row]]) -> Guides | None:
+        if not self.guides:
+            return None
+        guided = [
+            [part for part in job.target.control.parts if part.kind in GUIDED_BY] for job in jobs
+        ]
+        made = [
+            (WordGuide(make(column)), weight)
+            for (make, weight), column in zip(self.guides, zip(*guided), strict=True)
+        ]
+        return Guides(made, len(jobs))

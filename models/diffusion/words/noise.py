@@ -1,0 +1,68 @@
+"""Random numbers of training, drawn on the CPU.
+
+Shapes: B batch, L length.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def spread_times(rows: int, rng: torch.Generator | None, least: float = 1e-3) -> Tensor:
+    """Low-discrepancy times (B,) in [least, 1]: one in each of B equal slices, in random order
+    (Sahoo et al. 2024, section 3.5), fp32."""
+    slices = torch.randperm(rows, generator=rng)
+    t = (slices + torch.rand(rows, generator=rng)) / rows
+    return least + (1 - least) * t
+
+
+def weighted_times(
+    rows: int, rng: torch.Generator | None, least: float = 1e-3
+) -> tuple[Tensor, Tensor]:
+    """Times (B,) in [least, 1], and the weights that make a mean over them one over uniform times,
+    float64. Half of them are drawn log-uniformly: what a text costs at a small t is a few times
+    1 / t and mostly nothing, and uniform times would leave a batch to those few."""
+    u = spread_times(rows, rng, 0.0).double()
+    span = -math.log(least)
+    grid = torch.logspace(math.log10(least), 0.0, 4096, dtype=torch.float64)
+    mass = 0.5 * (grid - least) / (1 - least) + 0.5 * (1 + grid.log() / span)
+    at = torch.searchsorted(mass, u).clamp(1, len(grid) - 1)
+    low, high = mass[at - 1], mass[at]
+    t = grid[at - 1] + (grid[at] - grid[at - 1]) * ((u - low) / (high - low)).clamp(0, 1)
+    density = 0.5 / (1 - least) + 0.5 / (span * t)
+    return t, 1 / density
+
+
+def hit(free: Tensor, chance: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Which ``free`` positions (B, L) noise hits, each with its row's ``chance`` (B,)."""
+    return (torch.rand(free.shape, generator=rng) < chance[:, None]) & free
+
+
+def some(free: Tensor, count: Tensor, rng: torch.Generator | None) -> Tensor:
+    """``count`` (B,) of each row's ``free`` positions (B, L), every choice as likely."""
+    keys = torch.rand(free.shape, generator=rng).masked_fill(~free, torch.inf)
+    return keys.argsort(1).argsort(1) < count[:, None]
+
+
+def replaced(ids: Tensor, where: Tensor, words: Tensor, rng: torch.Generator | None) -> Tensor:
+    """``ids`` with one of ``words`` (W,), each as likely, at the positions ``where``."""
+    return torch.where(where, words[torch.randint(len(words), ids.shape, generator=rng)], ids)
+
+
+def by_row(values: Tensor, where: Tensor) -> Tensor:
+    """The sums over rows (B,) of ``values`` (M,), those of the positions ``where`` (B, L)."""
+    rows = torch.arange(len(where), device=where.device)[:, None].expand_as(where)[where]
+    return values.new_zeros(len(where)).index_add(0, rows, values)
+
+
+def weighted_steps(rows: int, steps: int, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Steps (B,) of ``steps``, counted from 0, and weights (B,), float64, that make a mean over
+    them a sum over all steps; half of them drawn as 1 / (step + 1), as :func:`weighted_times`."""
+    each = 1 / torch.arange(1, steps + 1, dtype=torch.float64)
+    chance = 0.5 / steps + 0.5 * each / each.sum()
+    u = spread_times(rows, rng, 0.0).double()
+    step = torch.searchsorted(chance.cumsum(0), u, right=True).clamp(max=steps - 1)
+    return step, 1 / chance[step]

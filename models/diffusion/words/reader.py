@@ -1,0 +1,89 @@
+"""Reading a noised text with a network of words: what it says, and how often it was asked.
+
+Shapes: B batch, L length, V words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from models.nets.encoder import WordEncoder
+from models.nets.precision import pad_rows
+from tasks.vocabulary import END, PAD, START, UNK
+
+
+class Reader:
+    """``words``: ids of the vocabulary, the next one being the mask. START, END, PAD and UNK are
+    never said: the frame is given, and a text of a generator has no unknown word."""
+
+    def __init__(self, module: WordEncoder, words: int) -> None:
+        self.module, self.words = module, words
+        self.silent = torch.tensor([START, END, PAD, UNK], device=module.device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.module.device
+
+    def reading(
+        self,
+        rows: int,
+        temperature: float = 1.0,
+        estimate: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    ) -> Reading:
+        """Of ``rows`` texts that change from call to call."""
+        return Reading(self, rows, temperature, estimate)
+
+
+class Reading:
+    """(x (B, L), time) -> log p(word), up to a constant a position, (B, L, V), fp32.
+
+    A network that is not told the time says the same of a row that has not changed, and is not
+    asked again (the cache of Sahoo et al. 2024, section 4.2); nor where no mask is left.
+    ``evaluations`` (B,): how often it was asked of each row.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        rows: int,
+        temperature: float,
+        estimate: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
+    ) -> None:
+        self.reader, self.temperature, self.estimate = reader, temperature, estimate
+        self.evaluations = torch.zeros(rows, dtype=torch.float64)
+        self._x: Tensor | None = None
+        #: whether masks are lifted: a text without one is done
+        self._lifting = False
+        self._said: Tensor | None = None
+
+    def __call__(self, x: Tensor, time: float) -> Tensor:
+        asked = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        if self._said is not None and self._x is not None and self.reader.module.time is None:
+            asked = (x != self._x).any(1)
+            if self._lifting:
+                asked &= (x == self.reader.words).any(1)
+        else:
+            self._lifting = bool((x == self.reader.words).any())
+        rows = asked.nonzero()[:, 0]
+        if len(rows):
+            said = self._read(x[rows], time)
+            if self._said is None:
+                self._said = said.new_zeros(len(x), *said.shape[1:])
+            self._said = self._said.index_copy(0, rows, said)
+            self.evaluations[rows.cpu()] += 1
+        self._x = x.clone()
+        assert self._said is not None
+        return self._said
+
+    def _read(self, x: Tensor, time: float) -> Tensor:
+        """What the network says of texts (R, L)."""
+        reader, rows = self.reader, len(x)
+        filled = pad_rows(x)
+        times = torch.full((len(filled),), time, device=x.device)
+        logits = reader.module(filled, times)[:rows, :, : reader.words]
+        if self.estimate is not None:
+            logits = self.estimate(logits, x, times[:rows])
+        return (logits / self.temperature).index_fill(-1, reader.silent, -torch.inf)
