@@ -113,7 +113,9 @@ class Role:
     settings that it cannot be trained under. ``title``, ``curve``, ``curve_label``: how figures
     call it, the entries of its training curve to draw, the first that there is, and their meaning.
     ``per_task``: there is one for each task. ``embedding``: the name of its table of words among
-    its weights, where figures are to show it.
+    its weights, where figures are to show it. ``objective``: of a network whose training loss
+    bounds the likelihood of texts, "module:Class" of it
+    (:func:`models.diffusion.words.likelihood.bound_terms`).
     """
 
     name: str
@@ -128,6 +130,7 @@ class Role:
     log_scale: bool = False
     per_task: bool = False
     embedding: str = ""
+    objective: str = ""
 
     def make(self, plan: Plan, task: str) -> Recipe:
         """The recipe under ``task``."""

@@ -67,7 +67,9 @@ class SundaeSettings(WordsSettings):
             raise UserError(f"share is above 0 and at most 1, not {self.share}")
 
 
-SUNDAE = words_role("unrolled", SundaeConfig, "models.sundae:Unrolled", title="SUNDAE")
+SUNDAE = words_role(
+    "unrolled", SundaeConfig, "models.sundae:Unrolled", title="SUNDAE", bounds=False
+)
 CARD = WordsCard(
     "sundae",
     "models.sundae:Sundae",

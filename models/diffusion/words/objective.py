@@ -60,7 +60,7 @@ class WordsObjective(ABC, Generic[C]):
         import torch
 
         ids, middle = self.train.batch(torch.from_numpy(self.plan(step)))
-        return ids, self._free(ids, middle, None)
+        return ids, self.free(ids, middle, None)
 
     def validate(self) -> Mapping[str, float]:
         """Nats a word, of texts from all over the held-out ones, at fixed random numbers."""
@@ -73,12 +73,12 @@ class WordsObjective(ABC, Generic[C]):
         # by length, so that a chunk is cut short
         for part in rows[self.held.words[rows].argsort(stable=True)].split(CHUNK):
             ids, middle = self.held.batch(part)
-            free = self._free(ids, middle, rng)
+            free = self.free(ids, middle, rng)
             nats += float(self.nats(ids, free, rng).sum())
             words += float(free.sum())
         return {"nats": nats / words}
 
-    def _free(self, ids: Tensor, middle: Tensor | None, rng: torch.Generator | None) -> Tensor:
+    def free(self, ids: Tensor, middle: Tensor | None, rng: torch.Generator | None) -> Tensor:
         """Which positions are noised: words, of some windows of stories those of the middle."""
         import torch
 

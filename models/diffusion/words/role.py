@@ -24,11 +24,17 @@ NATS = "nats a word, held out"
 
 
 def words_role(
-    name: str, Config: type[WordsConfig], objective: str, *, title: str, **fixed: Any
+    name: str,
+    Config: type[WordsConfig],
+    objective: str,
+    *,
+    title: str,
+    bounds: bool = True,
+    **fixed: Any,
 ) -> Role:
     """The role of a network of words, with a section of its own name. ``objective``: "module:Class"
-    of its :class:`models.diffusion.words.objective.WordsObjective`; ``fixed``: settings that every
-    preset has."""
+    of its :class:`models.diffusion.words.objective.WordsObjective`, which ``bounds`` the likelihood
+    or does not; ``fixed``: settings that every preset has."""
 
     def of_texts(plan: Plan, task: str) -> Recipe:
         config, seed = getattr(plan.config, name), plan.config.train_seed
@@ -73,6 +79,7 @@ def words_role(
     return Role(
         name, of_texts, name, Config, by_preset, title=title,
         curve=("valid_nats",), curve_label=NATS, embedding="word_embedding.weight",
+        objective=objective if bounds else "",
     )  # fmt: skip
 
 
