@@ -20,7 +20,9 @@ from models.base import CONTROL, INFILLING
 from tasks.common.errors import UserError
 from tasks.common.recipe import settings
 
-INFILLERS = [m for m in METHODS if INFILLING in METHODS.card(m).tables]
+#: the methods of the paper's comparison
+PAPERS = [name for name, card in METHODS.items() if not card.group]
+INFILLERS = [m for m in PAPERS if INFILLING in METHODS.card(m).tables]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -56,7 +58,11 @@ def test_all_methods_and_defaults() -> None:
     config = parse([])
     assert (config.preset, config.corpus) == ("demo", "grammar")
     assert config.tasks == ["syntax_spans"]
-    assert config.methods == [m for m in METHODS if CONTROL in METHODS.card(m).tables]
+    assert config.methods == [m for m in PAPERS if CONTROL in METHODS.card(m).tables]
+    others = [name for name, card in METHODS.items() if card.group == "discrete"]
+    assert parse(["method=fudge,discrete"]).methods == ["fudge", *others]
+    with pytest.raises(UserError, match="unknown method 'discret': did you mean 'discrete'"):
+        parse(["method=discret"])
 
 
 def test_infilling_brings_its_own_corpus_and_methods() -> None:
@@ -65,7 +71,7 @@ def test_infilling_brings_its_own_corpus_and_methods() -> None:
     assert parse(["task=infilling", "preset=small"]).corpus == "rocstories"
     assert parse(["task=all", "corpus=rocstories"]).tasks == ["infilling"]
     assert parse(["task=infilling,length", "corpus=stories"]).methods == [
-        name for name in METHODS if METHODS.card(name).tables
+        name for name in PAPERS if METHODS.card(name).tables
     ]
     with pytest.raises(UserError, match="infilling needs a corpus of stories: stories, roc"):
         parse(["task=infilling,length"])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from baselines import METHODS, suited
+from baselines import GROUPS, METHODS, suited
 from eval.running.infilling import BertScoreSection
 from eval.running.roles import roles
 from models.base import NoSettings
@@ -38,7 +38,8 @@ class RunConfig:
     #: tasks, separated by commas, or all; a composition is written a+b, and
     #: path/to/file.py:ClassName is one of your own
     task: str = "syntax_spans"
-    #: methods, separated by commas, or all; path/to/file.py:ClassName is one of your own
+    #: methods, separated by commas, or all (those of the paper) or discrete (the families of
+    #: discrete diffusion); path/to/file.py:ClassName is one of your own
     method: str = "all"
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
@@ -136,9 +137,10 @@ class RunConfig:
     def methods(self) -> list[str]:
         """Names of the methods asked for. Raises ``UserError`` for an unknown one."""
         names = [METHODS.name(name.strip()) for name in self.method.split(",")]
-        every = suited([load_task(name) for name in self.tasks]) if "all" in names else ()
-        names = [one for name in names for one in (every if name == "all" else [name])]
-        return _names("method", ",".join(names), list(METHODS), METHODS.own)
+        tasks = [load_task(name) for name in self.tasks]
+        every = {group: suited(tasks, group) for group in GROUPS if group in names}
+        names = [one for name in names for one in every.get(name, [name])]
+        return _names("method", ",".join(names), list(METHODS), METHODS.own, GROUPS[1:])
 
     @property
     def folder(self) -> Path:
@@ -146,13 +148,16 @@ class RunConfig:
         return Path(self.out or f"results/run-{self.preset}-{self.corpus}")
 
 
-def _names(what: str, text: str, valid: Sequence[str], also: Sequence[str] = ()) -> list[str]:
+def _names(
+    what: str, text: str, valid: Sequence[str], also: Sequence[str] = (),
+    groups: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UserError(f"{what}= names nothing: choose from {', '.join(valid)} or all")
     for name in names:
         if name not in valid and name not in also:
-            raise unknown(what, name, [*valid, "all"])
+            raise unknown(what, name, [*valid, "all", *groups])
     return list(dict.fromkeys(names))
 
 

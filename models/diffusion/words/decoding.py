@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from models.base import TargetSamples, sample_rng
 from models.diffusion.classifiers.base import WordGuide
@@ -34,8 +35,18 @@ from tasks.base import Target, Task
 from tasks.common.progress import Progress
 from tasks.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from models.diffusion.words.method import WordDiffusion
+
+class Family(Protocol):
+    """What a method says of its noise (:class:`models.diffusion.words.method.WordDiffusion`)."""
+
+    settings: Any
+
+    @property
+    def name(self) -> str: ...
+
+    def process(self, free: Tensor) -> Any: ...
+
+    def estimate(self, logits: Tensor, x: Tensor, time: Tensor) -> Tensor: ...
 
 
 def load(
@@ -76,7 +87,7 @@ class Decoder:
     middles: Mapping[int, int] | None = None
 
     def generate(
-        self, method: WordDiffusion, targets: Sequence[Target], samples: int, seed: int,
+        self, method: Family, targets: Sequence[Target], samples: int, seed: int,
         batch: int, progress: Progress,
     ) -> Iterator[TargetSamples]:  # fmt: skip
         streams = partial(sample_rng, seed, method.name)
@@ -99,7 +110,7 @@ class Decoder:
         return self.frames.between(control.left, control.right, self.middles, target.id, rng)
 
     def _decode(
-        self, method: WordDiffusion, jobs: list[Job[Row]], streams: Any, report: Progress
+        self, method: Family, jobs: list[Job[Row]], streams: Any, report: Progress
     ) -> list[Made]:
         rows, device = [job.given for job in jobs], self.reader.device
         given = torch.tensor([row.ids for row in rows])
