@@ -43,8 +43,8 @@ def fresh(folder: Path, method: Any, length: int = 16, **config: Any) -> Path:
 class Knows(nn.Module):
     """p(word | the others) of a known distribution over texts, in place of a network.
 
-    ``table`` (W, ..., W): the joint probabilities of as many words, ids from 4 on; ``leave_one_out``
-    says p(x^l | the other positions), else p(x^l | all of them as they are) of masks.
+    ``table`` (W, ..., W): the joint probabilities of as many words, ids from 4 on. It says
+    p(x^l | the other positions that are not masked).
     """
 
     def __init__(self, table: Tensor, ids: int) -> None:

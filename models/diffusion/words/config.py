@@ -18,7 +18,8 @@ class WordsConfig:
     length: int = 64
     #: tell the network the time; a masked text tells it by its masks (Ou et al. 2024)
     time: bool = False
-    #: share of a story's training windows in which the middle alone is noised, as when filling in
+    #: with window=3, the share of training windows in which the middle sentence alone is noised, as
+    #: when filling in
     clean_contexts: float = 0.0
     #: hub id or local folder of a pretrained BERT, or PACKAGE/PATH of an installed package that
     #: carries one, that the encoder starts from; its layers and width are then ``network``'s
