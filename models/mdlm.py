@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from models.base import Card, Generator, TargetSamples, sample_rng
 from models.jobs import Job, Made, run
-from models.nets.config import EncoderConfig, TrainConfig
+from models.nets.config import EncoderConfig, TrainConfig, size
 from models.nets.recipes import text_role
 from tasks.base import Target, Task
 from tasks.common.progress import Progress, silent
+from tasks.common.ranges import Checked, ranged
 from tasks.controls import Length
 from tasks.vocabulary import END, PAD, START, Vocabulary
 
@@ -28,19 +29,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MaskedConfig:
+class MaskedConfig(Checked):
     """The denoising network of masked diffusion, which is not told the time (section 5.3)."""
 
     #: tokens of a sequence, START, END and PAD included
-    length: int = 64
+    length: int = size(64, least=4)
     network: EncoderConfig = field(default_factory=EncoderConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(ema=0.9999))
 
 
 @dataclass(frozen=True)
-class MDLMSettings:
+class MDLMSettings(Checked):
     #: steps of ancestral sampling (section 4.2), one network evaluation each
-    steps: int = 64
+    steps: int = ranged(64, least=1, most=10**6)
 
 
 @dataclass(frozen=True)

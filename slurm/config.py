@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from eval.running.command import parse
-from eval.running.config import RunConfig, key_list, keys, override, pairs
+from eval.running.config import RunConfig
+from eval.running.keys import key_list, keys, override, pairs
 from tasks.common.errors import UserError, unknown
 
 

@@ -409,7 +409,7 @@ def test_defaults_are_the_released_ones() -> None:
 def test_settings_read_from_the_command_line_and_from_results() -> None:
     from pydantic import TypeAdapter
 
-    from eval.running.config import keys, override
+    from eval.running.keys import keys, override
 
     made = override(
         DiffusionLMSettings(),

@@ -6,8 +6,8 @@ import pytest
 
 from baselines import METHODS
 from eval.running.command import parse
-from eval.running.config import override
 from eval.running.display import Display
+from eval.running.keys import override
 from eval.running.runner import Run
 from eval.studies.tune import Best, Fluent, Tried, grid, held_out, main, with_point
 from tasks.common.errors import UserError

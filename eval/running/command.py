@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from baselines import METHODS
-from eval.running.config import RunConfig, key_list, override, pairs
+from eval.running.config import RunConfig
+from eval.running.keys import key_list, override, pairs
 from eval.running.presets import PRESETS, preset_config
 from tasks import TASKS, asked_of, load_task
 from tasks import suited as suited_tasks

@@ -14,10 +14,11 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, Shard
-from eval.running.config import RunConfig, as_dict
+from eval.running.config import RunConfig
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
 from eval.running.judge import Judge, guard
+from eval.running.keys import as_dict
 from eval.running.oracles import load_parser
 from eval.running.plan import Plan
 from eval.running.provenance import parser_figures, provenance

@@ -36,7 +36,8 @@ from baselines import METHODS
 from eval.reading.stats import macro, perplexity
 from eval.running.cells import ANNOTATIONS, as_ratio
 from eval.running.command import parse
-from eval.running.config import RunConfig, override
+from eval.running.config import RunConfig
+from eval.running.keys import override
 from eval.running.options import explains
 from eval.running.target_lists import TargetLists
 from eval.targets import one_task, split
