@@ -144,6 +144,22 @@ class State:
     def clear_outcome(self, name: str) -> None:
         self._outcome(name).unlink(missing_ok=True)
 
+    def outcome_text(self, name: str) -> str | None:
+        """The file of :meth:`outcome` as it stands; None without one."""
+        try:
+            return self._outcome(name).read_text(encoding="utf-8")
+        except OSError:
+            return None
+
+    def restore_outcome(self, name: str, text: str | None) -> None:
+        """Puts back what :meth:`outcome_text` gave."""
+        if text is not None:
+            write_text(self._outcome(name), text)
+
+    def drop_plan(self, number: int) -> None:
+        """Takes a plan back of which nothing was submitted."""
+        (self.folder / PLAN.format(number)).unlink(missing_ok=True)
+
 
 def job_id() -> str:
     """SLURM's number of the job that this process runs in; empty outside of one."""

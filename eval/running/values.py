@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.running.texts import listed
+
 #: how a setting that may be left out is left out
 NULL = "null"
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
@@ -65,9 +67,7 @@ def type_name(hint: Any) -> str:
     """``int``, ``str or null``, ``auto|released``."""
     if typing.get_origin(hint) is Literal:
         return "|".join(map(str, typing.get_args(hint)))
-    return (
-        hint.__name__ if isinstance(hint, type) else str(hint).replace(" | None", f" or {NULL}")
-    )
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace(" | None", f" or {NULL}")
 
 
 def entries(text: str, lines: bool = False) -> list[str]:
@@ -75,22 +75,10 @@ def entries(text: str, lines: bool = False) -> list[str]:
     and are quoted where they do; without brackets it is one of them."""
     inside = text.strip()
     if lines:
-        return _lines(inside) if inside.startswith("[") else [text]
+        return listed(inside) if inside.startswith("[") else [text]
     if (inside[:1], inside[-1:]) in (("[", "]"), ("(", ")")):
         inside = inside[1:-1].rstrip().removesuffix(",")
     return [one.strip() for one in inside.split(",")] if inside.strip() else []
-
-
-def _lines(text: str) -> list[str]:
-    import yaml
-
-    try:
-        loaded = yaml.load(text, Loader=yaml.BaseLoader)  # all texts, as they stand
-    except (yaml.YAMLError, ValueError, RecursionError):
-        loaded = None
-    if not isinstance(loaded, list) or not all(isinstance(one, str) for one in loaded):
-        raise ValueError('a list of texts, each in quotes where it holds , or : (["a: b", c])')
-    return loaded
 
 
 def paths(text: str) -> list[Path]:
