@@ -110,6 +110,7 @@ class Run:
         """Does what is missing; returns whether anything was. Raises ``UserError`` where stored
         results were made with other settings."""
         self.check()
+        _ = self.plan.device  # one that is not there is said before anything is trained
         pending = [stage for stage in self._stages() if not stage.done()]
         needs = [need for stage in pending for need in stage.needs]
         missing = self.store.missing(needs)

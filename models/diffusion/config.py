@@ -10,6 +10,8 @@ from tasks.common.ranges import Checked, ranged, share
 
 #: diffusion steps, of training and of decoding
 MOST_STEPS = 10**6
+#: steps up to which a linear schedule would have betas of 1 and more
+LINEAR_TOO_SHORT = 20
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models.diffusion.config import MOST_STEPS, GuidanceConfig, SamplingConfig
+from models.diffusion.config import LINEAR_TOO_SHORT, MOST_STEPS, GuidanceConfig, SamplingConfig
 from models.nets.config import EncoderConfig, TrainConfig, size
 from tasks import load_task, parts
 from tasks.common.errors import UserError
@@ -55,6 +55,10 @@ class DiffusionConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.schedule == "linear" and self.steps <= LINEAR_TOO_SHORT:
+            raise UserError(
+                f"steps={self.steps}: a linear schedule needs more than {LINEAR_TOO_SHORT}"
+            )
         if self.positions < self.length:
             raise UserError(f"{self.positions} positions are too few for length {self.length}")
         if self.output == "words" and self.predict != "x0":
@@ -63,6 +67,22 @@ class DiffusionConfig(Checked):
             raise UserError(
                 "diffusion.init_pretrained needs output=words, which reads words as BERT does"
             )
+
+
+def check_decoding(trained: DiffusionConfig, sampling: SamplingConfig, key: str) -> None:
+    """Raises ``UserError`` for decoding steps that a network trained so has not; ``key``: of the
+    section ``sampling``."""
+    steps = sampling.steps
+    if trained.steps % steps:
+        raise UserError(
+            f"{key}.steps={steps}: {steps} decoding steps do not divide the {trained.steps} "
+            "trained ones (diffusion.steps)"
+        )
+    linear = trained.schedule == "linear" and sampling.spacing == "recompute"
+    if linear and steps != trained.steps and steps <= LINEAR_TOO_SHORT:
+        raise UserError(
+            f"{key}.steps={steps}: a linear schedule needs more than {LINEAR_TOO_SHORT}"
+        )
 
 
 #: learning rate and lambda of each kind of control in the released code (reference notes, section
