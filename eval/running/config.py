@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -137,6 +138,16 @@ def check_device(name: str) -> None:
     """Raises ``UserError`` for what is no device on any machine."""
     if not DEVICE.fullmatch(name):
         raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:N)")
+
+
+def check_folder(key: str, folder: Path) -> None:
+    """Raises ``UserError`` where nothing can be written into a folder that may not be there yet:
+    before the work whose end that is."""
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise UserError(f"{key}={folder}: {place} is no folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{key}={folder}: {place} may not be written into")
 
 
 def _names(what: str, text: str, valid: Sequence[str], also: Sequence[str] = ()) -> list[str]:

@@ -80,7 +80,7 @@ def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:
             raise UserError(
                 f"argument '{shown(argument)}' is not of the form key=value (as {hint}=...)"
             )
-        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+        if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in argument):
             raise UserError(f"argument '{shown(argument)}' is not UTF-8 text")
         if name in given:
             raise UserError(f"{name} is given twice: '{shown(given[name])}' and '{shown(value)}'")

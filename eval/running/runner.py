@@ -14,7 +14,7 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, Shard
-from eval.running.config import RunConfig
+from eval.running.config import RunConfig, check_folder
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
 from eval.running.judge import Judge, guard
@@ -110,6 +110,7 @@ class Run:
         """Does what is missing; returns whether anything was. Raises ``UserError`` where stored
         results were made with other settings."""
         self.check()
+        check_folder("store", self.store.root)
         _ = self.plan.device  # one that is not there is said before anything is trained
         pending = [stage for stage in self._stages() if not stage.done()]
         needs = [need for stage in pending for need in stage.needs]
@@ -123,6 +124,7 @@ class Run:
     def check(self) -> None:
         """Refuses stored results that were made with other settings, or with ``overwrite`` empties
         their folders."""
+        check_folder("out", self.folder)
         for cell in [*map(self.lists.cell, self.config.tasks), *(job.cell for job in self.cells)]:
             cell.check(self.config.overwrite)
         if self.config.overwrite:
