@@ -33,7 +33,7 @@ def split(given: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], l
         if not value.strip() or "\0" in value:
             raise UserError(f"{key}=: empty, or no text at all")
         if key in dict(ours[:number]):
-            raise UserError(f"{key} is given twice: '{dict(ours)[key]}' and '{value}'")
+            raise UserError(f"{key} is given twice: '{dict(ours[:number])[key]}' and '{value}'")
     options = dict(ours)
     return options, ["".join(pair) for pair in pairs if pair[0] not in options]
 

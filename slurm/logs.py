@@ -38,6 +38,7 @@ def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
     state, rest = find_state(given, more=1)
+    state.latest()
     by_job = logs(state)
     if not rest:
         print("\n".join(by_job) or "no job has printed anything yet")

@@ -64,6 +64,8 @@ class Run:
     def __init__(self, config: RunConfig, display: Display, command: Sequence[str] = ()) -> None:
         self.config, self.display = config, display
         self.folder = config.folder
+        check_folder("out", self.folder)
+        check_folder("store", Path(config.store))
         self.plan = Plan(config)
         prebuilt = [Path(p) for p in config.prebuilt.split(",") if p]
         self.store = Store(Path(config.store), prebuilt, waiting=self._others)
@@ -110,7 +112,6 @@ class Run:
         """Does what is missing; returns whether anything was. Raises ``UserError`` where stored
         results were made with other settings."""
         self.check()
-        check_folder("store", self.store.root)
         _ = self.plan.device  # one that is not there is said before anything is trained
         pending = [stage for stage in self._stages() if not stage.done()]
         needs = [need for stage in pending for need in stage.needs]
@@ -124,7 +125,6 @@ class Run:
     def check(self) -> None:
         """Refuses stored results that were made with other settings, or with ``overwrite`` empties
         their folders."""
-        check_folder("out", self.folder)
         for cell in [*map(self.lists.cell, self.config.tasks), *(job.cell for job in self.cells)]:
             cell.check(self.config.overwrite)
         if self.config.overwrite:
