@@ -8,6 +8,7 @@ that dies without a word leaves none, and what is done is always read from the r
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import socket
@@ -15,13 +16,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slurm.config import Sweep
 from slurm.plan import Job
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.jsonl import append, mend, read
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 PLAN, JOBS, LOGS = "plan-{}.json", "jobs.jsonl", "logs"
 #: what an outcome says
@@ -81,11 +85,10 @@ class State:
     def read_plan(self, number: int) -> StoredPlan:
         """Raises ``UserError`` if there is no such plan."""
         path = self.folder / PLAN.format(number)
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         try:
-            stored = path.read_bytes()
-            plan = TypeAdapter(StoredPlan).validate_json(stored)
+            plan = _schema().validate_json(path.read_bytes())
         except OSError as error:
             raise UserError(f"cannot read the plan {path}: {error.strerror}") from None
         except ValidationError as error:
@@ -164,6 +167,13 @@ class State:
     def drop_plan(self, number: int) -> None:
         """Takes a plan back of which nothing was submitted."""
         (self.folder / PLAN.format(number)).unlink(missing_ok=True)
+
+
+@functools.cache
+def _schema() -> TypeAdapter[StoredPlan]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StoredPlan)
 
 
 def job_id() -> str:

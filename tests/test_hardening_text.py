@@ -70,7 +70,7 @@ WRONG_PROFILES = {
     "minutes: 1": "grace=90: below 60",
     "[" * 2000: "cannot read profile",
     "account: ''": "account=: empty",
-    "account: \"a\\nb\"": "account='a\\nb': a text on one line",
+    'account: "a\\nb"': "account='a\\nb': a text on one line",
 }
 TRIED = (
     Tried(
