@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.common.foreign import loads
 from tasks.common.files import file_digest
+from tasks.common.foreign import loads
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
 from tasks.texts import Corpus, Text, Words
