@@ -218,6 +218,10 @@ class Card:
         samples; the generator takes either."""
         return settings
 
+    def check(self, config: Any, task: Task | None) -> None:
+        """Raises ``UserError`` for a run's settings under which it could not fill its cell of
+        ``task``: before anything is trained. ``task`` is None for a floor's cell."""
+
     def room(self, config: Any, task: Task) -> int | None:
         """The most words that a text of it can have under the run's settings; None: any number. By
         default what its settings say of ``max_words``."""

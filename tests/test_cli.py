@@ -14,7 +14,8 @@ from carded import resolve
 from baselines import METHODS
 from eval.run import _refused, main
 from eval.running.command import parse
-from eval.running.config import RunConfig, key_list, keys
+from eval.running.config import RunConfig
+from eval.running.keys import key_list, keys
 from eval.running.presets import PRESETS
 from models.base import CONTROL, INFILLING
 from tasks.common.errors import UserError
@@ -143,8 +144,8 @@ def test_paper_preset_has_the_papers_hyperparameters() -> None:
         ("threads=-1", "threads=-1: at least 0"),
         ("diffusion.schedule=root", "expected one of .*sqrt"),
         ("diffusion.network.width=255", "width 255 is no multiple of heads 4"),
-        ("diffusion.network.heads=0", "heads is at least 1, not 0"),
-        ("lm.layers=0", "layers is at least 1, not 0"),
+        ("diffusion.network.heads=0", "diffusion.network.heads=0: at least 1"),
+        ("lm.layers=0", "lm.layers=0: at least 1"),
         ("diffusion=3", "'diffusion' is a section"),
         ("task", "'task' is not of the form key=value"),
         ("source=anywhere", "expected one of"),
@@ -175,21 +176,21 @@ def test_every_key_has_type_default_and_meaning() -> None:
     assert "targets (int) = 40\n      control targets a task" in page
 
 
-def test_help_loads_the_command_lines_own_packages_alone() -> None:
+def test_help_loads_no_package_but_our_own() -> None:
     """Which is what makes it quick: numpy, rich and pydantic would be seconds on a slow disk."""
     code = (
         "import sys; before = set(sys.modules); from eval.run import main\n"
         "code = main(['--help'])\n"
         "files = {name: getattr(sys.modules[name], '__file__', None) or '' for name in "
         "{*sys.modules} - before}\n"
-        "print('packages', *sorted({name.split('.')[0] for name, file in files.items() "
+        "print('packages:', *sorted({name.split('.')[0] for name, file in files.items() "
         "if 'site-packages' in file}))\nsys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    page, _, loaded = done.stdout.rpartition("packages ")
-    assert set(loaded.split()) <= {"omegaconf", "yaml", "antlr4"}
+    page, _, loaded = done.stdout.rpartition("packages:")
+    assert loaded.split() == []
     assert "diffusion.network.layers (int)" in page
 
 
