@@ -259,7 +259,12 @@ class Guide(ABC):
     classifier: Any
 
     @abstractmethod
-    def __call__(self, x: Tensor, s: int) -> Tensor: ...
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        """``s``: the level, one or one for each row."""
+
+    def at(self, x: Tensor, s: int | Tensor) -> Tensor:
+        """Levels (B,) of latents x."""
+        return torch.as_tensor(s, device=x.device).expand(len(x))
 
     @property
     def terms(self) -> Tensor | int:
@@ -285,5 +290,6 @@ class WordGuide:
     def take(self, rows: Tensor) -> WordGuide:
         return WordGuide(self.guide.take(rows))
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.guide(x, -1).float() * self.guide.terms
+    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
+        """Of texts x (N, L, D) at levels ``s`` (N,)."""
+        return self.guide(x, s).float() * self.guide.terms

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -134,8 +133,8 @@ class TagGuide(Guide):
     def terms(self) -> int:
         return self.gold.shape[1]
 
-    def __call__(self, x: Tensor, s: int) -> Tensor:
-        level = torch.full((len(x),), s, device=x.device)
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        level = self.at(x, s)
         scores = self.classifier(x, level).log_softmax(-1)
         return scores.gather(2, self.gold[..., None])[..., 0].mean(1)
 

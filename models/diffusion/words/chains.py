@@ -26,11 +26,18 @@ Form = Literal["plug_in", "mixture", "euler"]
 
 class Replaced(NamedTuple):
     """x_s from x_t: ``logits`` (B, L, V), up to a constant a position; ``x`` (B, L): x_t;
-    ``share``: words that may change, the others staying (None: all)."""
+    ``left``: the share of words that are noise at s; ``share``: words that may change, the others
+    staying (None: all)."""
 
     logits: Tensor
     x: Tensor
+    left: float
     share: float | None = None
+
+    @property
+    def noise(self) -> Tensor:
+        """``left`` of every text, (B,)."""
+        return torch.full((len(self.x),), self.left, device=self.x.device)
 
     def draw(self, noise: Draw) -> Tensor:
         which, word = noise().unbind(1)
@@ -81,7 +88,7 @@ class Uniform:
             else:
                 lower = before * clean + (1 - before) * limit
             chance = (step * here + (1 - step) * limit[x][..., None]) * lower
-        return Replaced(chance.log(), x)
+        return Replaced(chance.log(), x, 1 - before)
 
 
 class Redraw:
@@ -102,7 +109,7 @@ class Redraw:
         return torch.where(hit, self.prior(noise), state)
 
     def move(self, x: Tensor, estimate: Tensor, t: int) -> Replaced:
-        return Replaced(estimate, x, self.share)
+        return Replaced(estimate, x, t / self.steps, self.share)
 
 
 def step_cost(logits: Tensor, clean: Tensor, x: Tensor, now: Tensor, before: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Shapes: B batch, L length, V words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
 from models.diffusion.words.config import NATURAL, WordClassifierConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
-from models.diffusion.words.noising import space
+from models.diffusion.words.noising import EveryNoise, space
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
@@ -65,13 +65,14 @@ def load(
     if task.fills:
         return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
     guides: list[tuple[MakeClassifierGuide, float]] = []
+    texts = space(words, config.length, WordClassifierConfig().steps, device)
     if settings.guidance.weight:
-        texts = space(words, config.length, WordClassifierConfig().steps, device)
         for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
             place = folders[classifier_role(GUIDED_BY[kind])]
             weight = settings.guidance.weight * NATURAL[kind]
             guides.append((load_guide(kind, place, texts), weight))
-    return Decoder(reader, words, frames, guides)
+    level = EveryNoise(words, WordClassifierConfig().steps).level
+    return Decoder(reader, words, frames, guides, level)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Decoder:
     vocabulary: Vocabulary
     frames: Frames
     guides: Sequence[tuple[MakeClassifierGuide, float]] = ()
+    level: Callable[[Tensor], Tensor] = torch.zeros_like
     middles: Mapping[int, int] | None = None
 
     def generate(
@@ -158,4 +160,4 @@ class Decoder:
             (WordGuide(make(column)), weight)
             for (make, weight), column in zip(self.guides, zip(*guided), strict=True)
         ]
-        return Guides(made, len(jobs))
+        return Guides(made, len(jobs), self.level)

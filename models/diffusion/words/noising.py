@@ -21,15 +21,19 @@ from tasks.vocabulary import Vocabulary
 
 class EveryNoise:
     """Half of the texts lose words to the mask, and half have words replaced by others, each word
-    with chance (level + 1) / ``steps``; the frame stays. A classifier is not told which, nor the
-    level."""
+    with chance (level + 1) / ``steps``; the frame stays. A classifier is told the level: that a
+    text states no value is only sure where none can have been replaced."""
 
-    name, told = "words", False
+    name, told = "words", True
 
     def __init__(self, vocabulary: Vocabulary, steps: int) -> None:
         self.steps, self.mask = steps, len(vocabulary)
         self.ids = self.mask + 1
         self._words = word_ids(self.mask)
+
+    def level(self, share: Tensor) -> Tensor:
+        """The level at which so large a share of the words is noise, -1 where none is."""
+        return (share * self.steps).ceil().long() - 1
 
     def signal(self, level: int) -> float:
         """The share of words that are left."""
