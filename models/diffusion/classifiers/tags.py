@@ -114,6 +114,8 @@ class TagGuide(Guide):
     the end, so that the length is asked for as well. The released code's mean (the paper writes the
     sum) is what its weight of the fluency term was tuned to."""
 
+    per_row = ("gold",)
+
     def __init__(
         self, classifier: TagClassifier, tags: Vocabulary, controls: Sequence[Control]
     ) -> None:

@@ -160,4 +160,4 @@ class Decoder:
             (WordGuide(make(column)), weight)
             for (make, weight), column in zip(self.guides, zip(*guided), strict=True)
         ]
-        return Guides(made, len(jobs), self.level)
+        return Guides(made, len(jobs), self.frames.longest, self.level)

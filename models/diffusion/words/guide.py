@@ -22,6 +22,7 @@ from models.diffusion.loop import Draw
 from models.diffusion.words.config import WordGuidanceConfig
 from models.nets.decoding import draw
 from models.nets.precision import LEAST_ROWS
+from tasks.vocabulary import PAD
 
 #: texts that a classifier reads at once
 ROWS = 256
@@ -45,17 +46,19 @@ class Guides:
     """The guides of a batch of ``rows`` texts, one for each control of a target, with their
     weights: log-probabilities of composed controls add up (Li et al. 2022, section 7.2).
 
-    ``level``: the share of words that are noise -> the level that classifiers are told.
-    ``evaluations`` (B,): texts that classifiers have read, and gradients, for each row.
+    ``length``: tokens of the texts that classifiers read, PAD included; ``level``: the share of
+    words that are noise -> the level that classifiers are told. ``evaluations`` (B,): texts that
+    classifiers have read, and gradients, for each row.
     """
 
     def __init__(
         self,
         parts: Sequence[tuple[Guide, float]],
         rows: int,
+        length: int,
         level: Callable[[Tensor], Tensor] = torch.zeros_like,
     ) -> None:
-        self.parts, self.level = parts, level
+        self.parts, self.length, self.level = parts, length, level
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
 
     def log_prob(self, x: Tensor, rows: Tensor, noise: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ class Guides:
         out = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         for first in range(0, len(x), ROWS):
             part = slice(first, first + ROWS)
-            texts, which = filled(x[part]), filled(rows[part])
+            texts, which = self._whole(x[part]), filled(rows[part])
             level = self.level(filled(noise[part]))
             for guide, weight in self.parts:
                 read = guide.take(which)(guide.table[texts], level).double()
@@ -79,7 +82,7 @@ class Guides:
         of x (B, L), of shares of noise (B,), to first order around x: (M, words), fp32. One
         gradient a text."""
         here, index = rows.unique(return_inverse=True)
-        texts, which = filled(x[here]), filled(here)
+        texts, which = self._whole(x[here]), filled(here)
         level = self.level(filled(noise[here]))
         total = torch.zeros(len(rows), words, device=x.device)
         for guide, weight in self.parts:
@@ -94,6 +97,10 @@ class Guides:
             total += weight * (gain - now).float()
         self._count(here, 1)
         return total
+
+    def _whole(self, x: Tensor) -> Tensor:
+        """Texts (N, L), which were cut behind their END, as classifiers know them."""
+        return filled(F.pad(x, (0, self.length - x.shape[1]), value=PAD))
 
     def _count(self, rows: Tensor, times: int) -> None:
         more = torch.full((len(rows),), float(times * len(self.parts)), dtype=torch.float64)
