@@ -27,6 +27,8 @@ class SundaeConfig(WordsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.time:
+            raise UserError("unrolled denoising has no time that a network could be told")
         if self.unrolled < 1:
             raise UserError(f"unrolled is at least 1, not {self.unrolled}")
 

@@ -28,7 +28,7 @@ from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
 from models.jobs import Job, Made, run
-from models.nets.artefact import load_network
+from models.nets.artefact import CONFIG, load_network, read_config
 from models.nets.precision import matrix_dtype
 from tasks.base import Target, Task
 from tasks.common.progress import Progress
@@ -55,10 +55,12 @@ def load(
         return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
     guides: list[tuple[MakeClassifierGuide, float]] = []
     if settings.guidance.weight:
-        texts = space(words, config.length, WordClassifierConfig().steps, device)
         for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
             place = folders[classifier_role(GUIDED_BY[kind])]
             weight = settings.guidance.weight * NATURAL[kind]
+            # levels of its training, which no other network shares
+            steps = read_config(place / CONFIG, WordClassifierConfig).steps
+            texts = space(words, config.length, steps, device)
             guides.append((load_guide(kind, place, texts), weight))
     return Decoder(reader, words, frames, guides)
 
@@ -117,7 +119,7 @@ class Decoder:
         reading = self.reader.reading(len(rows), method.settings.temperature, method.estimate)
         with torch.no_grad():
             x = walk(
-                lambda x, t, _: reading(x, (t + 1) / process.steps),
+                lambda x, t, _: reading(x, process.time(x, t)),
                 process,
                 noise(),
                 device,

@@ -3,7 +3,7 @@ make the control (classifier guidance of discrete diffusion, Schiff et al. 2024,
 
     p(v | x_t, control) ~ p(v | x_t) p(control | x_t with v)^weight
 
-at each position on its own, over ``candidates`` words v that stand for all of them. For an
+at each position that changes, on its own, over ``candidates`` words v that stand for all of them. For an
 absorbing chain whose positions are chosen before the words, and a consistent classifier, weight 1
 is Bayes' rule (enumerated in the tests). Shapes: B batch, L length, V ids, M positions that a step
 changes, K candidates.
@@ -110,7 +110,10 @@ class Candidates:
         row, place = ((drawn != x) & (drawn < words)).nonzero(as_tuple=True)
         if not len(row):
             return drawn
-        logits = move.logits[row, place].float().log_softmax(-1)
+        logits = move.logits[row, place].float()
+        # that the word changes is decided: it is drawn among the others
+        other = torch.arange(words, device=x.device) != x[row, place][:, None]
+        logits = logits.masked_fill(~other, -torch.inf).log_softmax(-1)
         among = self._proposals(x, row, place, logits, proposed[row, place])
         which = row.repeat_interleave(among.shape[1])
         variants = x[which]
@@ -146,14 +149,17 @@ class Candidates:
 
 class FirstOrder:
     """The *bend* hook of :func:`models.diffusion.loop.walk` for words: every word of every position
-    gets what it would add to first order, one gradient a step and control."""
+    that may change gets what it would add to first order, one gradient a step and control of each
+    text that has such a position."""
 
     def __init__(self, guides: Guides) -> None:
         self.guides = guides
 
     def __call__(self, move: Any, x: Tensor, s: int) -> Any:
-        batch, length, words = move.logits.shape
-        rows = torch.arange(batch, device=x.device).repeat_interleave(length)
-        places = torch.arange(length, device=x.device).repeat(batch)
-        gain = self.guides.first_order(x, rows, places, words).view(move.logits.shape)
-        return move._replace(logits=move.logits + gain)
+        rows, places = move.open.nonzero(as_tuple=True)
+        if not len(rows):
+            return move
+        logits = move.logits.clone()
+        gain = self.guides.first_order(x, rows, places, logits.shape[-1])
+        logits[rows, places] += gain.to(logits.dtype)
+        return move._replace(logits=logits)
