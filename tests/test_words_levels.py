@@ -1,7 +1,8 @@
-"""Schedules of words, and the random numbers of training, against published figures and integrals."""
+"""Schedules of words, and random numbers of training, against published figures and integrals."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -114,7 +115,7 @@ def test_fewer_steps_of_it_are_the_same_noise() -> None:
 def test_a_grid_falls_from_one_to_nothing(name: str, steps: int) -> None:
     grid = [1.0, *levels(name, steps).grid(steps)]
     assert len(grid) == steps + 1 and grid[-1] == 0
-    assert all(a > b for a, b in zip(grid[:-1], grid[1:], strict=True))
+    assert all(a > b for a, b in itertools.pairwise(grid))
 
 
 def test_the_grid_of_equal_steps() -> None:

@@ -47,12 +47,19 @@ def fresh(folder: Path, method: Any, length: int = 16, **config: Any) -> Path:
     return folder
 
 
+#: alpha = 1 - t
+EQUAL = LogLinear(0.0).alpha
 #: a text "x1 x2" of words that often agree (two words; UNK, which counts as one, never comes)
 AGREEING = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.4, 0.1], [0.0, 0.1, 0.4]], dtype=torch.float64)
-#: three words, no symmetry
+#: three words, no symmetry: no two marginals alike
 CROOKED = torch.tensor(
     [[0.30, 0.05, 0.05], [0.02, 0.25, 0.03], [0.10, 0.05, 0.15]], dtype=torch.float64
 )
+
+
+#: the same of words beside UNK, which never comes
+SKEWED = torch.zeros(4, 4, dtype=torch.float64)
+SKEWED[1:, 1:] = CROOKED
 
 
 def ids_of(joint: Tensor) -> int:
@@ -87,7 +94,7 @@ class Knows(nn.Module):
         self,
         joint: Tensor,
         of: Literal["masked", "others", "all", "scores"] = "masked",
-        alpha: Callable[[Tensor], Tensor] = LogLinear(0.0).alpha,
+        alpha: Callable[[Tensor], Tensor] = EQUAL,
         wrong: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -95,7 +102,7 @@ class Knows(nn.Module):
         self.known = word_ids(ids_of(joint))
         self.words, self.device, self.positions = ids_of(joint) + 1, CPU, joint.dim() + 2
         self.time = None if of == "masked" else True
-        self.asked = 0
+        self.asked, self.dtype = 0, torch.float64
 
     def forward(self, ids: Tensor, time: Tensor | None = None, at: Tensor | None = None) -> Tensor:
         self.asked += len(ids)
@@ -125,15 +132,18 @@ class Knows(nn.Module):
                 if self.of != "scores":
                     log_p = log_p.log_softmax(-1)
             out[:, 1 + l, self.known] = log_p
+        out = out.to(self.dtype)
         return out if at is None else out[at]
 
 
 class Says(nn.Module):
-    """The same logits (V + 1,), zeros elsewhere but where ``least`` is said, of every position."""
+    """Every word of ``joint`` (W, ...) as likely as the others, and ids that are no words as
+    ``elsewhere`` says, in texts of any number of words (``length``)."""
 
-    def __init__(self, joint: Tensor, elsewhere: float = -torch.inf) -> None:
+    def __init__(self, joint: Tensor, elsewhere: float = -torch.inf, length: int = 2) -> None:
         super().__init__()
         self.words, self.device, self.time = ids_of(joint) + 1, CPU, None
+        self.positions, self.dtype = length + 2, torch.float64
         self.logits = torch.full((self.words,), elsewhere, dtype=torch.float64)
         self.logits[word_ids(ids_of(joint))] = 0.0
 
@@ -160,7 +170,7 @@ def sampled(
     of :func:`models.diffusion.loop.walk`; ``watch`` sees each state that the network reads."""
     from models.diffusion.loop import uniform, walk
 
-    n = module.positions - 2
+    n, module.dtype = module.positions - 2, torch.float32
     pins = [START, *(pinned or [None] * n), END]
     free = torch.tensor([id is None for id in pins]).expand(rows, -1)
     given = torch.tensor([PAD if id is None else id for id in pins]).expand(rows, -1)
@@ -210,3 +220,36 @@ def assert_drawn(found: Tensor, law: Tensor) -> None:
     freedom = int(kept.sum()) - 1
     part = 2 / (9 * freedom)
     assert square < freedom * (1 - part + 3.719 * math.sqrt(part)) ** 3, (found, wanted)
+
+
+def apart(joint: Tensor) -> Tensor:
+    """The product of the marginals of two words."""
+    return joint.sum(1)[:, None] * joint.sum(0)
+
+
+def distance(law: Tensor, wanted: Tensor) -> float:
+    """Total variation."""
+    return float((law - wanted).abs().sum()) / 2
+
+
+def chain_law(method: Any, module: Knows, **settings: Any) -> Tensor:
+    """The law of a family's walk over two words, by the products of its steps' matrices over all
+    texts: each position moves on its own, given the whole text."""
+    ids, _ = texts(module.joint)
+    states, words = len(ids), len(module.known)
+    reader = Reader(module, module.words - 1)
+    module.dtype = torch.float32
+    told = method.card.Settings(**{"temperature": 1.0} | settings)
+    made = method(SimpleNamespace(reader=reader), told)
+    process = made.process((ids != START) & (ids != END))
+    law = torch.full((states,), 1 / states, dtype=torch.float64)
+    own = torch.cartesian_prod(torch.arange(words), torch.arange(words))
+    for t in reversed(range(process.steps)):
+        said = reader.reading(states, 1.0, made.estimate)(ids, process.time(ids, t))
+        move = process.move(ids, said, t)
+        step = move.logits.double().softmax(-1)[:, 1:3][..., module.known]
+        if move.share < 1:
+            stay = torch.nn.functional.one_hot(own, words)
+            step = move.share * step + (1 - move.share) * stay
+        law = law @ (step[:, 0, :, None] * step[:, 1, None, :]).flatten(1)
+    return law.view(words, words)

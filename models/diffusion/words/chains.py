@@ -119,9 +119,9 @@ class Redraw:
 
 def step_cost(logits: Tensor, clean: Tensor, x: Tensor, now: Tensor, before: Tensor) -> Tensor:
     """KL(q(x_s | x_t, x_0) || plug-in reverse), (B, L) nats, from alpha_t = ``now`` to alpha_s =
-    ``before`` (B, 1), float64; at alpha_s = 1 the negative log-likelihood of x_0 (Austin et al. 2021,
-    equation 1; Hoogeboom et al. 2021, equation 15). ``logits`` (B, L, W): the estimate over the
-    words, which ``clean`` and ``x`` (B, L) count from 0."""
+    ``before`` (B, 1), float64; at alpha_s = 1 the negative log-likelihood of x_0 (Austin et al.
+    2021, equation 1; Hoogeboom et al. 2021, equation 15). ``logits`` (B, L, W): the estimate over
+    the words, which ``clean`` and ``x`` (B, L) count from 0."""
     words, kind = logits.shape[-1], logits.dtype
     now, before = now[..., None], before[..., None]
     # what is lost is a small difference, taken before it is rounded

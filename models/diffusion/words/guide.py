@@ -3,10 +3,11 @@ make the control (classifier guidance of discrete diffusion, Schiff et al. 2024,
 
     p(v | x_t, control) ~ p(v | x_t) p(control | x_t with v)^weight
 
-at each position that changes, on its own, over ``candidates`` words v that stand for all of them. For an
-absorbing chain whose positions are chosen before the words, and a consistent classifier, weight 1
-is Bayes' rule (enumerated in the tests). Shapes: B batch, L length, V ids, M positions that a step
-changes, K candidates.
+at each position that changes, on its own, over ``candidates`` words v that stand for all of them.
+Whether it changes is not guided, so a word that is there already is no candidate. For an absorbing
+chain whose positions are chosen before the words, and a consistent classifier, weight 1 is Bayes'
+rule (enumerated in the tests). Shapes: B batch, L length, V ids, M positions that a step changes, K
+candidates.
 """
 
 from __future__ import annotations
