@@ -41,15 +41,16 @@ class Absorbing(WordsObjective[D3PMConfig]):
         ids, free = self.batch(step)
         bound, plain = self._costs(ids, free, None)
         words = free.sum()
-        # the paper's loss is one step's term and ``hybrid`` times the cross-entropy
+        # the paper's loss is one step's term and ``hybrid`` times the cross-entropy, in the mean
+        # over steps; this is the sum, over what brings it back to the size of the bound
         scale = 1 + self.config.T * self.config.hybrid
-        total = (bound + self.config.T * self.config.hybrid * plain).sum() / words / scale
+        total = (bound + self.config.hybrid * plain).sum() / words / scale
         return total, {"bound": bound.sum() / words}
 
     def _costs(
         self, ids: Tensor, free: Tensor, rng: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """The bound, and the cross-entropy of all masked words, (B,) each."""
+        """The bound, and the cross-entropy of all masked words summed over steps, (B,) each."""
         from torch.nn import functional as F
 
         from models.diffusion.words.noise import by_row, hit, weighted_steps
@@ -60,8 +61,8 @@ class Absorbing(WordsObjective[D3PMConfig]):
         x, where = ids.masked_fill(masked, self.mask).to(device), masked.to(device)
         logits = self.module(x, ((t + 1) / self.config.T).to(device), where)[:, :-1]
         nll = F.cross_entropy(logits, ids.to(device)[where], reduction="none")
-        cost = by_row(nll, where)
-        return cost * (weight / (t + 1)).float().to(device), cost
+        cost = by_row(nll, where) * weight.float().to(device)
+        return cost / (t + 1).to(device), cost
 
 
 class Uniform(WordsObjective[D3PMConfig]):
@@ -74,11 +75,12 @@ class Uniform(WordsObjective[D3PMConfig]):
         from models.diffusion.words.levels import Cosine
         from models.diffusion.words.noise import hit, replaced, weighted_steps
 
-        device, keep = self.module.device, torch.tensor([*Cosine().grid(self.config.T), 1.0])
-        t, weight = weighted_steps(len(ids), self.config.T, rng)
+        device, steps = self.module.device, self.config.T
+        keep = torch.tensor([*Cosine().grid(steps), 1.0], dtype=torch.float64)
+        t, weight = weighted_steps(len(ids), steps, rng)
         now, before = keep[t], keep[t - 1]
         x = replaced(ids, hit(free, 1 - now, rng), self.words, rng)
-        logits = self.module(x.to(device), ((t + 1) / self.config.T).to(device))
+        logits = self.module(x.to(device), ((t + 1) / steps).to(device))
         place = torch.zeros(self.mask + 1, dtype=torch.long)
         place[self.words] = torch.arange(len(self.words))
         cost = step_cost(

@@ -70,7 +70,7 @@ class MaskGIT(WordDiffusion):
         sure = torch.full(free.shape, torch.inf, dtype=torch.float64, device=free.device)
 
         def lift(move: Decided, which: Tensor, word: Tensor) -> Tensor:
-            x = move.words(move.masked, word)
+            x = move.words(move.open, word)
             if move.t == 0:
                 return x
             log_p = move.logits.log_softmax(-1).double()
@@ -85,10 +85,10 @@ class MaskGIT(WordDiffusion):
             elif settings.order == "maskgit":
                 gumbel = -which.clamp(min=1e-300).log().neg().clamp(min=1e-300).log()
                 score = score + settings.noise * move.t / settings.steps * gumbel
-            sure[:] = torch.where(move.masked, score, sure if again else torch.inf)
+            sure[:] = torch.where(move.open, score, sure if again else torch.inf)
             keep = left(free.sum(1), settings.steps - move.t, settings.steps, settings.schedule)
             # at least one word is decided in a step, and one is left for the next
-            masked = (free if again else move.masked).sum(1)
+            masked = (free if again else move.open).sum(1)
             keep = keep.clamp(min=1).minimum((masked - 1).clamp(min=0))
             unsure = places(sure.masked_fill(~free, torch.inf)) < keep[:, None]
             return torch.where(unsure, move.process.mask, x)

@@ -49,8 +49,8 @@ class Bound(WordsObjective[MultinomialConfig]):
             logits[..., self.words.to(device)],
             place[ids].to(device),
             place[x].to(device),
-            keep[t][:, None].float().to(device),
-            keep[t - 1][:, None].float().to(device),
+            keep[t][:, None].to(device),
+            keep[t - 1][:, None].to(device),
         )
         return torch.where(free.to(device), cost, 0.0).sum(1) * weight.float().to(device)
 

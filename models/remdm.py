@@ -59,7 +59,7 @@ class ReMDM(WordDiffusion):
 
         def lift(move: Decided, which: Tensor, word: Tensor) -> Tensor:
             up, down = chances(1 - (move.t + 1) / steps, 1 - move.t / steps, eta)
-            x = move.words(move.masked & (which < up), word)
-            return torch.where(free & ~move.masked & (which < down), move.process.mask, x)
+            x = move.words(move.open & (which < up), word)
+            return torch.where(free & ~move.open & (which < down), move.process.mask, x)
 
         return Unmasking(self.decoder.reader.words, free, steps, lift)

@@ -13,6 +13,7 @@ from models.diffusion.words.config import WordsConfig, WordsSettings
 from models.diffusion.words.method import WordDiffusion
 from models.diffusion.words.objective import WordsObjective
 from models.diffusion.words.role import words_role
+from tasks.common.errors import UserError
 from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 class SundaeConfig(WordsConfig):
     #: denoising steps of a training text, each from what the one before drew (section 2.2)
     unrolled: int = ranged(2, least=1, most=1000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.time:
+            raise UserError("unrolled denoising has no time that a network could be told")
 
 
 class Unrolled(WordsObjective[SundaeConfig]):

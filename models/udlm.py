@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def bound(log_x: Tensor, own: Tensor, here: Tensor, alpha: Tensor) -> Tensor:
-    """The bound's integrand at a time of slope alpha' = -1 (their equation 18), (B, L) nats.
+def bound(log_x: Tensor, own: Tensor, here: Tensor, t: Tensor) -> Tensor:
+    """The bound's integrand where alpha = 1 - t (their equation 18), (B, L) nats.
 
     ``log_x`` (B, L, W): log-probabilities of the clean word given the *other* words; ``own`` and
-    ``here`` (B, L): the clean word and the one that is there, counted from 0; ``alpha`` (B, 1).
+    ``here`` (B, L): the clean word and the one that is there, counted from 0; ``t`` (B, 1),
+    float64.
     """
     import torch
 
     words = log_x.shape[-1]
-    a, rest = words * alpha, 1 - alpha
+    a, rest = (words * (1 - t)).to(log_x.dtype), t.to(log_x.dtype)
     said = a[..., None] * log_x.exp() + rest[..., None]
     said_here = said.gather(2, here[..., None])[..., 0]
     said_own = said.gather(2, own[..., None])[..., 0]
@@ -50,14 +51,14 @@ class Bound(WordsObjective[WordsConfig]):
         from models.diffusion.words.noise import hit, replaced, weighted_times
 
         t, weight = weighted_times(len(ids), rng)
-        alpha = (1 - t).clamp(min=1e-3)  # the integrand has a limit at pure noise, 0 / 0 there
-        x = replaced(ids, hit(free, 1 - alpha, rng), self.words, rng)
+        t = t.clamp(max=1 - 1e-3)  # the integrand has a limit at pure noise, 0 / 0 there
+        x = replaced(ids, hit(free, t, rng), self.words, rng)
         device = self.module.device
         log_x = self.module(x.to(device), t.to(device))[..., self.words.to(device)]
         place = torch.zeros(self.mask + 1, dtype=torch.long)
         place[self.words] = torch.arange(len(self.words))
         own, here = place[ids].to(device), place[x].to(device)
-        cost = bound(log_x.log_softmax(-1), own, here, alpha.float().to(device)[:, None])
+        cost = bound(log_x.log_softmax(-1), own, here, t[:, None].to(device))
         return torch.where(free.to(device), cost, 0.0).sum(1) * weight.float().to(device)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.diffusion.gaussian import Gaussian, Normal
-from models.diffusion.guidance import WordGuidance
 from models.diffusion.loop import CHUNK, Noise, normal, uniform, walk
 from models.diffusion.pinning import Pins
 from models.diffusion.schedule import make_schedule
@@ -180,26 +179,6 @@ def test_pins_may_be_noised_at_their_level() -> None:
     for t, share in masked.items():
         wanted = (t + 1) / STEPS
         assert abs(share - wanted) <= 3 * math.sqrt(wanted * (1 - wanted) / ROWS)
-
-
-def log_prob_of(gain: Tensor):  # type: ignore[no-untyped-def]
-    """log p(y | x_t) where y depends on the word at 0 alone, as a linear function of embedded ids:
-    of a mask, the log of what ``DATA`` leaves open."""
-    masked = (DATA[0] * gain.exp()).sum().log()
-    values = torch.cat([gain, masked[None]])
-    return lambda x, level: x[:, 0] @ values
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.0])
-def test_a_bent_walk_reaches_the_tilted_distribution(scale: float) -> None:
-    """With the exact classifier, guided words have p(x) p(y | x) / p(y); unguided ones p(x)."""
-    process, ids = PROCESSES["absorbing"]
-    gain = torch.tensor([0.0, 1.0, 2.0, -1.0], dtype=torch.float64)
-    guide = WordGuidance(log_prob_of(gain), torch.eye(ids, dtype=torch.float64), scale)
-    x = walk(posterior(process, ids), process, drawn(), CPU, bend=guide)
-    tilted = DATA[0] * (scale * gain).exp()
-    assert_near(shares(x), torch.stack([tilted / tilted.sum(), DATA[1]]))
-    assert guide.evaluations == STEPS
 
 
 def test_the_estimate_before_is_handed_back() -> None:

@@ -1,5 +1,4 @@
-"""Classifier guidance: gradient steps on drawn latents (paper, section 5.1), and moves of words
-bent before they are drawn.
+"""Classifier guidance: gradient steps on drawn latents (paper, section 5.1).
 
 A guide is any ``log_prob(x, level) -> (B,)`` of the controls given latents x (B, L, D) at a noise
 level (-1: clean). Composing controls adds guides.
@@ -11,11 +10,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from models.diffusion.config import GuidanceConfig
 from models.diffusion.gaussian import Normal
-from models.diffusion.tokens import Categorical
 
 LogProb = Callable[[Tensor, int], Tensor]
 
@@ -77,25 +74,3 @@ class Guidance:
             self._accumulated = squares
             y = y - self.config.lr * gradient / (squares.sqrt() + ADAGRAD_EPS)
         return y
-
-
-class WordGuidance:
-    """The *bend* hook of :func:`models.diffusion.loop.walk` for words: each candidate of a position
-    gets ``scale`` times what it would add to log_prob, to first order around x_t (Schiff et al.
-    2024, section 3.2; exact where log_prob is linear in the embedded words).
-
-    ``table`` (V, D): the embeddings of all ids, in which log_prob reads them.
-    """
-
-    def __init__(self, log_prob: LogProb, table: Tensor, scale: float = 1.0) -> None:
-        self.log_prob, self.table, self.scale = log_prob, table, scale
-        #: gradients so far
-        self.evaluations = 0
-
-    def __call__(self, move: Categorical, x: Tensor, s: int) -> Categorical:
-        with torch.enable_grad():
-            words = F.one_hot(x, len(self.table)).to(self.table.dtype).requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self.log_prob(words @ self.table, s + 1).sum(), words)
-        self.evaluations += 1
-        gain = gradient - (gradient * words.detach()).sum(-1, keepdim=True)
-        return Categorical(move.logits + self.scale * gain)

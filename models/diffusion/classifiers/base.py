@@ -276,20 +276,3 @@ class Guide(ABC):
         for name in self.per_row:
             setattr(taken, name, getattr(self, name)[rows])
         return taken
-
-
-class WordGuide:
-    """A classifier's guide as guidance of words reads it: the sum of its log-probabilities, of
-    words embedded in its own ``table`` (V, D)."""
-
-    def __init__(self, guide: Guide) -> None:
-        table = guide.classifier.own_table
-        assert table is not None
-        self.guide, self.table = guide, table
-
-    def take(self, rows: Tensor) -> WordGuide:
-        return WordGuide(self.guide.take(rows))
-
-    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
-        """Of texts x (N, L, D) at levels ``s`` (N,)."""
-        return self.guide(x, s).float() * self.guide.terms

@@ -20,19 +20,20 @@ from models.nets.decoding import draw
 #: estimate given the *other* words, which is what bounds on the likelihood teach (D3PM's code,
 #: multinomial diffusion, UDLM, Tweedie's step of SEDD); mixture: the mean of the true reverse steps
 #: over p(x_0 | x_t), which plain cross-entropy teaches; euler: the jump rates of the plug-in over a
-#: step (SEDD)
+#: step, the last one, to clean words, being the plug-in (SEDD, as released)
 Form = Literal["plug_in", "mixture", "euler"]
 
 
 class Replaced(NamedTuple):
-    """x_s from x_t: ``logits`` (B, L, V), up to a constant a position; ``x`` (B, L): x_t;
-    ``left``: the share of words that are noise at s; ``share``: words that may change, the others
-    staying (None: all)."""
+    """x_s from x_t: ``logits`` (B, L, V), up to a constant a position; ``x`` (B, L): x_t; ``open``
+    (B, L): where it is a word; ``left``: the share of words that are noise at s; ``share``: of the
+    words, those that may change, the others staying."""
 
     logits: Tensor
     x: Tensor
+    open: Tensor
     left: float
-    share: float | None = None
+    share: float = 1.0
 
     @property
     def noise(self) -> Tensor:
@@ -41,8 +42,10 @@ class Replaced(NamedTuple):
 
     def draw(self, noise: Draw) -> Tensor:
         which, word = noise().unbind(1)
-        drawn = draw(self.logits.flatten(0, 1), word.flatten()).view(word.shape)
-        return drawn if self.share is None else torch.where(which < self.share, drawn, self.x)
+        changed, x = self.open & (which < self.share), self.x.clone()
+        if bool(changed.any()):
+            x[changed] = draw(self.logits[changed], word[changed])
+        return x
 
 
 class Uniform:
@@ -75,7 +78,7 @@ class Uniform:
         limit = clean.new_zeros(clean.shape[-1])
         limit[self.words.to(x.device)] = 1 / len(self.words)
         here = F.one_hot(x, clean.shape[-1]).to(clean.dtype)
-        if self.form == "euler":
+        if self.form == "euler" and t:
             assert self.rates is not None
             at = now * clean + (1 - now) * limit
             score = at / at.gather(2, x[..., None])  # p_t(y) / p_t(x_t)
@@ -88,12 +91,16 @@ class Uniform:
             else:
                 lower = before * clean + (1 - before) * limit
             chance = (step * here + (1 - step) * limit[x][..., None]) * lower
-        return Replaced(chance.log(), x, 1 - before)
+        return Replaced(chance.log(), x, here[..., self.words.to(x.device)].any(-1), 1 - before)
+
+    def time(self, x: Tensor, t: int) -> Tensor:
+        """What a network is told, (B,)."""
+        return torch.full((len(x),), (t + 1) / self.steps, device=x.device)
 
 
 class Redraw:
     """Every step draws a share of the words again from the estimate of the clean text (SUNDAE,
-    Savinov et al. 2022, section 2.3)."""
+    Savinov et al. 2022, section 2.3), the first step all of them: of noise nothing is kept."""
 
     def __init__(self, steps: int, words: Tensor, share: float) -> None:
         self.steps, self.words, self.share = steps, words, share
@@ -109,20 +116,28 @@ class Redraw:
         return torch.where(hit, self.prior(noise), state)
 
     def move(self, x: Tensor, estimate: Tensor, t: int) -> Replaced:
-        return Replaced(estimate, x, t / self.steps, self.share)
+        share = self.share if t < self.steps - 1 else 1.0
+        words = torch.isin(x, self.words.to(x.device))
+        return Replaced(estimate, x, words, t / self.steps, share)
+
+    def time(self, x: Tensor, t: int) -> Tensor:
+        """There is none."""
+        return torch.zeros(len(x), device=x.device)
 
 
 def step_cost(logits: Tensor, clean: Tensor, x: Tensor, now: Tensor, before: Tensor) -> Tensor:
     """KL(q(x_s | x_t, x_0) || plug-in reverse), (B, L) nats, from alpha_t = ``now`` to alpha_s =
-    ``before`` (B, 1); at alpha_s = 1 the negative log-likelihood of x_0 (Austin et al. 2021,
-    equation 1; Hoogeboom et al. 2021, equation 15). ``logits`` (B, L, W): the estimate over the
-    words, which ``clean`` and ``x`` (B, L) count from 0."""
-    words = logits.shape[-1]
+    ``before`` (B, 1), float64; at alpha_s = 1 the negative log-likelihood of x_0 (Austin et al.
+    2021, equation 1; Hoogeboom et al. 2021, equation 15). ``logits`` (B, L, W): the estimate over
+    the words, which ``clean`` and ``x`` (B, L) count from 0."""
+    words, kind = logits.shape[-1], logits.dtype
     now, before = now[..., None], before[..., None]
-    step = now / before
-    reached = step * F.one_hot(x, words) + (1 - step) / words
-    true = reached * (before * F.one_hot(clean, words) + (1 - before) / words)
-    said = reached * (before * logits.softmax(-1) + (1 - before) / words)
+    # what is lost is a small difference, taken before it is rounded
+    step, lost = (now / before).to(kind), (1 - now / before).to(kind) / words
+    kept, noise = before.to(kind), (1 - before).to(kind) / words
+    reached = step * F.one_hot(x, words) + lost
+    true = reached * (kept * F.one_hot(clean, words) + noise)
+    said = reached * (kept * logits.softmax(-1) + noise)
     true = true / true.sum(-1, keepdim=True)
     said = said / said.sum(-1, keepdim=True)
     return torch.where(true > 0, true * (true / said.clamp(min=1e-30)).log(), 0.0).sum(-1)

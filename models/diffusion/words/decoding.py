@@ -5,7 +5,7 @@ Shapes: B batch, L length, V words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from models.base import TargetSamples, sample_rng
-from models.diffusion.classifiers.base import WordGuide
 from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import MakeClassifierGuide, load_guide
 from models.diffusion.loop import Noise, uniform, walk
@@ -24,12 +23,12 @@ from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
 from models.diffusion.words.config import NATURAL, WordClassifierConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
-from models.diffusion.words.noising import EveryNoise, space
+from models.diffusion.words.noising import WordGuide, space
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
 from models.jobs import Job, Made, run
-from models.nets.artefact import load_network
+from models.nets.artefact import CONFIG, load_network, read_config
 from models.nets.precision import matrix_dtype
 from tasks.base import Target, Task
 from tasks.common.progress import Progress
@@ -64,15 +63,24 @@ def load(
     frames = Frames(folder, words, config.length)
     if task.fills:
         return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
-    guides: list[tuple[MakeClassifierGuide, float]] = []
-    texts = space(words, config.length, WordClassifierConfig().steps, device)
+    guides: list[Maker] = []
     if settings.guidance.weight:
         for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
             place = folders[classifier_role(GUIDED_BY[kind])]
-            weight = settings.guidance.weight * NATURAL[kind]
-            guides.append((load_guide(kind, place, texts), weight))
-    level = EveryNoise(words, WordClassifierConfig().steps).level
-    return Decoder(reader, words, frames, guides, level)
+            steps = read_config(place / CONFIG, WordClassifierConfig).steps
+            guide = load_guide(kind, place, space(words, config.length, steps, device))
+            guides.append(Maker(guide, settings.guidance.weight * NATURAL[kind], steps))
+    return Decoder(reader, words, frames, guides)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What makes the guides of one kind of control, their weight, and the levels of noise that
+    their classifier knows."""
+
+    make: MakeClassifierGuide
+    weight: float
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,7 @@ class Decoder:
     reader: Reader
     vocabulary: Vocabulary
     frames: Frames
-    guides: Sequence[tuple[MakeClassifierGuide, float]] = ()
-    level: Callable[[Tensor], Tensor] = torch.zeros_like
+    guides: Sequence[Maker] = ()
     middles: Mapping[int, int] | None = None
 
     def generate(
@@ -130,7 +137,7 @@ class Decoder:
         reading = self.reader.reading(len(rows), method.settings.temperature, method.estimate)
         with torch.no_grad():
             x = walk(
-                lambda x, t, _: reading(x, (t + 1) / process.steps),
+                lambda x, t, _: reading(x, process.time(x, t)),
                 process,
                 noise(),
                 device,
@@ -157,7 +164,7 @@ class Decoder:
             [part for part in job.target.control.parts if part.kind in GUIDED_BY] for job in jobs
         ]
         made = [
-            (WordGuide(make(column)), weight)
-            for (make, weight), column in zip(self.guides, zip(*guided), strict=True)
+            (WordGuide(one.make(column), one.steps), one.weight)
+            for one, column in zip(self.guides, zip(*guided), strict=True)
         ]
-        return Guides(made, len(jobs), self.frames.longest, self.level)
+        return Guides(made, len(jobs), self.frames.longest)

@@ -3,15 +3,16 @@ make the control (classifier guidance of discrete diffusion, Schiff et al. 2024,
 
     p(v | x_t, control) ~ p(v | x_t) p(control | x_t with v)^weight
 
-at each position on its own, over ``candidates`` words v that stand for all of them. For an
-absorbing chain whose positions are chosen before the words, and a consistent classifier, weight 1
-is Bayes' rule (enumerated in the tests). Shapes: B batch, L length, V ids, M positions that a step
-changes, K candidates.
+at each position that changes, on its own, over ``candidates`` words v that stand for all of them.
+Whether it changes is not guided, so a word that is there already is no candidate. For an absorbing
+chain whose positions are chosen before the words, and a consistent classifier, weight 1 is Bayes'
+rule (enumerated in the tests). Shapes: B batch, L length, V ids, M positions that a step changes, K
+candidates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -38,17 +39,16 @@ class Guide(Protocol):
     def take(self, rows: Tensor) -> Guide:
         """The same of the rows ``rows`` (N,)."""
 
-    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
-        """x (B, L, D) at levels ``s`` (B,) -> (B,), fp32."""
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+        """x (B, L, D), shares ``noise`` (B,) of whose words are noise -> (B,), fp32."""
 
 
 class Guides:
     """The guides of a batch of ``rows`` texts, one for each control of a target, with their
     weights: log-probabilities of composed controls add up (Li et al. 2022, section 7.2).
 
-    ``length``: tokens of the texts that classifiers read, PAD included; ``level``: the share of
-    words that are noise -> the level that classifiers are told. ``evaluations`` (B,): texts that
-    classifiers have read, and gradients, for each row.
+    ``length``: tokens of the texts that classifiers read, PAD included. ``evaluations`` (B,): texts
+    that classifiers have read, and gradients, for each row.
     """
 
     def __init__(
@@ -56,9 +56,8 @@ class Guides:
         parts: Sequence[tuple[Guide, float]],
         rows: int,
         length: int,
-        level: Callable[[Tensor], Tensor] = torch.zeros_like,
     ) -> None:
-        self.parts, self.length, self.level = parts, length, level
+        self.parts, self.length = parts, length
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
 
     def log_prob(self, x: Tensor, rows: Tensor, noise: Tensor) -> Tensor:
@@ -68,9 +67,9 @@ class Guides:
         for first in range(0, len(x), ROWS):
             part = slice(first, first + ROWS)
             texts, which = self._whole(x[part]), filled(rows[part])
-            level = self.level(filled(noise[part]))
+            share = filled(noise[part])
             for guide, weight in self.parts:
-                read = guide.take(which)(guide.table[texts], level).double()
+                read = guide.take(which)(guide.table[texts], share).double()
                 out[part] += weight * read[: len(x[part])]
         self._count(rows, 1)
         return out
@@ -83,13 +82,13 @@ class Guides:
         gradient a text."""
         here, index = rows.unique(return_inverse=True)
         texts, which = self._whole(x[here]), filled(here)
-        level = self.level(filled(noise[here]))
+        share = filled(noise[here])
         total = torch.zeros(len(rows), words, device=x.device)
         for guide, weight in self.parts:
             with torch.enable_grad():
                 embedded = guide.table[texts].detach().requires_grad_(True)
                 (gradient,) = torch.autograd.grad(
-                    guide.take(which)(embedded, level).sum(), embedded
+                    guide.take(which)(embedded, share).sum(), embedded
                 )
             at = gradient[index, places]
             now = (at * embedded.detach()[index, places]).sum(-1, keepdim=True)
@@ -130,7 +129,10 @@ class Candidates:
         row, place = ((drawn != x) & (drawn < words)).nonzero(as_tuple=True)
         if not len(row):
             return drawn
-        logits = move.logits[row, place].float().log_softmax(-1)
+        logits = move.logits[row, place].float()
+        # that the word changes is decided: it is drawn among the others
+        other = torch.arange(words, device=x.device) != x[row, place][:, None]
+        logits = logits.masked_fill(~other, -torch.inf).log_softmax(-1)
         among = self._proposals(move, row, place, logits, proposed[row, place])
         which = row.repeat_interleave(among.shape[1])
         variants = x[which]
@@ -167,14 +169,17 @@ class Candidates:
 
 class FirstOrder:
     """The *bend* hook of :func:`models.diffusion.loop.walk` for words: every word of every position
-    gets what it would add to first order, one gradient a step and control."""
+    that may change gets what it would add to first order, one gradient a step and control of each
+    text that has such a position."""
 
     def __init__(self, guides: Guides) -> None:
         self.guides = guides
 
     def __call__(self, move: Any, x: Tensor, s: int) -> Any:
-        batch, length, words = move.logits.shape
-        rows = torch.arange(batch, device=x.device).repeat_interleave(length)
-        places = torch.arange(length, device=x.device).repeat(batch)
-        gain = self.guides.first_order(x, rows, places, words, move.noise).view(move.logits.shape)
-        return move._replace(logits=move.logits + gain)
+        rows, places = move.open.nonzero(as_tuple=True)
+        if not len(rows):
+            return move
+        logits = move.logits.clone()
+        gain = self.guides.first_order(x, rows, places, logits.shape[-1], move.noise)
+        logits[rows, places] += gain.to(logits.dtype)
+        return move._replace(logits=logits)

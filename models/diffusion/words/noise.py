@@ -10,29 +10,36 @@ import math
 import torch
 from torch import Tensor
 
+#: share of times that are drawn log-uniformly
+LOG_UNIFORM = 0.3
+
 
 def spread_times(rows: int, rng: torch.Generator | None, least: float = 1e-3) -> Tensor:
     """Low-discrepancy times (B,) in [least, 1]: one in each of B equal slices, in random order
     (Sahoo et al. 2024, section 3.5), fp32."""
     slices = torch.randperm(rows, generator=rng)
     t = (slices + torch.rand(rows, generator=rng)) / rows
-    return least + (1 - least) * t
+    # fp32 may round a time up to 1, which is no time of a slice that ends there
+    return least + (1 - least) * t.clamp(max=1 - 2**-24)
 
 
 def weighted_times(
-    rows: int, rng: torch.Generator | None, least: float = 1e-3
+    rows: int, rng: torch.Generator | None, least: float = 1e-5
 ) -> tuple[Tensor, Tensor]:
-    """Times (B,) in [least, 1], and the weights that make a mean over them one over uniform times,
-    float64. Half of them are drawn log-uniformly: what a text costs at a small t is a few times
-    1 / t and mostly nothing, and uniform times would leave a batch to those few."""
+    """Times (B,) in [least, 1], and the weights that make a mean over them an integral over t,
+    float64. Some of them are drawn log-uniformly: what a text costs at a small t is a few times
+    1 / t and mostly nothing, and uniform times would leave a batch to those few.
+
+    What is cut off below ``least`` is least * log(W / least) nats or so a word of W words, 2e-4 of
+    800 (at a least time of 1e-3, as in the references, a bound on log 821 would lack 0.014)."""
     u = spread_times(rows, rng, 0.0).double()
-    span = -math.log(least)
+    span, flat = -math.log(least), 1 - LOG_UNIFORM
     grid = torch.logspace(math.log10(least), 0.0, 4096, dtype=torch.float64)
-    mass = 0.5 * (grid - least) / (1 - least) + 0.5 * (1 + grid.log() / span)
+    mass = flat * (grid - least) / (1 - least) + LOG_UNIFORM * (1 + grid.log() / span)
     at = torch.searchsorted(mass, u).clamp(1, len(grid) - 1)
     low, high = mass[at - 1], mass[at]
     t = grid[at - 1] + (grid[at] - grid[at - 1]) * ((u - low) / (high - low)).clamp(0, 1)
-    density = 0.5 / (1 - least) + 0.5 / (span * t)
+    density = flat / (1 - least) + LOG_UNIFORM / (span * t)
     return t, 1 / density
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.diffusion.classifiers.base import Space
+from models.diffusion.classifiers.base import Guide, Space
 from models.diffusion.loop import uniform
 from models.diffusion.words.config import WordClassifierConfig
 from models.diffusion.words.frame import word_ids, words_of
@@ -31,10 +31,6 @@ class EveryNoise:
         self.ids = self.mask + 1
         self._words = word_ids(self.mask)
 
-    def level(self, share: Tensor) -> Tensor:
-        """The level at which so large a share of the words is noise, -1 where none is."""
-        return (share * self.steps).ceil().long() - 1
-
     def signal(self, level: int) -> float:
         """The share of words that are left."""
         return 1 - (level + 1) / self.steps
@@ -52,6 +48,24 @@ class EveryNoise:
         other = torch.where(masked.view(-1, *[1] * (ids.dim() - 1)), self.mask, other)
         noised = torch.where(hit & words_of(ids), other, ids)
         return table[noised.to(table.device)]
+
+
+class WordGuide:
+    """A classifier's guide as guidance of words reads it: the sum of its log-probabilities, of
+    words embedded in its own ``table`` (V, D). ``steps``: the levels of its training."""
+
+    def __init__(self, guide: Guide, steps: int) -> None:
+        table = guide.classifier.own_table
+        assert table is not None
+        self.guide, self.steps, self.table = guide, steps, table
+
+    def take(self, rows: Tensor) -> WordGuide:
+        return WordGuide(self.guide.take(rows), self.steps)
+
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Of texts x (N, L, D), shares ``noise`` (N,) of whose words are noise."""
+        level = (noise * self.steps).ceil().long() - 1
+        return self.guide(x, level).float() * self.guide.terms
 
 
 def space(vocabulary: Vocabulary, length: int, steps: int, device: torch.device) -> Space:

@@ -22,14 +22,14 @@ from models.nets.decoding import draw
 class Decided(NamedTuple):
     """x_s from x_t, to be drawn at the masked positions that the order takes.
 
-    ``logits`` (B, L, V) of words, up to a constant a position; ``x`` (B, L): x_t; ``masked``
+    ``logits`` (B, L, V) of words, up to a constant a position; ``x`` (B, L): x_t; ``open``
     (B, L): where it has no word yet; ``t``: the level, 0 in the last step.
     """
 
     process: Unmasking
     logits: Tensor
     x: Tensor
-    masked: Tensor
+    open: Tensor
     t: int
 
     def draw(self, noise: Draw) -> Tensor:
@@ -39,7 +39,7 @@ class Decided(NamedTuple):
     @property
     def noise(self) -> Tensor:
         """The share of a text's words, (B,), that are noise once one more is decided."""
-        return (self.masked.sum(1) - 1).clamp(min=0) / self.process.free.sum(1).clamp(min=1)
+        return (self.open.sum(1) - 1).clamp(min=0) / self.process.free.sum(1).clamp(min=1)
 
     def words(self, where: Tensor, uniforms: Tensor) -> Tensor:
         """x_t with words drawn at the positions ``where`` (B, L), by ``uniforms`` (B, L)."""
@@ -77,9 +77,17 @@ class Unmasking:
         return torch.full_like(z[:, 0], self.mask, dtype=torch.long)
 
     def corrupt(self, state: Tensor, level: Tensor | int, noise: Tensor) -> Tensor:
-        """Each word masked with chance (level + 1) / steps; ``noise``: uniforms (B, L)."""
+        """Each free word masked with chance (level + 1) / steps; ``noise``: uniforms
+        (B, 2, L)."""
         levels = torch.as_tensor(level, device=state.device).expand(len(state))
-        return torch.where(noise < ((levels + 1) / self.steps)[:, None], self.mask, state)
+        hit = noise[:, 0] < ((levels + 1) / self.steps)[:, None]
+        return torch.where(hit & self.free, self.mask, state)
+
+    def time(self, x: Tensor, t: int) -> Tensor:
+        """What a network is told, (B,): the share of each row's words that are masked, whatever the
+        order, so that a row's time does not depend on those beside it."""
+        masked = ((x == self.mask) & self.free).sum(1)
+        return masked / self.free.sum(1).clamp(min=1)
 
     def move(self, x: Tensor, estimate: Tensor, t: int) -> Decided:
         return Decided(self, estimate, x, (x == self.mask) & self.free, t)
@@ -96,9 +104,9 @@ def in_turn(move: Decided, which: Tensor, word: Tensor) -> Tensor:
     process = move.process
     words, done = process.free.sum(1, keepdim=True), process.steps - move.t
     until = (-(-words * done // process.steps)).clamp(min=done)
-    return move.words(move.masked & (process.place < until), word)
+    return move.words(move.open & (process.place < until), word)
 
 
 def independently(move: Decided, which: Tensor, word: Tensor) -> Tensor:
     """Each masked word for itself, alpha_t = 1 - t: ancestral sampling."""
-    return move.words(move.masked & (which < 1 / (move.t + 1)), word)
+    return move.words(move.open & (which < 1 / (move.t + 1)), word)

@@ -38,10 +38,10 @@ class Reader:
 
 
 class Reading:
-    """(x (B, L), time) -> log p(word), up to a constant a position, (B, L, V), fp32.
+    """(x (B, L), time (B,)) -> log p(word), up to a constant a position, (B, L, V), fp32.
 
-    A network that is not told the time says the same of a row that has not changed, and is not
-    asked again (the cache of Sahoo et al. 2024, section 4.2); nor where no mask is left.
+    A network says the same of a row that has not changed, nor its time if it is told that, and is
+    not asked again (the cache of Sahoo et al. 2024, section 4.2); nor where no mask is left.
     ``evaluations`` (B,): how often it was asked of each row.
     """
 
@@ -54,36 +54,37 @@ class Reading:
     ) -> None:
         self.reader, self.temperature, self.estimate = reader, temperature, estimate
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
-        self._x: Tensor | None = None
+        self._before: tuple[Tensor, Tensor] | None = None
         #: whether masks are lifted: a text without one is done
         self._lifting = False
         self._said: Tensor | None = None
 
-    def __call__(self, x: Tensor, time: float) -> Tensor:
-        asked = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        if self._said is not None and self._x is not None and self.reader.module.time is None:
-            asked = (x != self._x).any(1)
-            if self._lifting:
-                asked &= (x == self.reader.words).any(1)
+    def __call__(self, x: Tensor, time: Tensor) -> Tensor:
+        masked = (x == self.reader.words).any(1)
+        if self._before is None:
+            self._lifting = bool(masked.any())
+            asked = torch.ones_like(masked)
         else:
-            self._lifting = bool((x == self.reader.words).any())
+            asked = (x != self._before[0]).any(1)
+            if self.reader.module.time is not None:
+                asked |= time != self._before[1]
+            if self._lifting:
+                asked &= masked
         rows = asked.nonzero()[:, 0]
         if len(rows):
-            said = self._read(x[rows], time)
+            said = self._read(x[rows], time[rows])
             if self._said is None:
                 self._said = said.new_zeros(len(x), *said.shape[1:])
             self._said = self._said.index_copy(0, rows, said)
             self.evaluations[rows.cpu()] += 1
-        self._x = x.clone()
+        self._before = x.clone(), time
         assert self._said is not None
         return self._said
 
-    def _read(self, x: Tensor, time: float) -> Tensor:
+    def _read(self, x: Tensor, time: Tensor) -> Tensor:
         """What the network says of texts (R, L)."""
         reader, rows = self.reader, len(x)
-        filled = pad_rows(x)
-        times = torch.full((len(filled),), time, device=x.device)
-        logits = reader.module(filled, times)[:rows, :, : reader.words]
+        logits = reader.module(pad_rows(x), pad_rows(time))[:rows, :, : reader.words]
         if self.estimate is not None:
-            logits = self.estimate(logits, x, times[:rows])
+            logits = self.estimate(logits, x, time)
         return (logits / self.temperature).index_fill(-1, reader.silent, -torch.inf)
