@@ -56,7 +56,7 @@ class Exact:
     def take(self, rows: Tensor) -> Exact:
         return self
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
         at = self.places[x.argmax(-1)]
         return self.log_p[at[:, 1], at[:, 2]]
 
@@ -73,7 +73,7 @@ class Affine(NamedTuple):
     def take(self, rows: Tensor) -> Affine:
         return self
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
         return (x * self.adds).sum((1, 2))
 
 
@@ -275,7 +275,7 @@ def test_the_frame_is_never_guided() -> None:
     seen: list[Tensor] = []
 
     class Spy(Exact):
-        def __call__(self, x: Tensor) -> Tensor:
+        def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
             seen.append(x.argmax(-1))
             return super().__call__(x)
 
