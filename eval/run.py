@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.common import stop
 from tasks.common.errors import UserError
 from tasks.common.lease import AGAIN
+from tasks.common.own import blaming
 
 if TYPE_CHECKING:
     from rich.console import Console as AnyConsole
@@ -31,10 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """0; 2 for a mistake that the user can mend (one line on stderr); 75 for work that was asked to
+    """0; 2 for a mistake that the user can mend (one line on stderr, and below it the traceback of
+    a file of the user's that failed); 75 for work that was asked to
     stop, by a signal or a time limit of the user's, and can go on; or 130 for Ctrl-C."""
     try:
-        command(list(arguments))
+        with blaming():
+            command(list(arguments))
         return 0
     except stop.Stopped:
         print("stopped, and saved; run the same command to go on", file=sys.stderr)

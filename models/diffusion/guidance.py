@@ -16,10 +16,14 @@ from torch.nn import functional as F
 from models.diffusion.config import GuidanceConfig
 from models.diffusion.gaussian import Normal
 from models.diffusion.tokens import Categorical
+from models.nets.finite import Watch, check, sizes
 
 LogProb = Callable[[Tensor, int], Tensor]
 
 ADAGRAD_EPS = 1e-10
+
+#: as errors call it
+GRADIENTS = "the gradients of the guide"
 
 
 def add(guides: Sequence[LogProb]) -> LogProb:
@@ -48,6 +52,7 @@ class Guidance:
     def __init__(self, log_prob: LogProb, config: GuidanceConfig, networks: int = 1) -> None:
         self.log_prob, self.config, self.networks = log_prob, config, networks
         self._accumulated: Tensor | None = None
+        self._watch = Watch()
         #: evaluations so far of the ``networks`` that log_prob differentiates
         self.evaluations = 0
 
@@ -71,11 +76,14 @@ class Guidance:
             self._accumulated = None
         for _ in range(self.config.updates):
             gradient = self.gradient(y, move, s)
+            self._watch(sizes(gradient), GRADIENTS)
             squares = gradient.square()
             if self.config.reset != "update" and self._accumulated is not None:
                 squares = squares + self._accumulated
             self._accumulated = squares
             y = y - self.config.lr * gradient / (squares.sqrt() + ADAGRAD_EPS)
+        if t == max(1, self.config.unguided):  # the last guided step
+            self._watch.close()
         return y
 
 
@@ -97,5 +105,6 @@ class WordGuidance:
             words = F.one_hot(x, len(self.table)).to(self.table.dtype).requires_grad_(True)
             (gradient,) = torch.autograd.grad(self.log_prob(words @ self.table, s + 1).sum(), words)
         self.evaluations += 1
-        gain = gradient - (gradient * words.detach()).sum(-1, keepdim=True)
-        return Categorical(move.logits + self.scale * gain)
+        gain = self.scale * (gradient - (gradient * words.detach()).sum(-1, keepdim=True))
+        check(sizes(gain), GRADIENTS)
+        return Categorical(move.logits + gain)

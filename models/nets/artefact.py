@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from models.nets.finite import refuse
 from tasks.common.errors import UserError
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
@@ -181,7 +182,7 @@ def load_module(
     """Fills ``module`` in fp32 and returns the file's meta.
 
     ``expect``: meta entries that must be equal. Raises ``UserError`` naming the first difference,
-    a missing or unexpected parameter, or a shape that differs.
+    a missing or unexpected parameter, a shape that differs, or numbers that are not finite.
     """
     tensors, meta = read_tensors(path)
     for name, value in (expect or {}).items():
@@ -192,6 +193,7 @@ def load_module(
         odd = sorted(state.keys() ^ tensors.keys())[0]
         raise UserError(f"{path} does not fit this network: parameter '{odd}'")
     for name, tensor in tensors.items():
+        refuse(name, tensor, path)
         if tensor.shape != state[name].shape:
             raise UserError(
                 f"{path} does not fit this network: '{name}' is {tuple(tensor.shape)}, "

@@ -9,6 +9,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+#: what the names of damaged files end in, which nobody reads and nobody deletes
+DAMAGED = ".damaged"
+
 
 def canonical(value: Any) -> str:
     """JSON that is equal for equal values: sorted keys, no spaces."""

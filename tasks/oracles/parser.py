@@ -171,6 +171,8 @@ class ChartParserOracle:
                 tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             module = FeatureChartParser(vocabularies, config)
             module.load_state_dict(tensors)
+            if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+                raise UserError(f"damaged parser {folder}: its weights are not finite")
         except (
             OSError,
             json.JSONDecodeError,
