@@ -53,7 +53,8 @@ def check(right: Tensor, what: str) -> None:
 
 def sizes(x: Tensor) -> Tensor:
     """Whether the numbers of each row of ``x`` (R, ...) are finite and their squares fit, (R,)."""
-    norms: Tensor = torch.linalg.vector_norm(x.detach().flatten(1), dim=1, dtype=torch.float32)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    norms: Tensor = torch.linalg.vector_norm(x.detach().flatten(1), dim=1, dtype=wide)
     return norms.isfinite()
 
 
