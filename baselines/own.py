@@ -45,10 +45,9 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
 
     def wrong(self, cls: Any) -> str:
         card: Card = cls.card
-        for one in dataclasses.fields(card):
-            value, kind = getattr(card, one.name), KINDS.get(one.name, object)
-            if not isinstance(value, kind):
-                return f"its card's {one.name} is {value!r}, no {kind.__name__}"
+        for name, kind in KINDS.items():
+            if not isinstance(getattr(card, name), kind):
+                return f"its card's {name} is {getattr(card, name)!r}, no {kind.__name__}"
         if not dataclasses.is_dataclass(card.Settings):
             return f"its card's Settings, {card.Settings.__name__}, is no dataclass"
         try:
@@ -58,9 +57,9 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
         except Exception as error:
             return f"its card's Settings cannot be had without values: {error}"
         parts = [*((one, str) for one in card.uses), *((one, Role) for one in card.brings)]
-        for one, kind in parts:
-            if not isinstance(one, kind):
-                return f"its card names the role {one!r}, no {kind.__name__}"
+        for role, kind in parts:
+            if not isinstance(role, kind):
+                return f"its card names the role {role!r}, no {kind.__name__}"
         return ""
 
     def __getitem__(self, name: str) -> Card:

@@ -322,6 +322,10 @@ class Run:
                 progress(done, total, note or success)
 
             rates: list[tuple[float, ...]] = []
+            if job.task and not shard:
+                # judged in the order in which they were made, whatever a kill came between
+                for finished in job.cell.stored(everything):
+                    rates += self.scoring.rates(job.task, job.cell, everything, finished)
             for finished in answers(
                 generator,
                 targets,

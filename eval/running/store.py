@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.common.files import DAMAGED, file_digest, write_text
+from tasks.common.files import DAMAGED, file_digest, place, write_text
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, Spec
@@ -114,7 +114,7 @@ class Store:
                 else:
                     scrap.unlink()
             verify(folder)
-            os.replace(folder, self.root / key)
+            place(folder, self.root / key)
 
     def _folder(self, dep: Recipe) -> Path:
         folder = self.find(dep.key)

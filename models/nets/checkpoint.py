@@ -61,5 +61,6 @@ def _digest(tensors: Tensors, meta: Mapping[str, Any]) -> str:
         tensor = tensors[name]
         sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         # a view of the bytes, whatever the type: a scalar has no last axis to view
-        sha.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        data: Any = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+        sha.update(data)
     return sha.hexdigest()

@@ -15,19 +15,29 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.files import naming
+from tasks.common.lease import fenced
 
 #: bytes that are read at once when the last newline is looked for
 BLOCK = 1 << 16
 
 
 def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Appends the records in one write and waits until the disk has them."""
+    """Appends the records in one write and waits until the disk has them; all of them or none,
+    where the disk is full: the ``OSError`` names the file. Fenced by this process's leases."""
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    data = memoryview(lines.encode())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        file.write(lines.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    # no buffer, which would be written again when the file is closed
+    with fenced(), naming(path), open(path, "ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -61,7 +71,7 @@ def mend(path: Path) -> None:
         file = open(path, "r+b")  # noqa: SIM115 (a missing file is no error)
     except FileNotFoundError:
         return
-    with file:
+    with fenced(), naming(path), file:
         tail = _tail(file, file.seek(0, os.SEEK_END))
         if not tail:
             return
