@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,9 +16,10 @@ from eval.run import main
 from models.base import Card, Generator, Sample, TargetSamples
 from models.contract import answers, blame, loaded
 from models.nets.finite import NotFinite
+from tasks import TASKS
 from tasks.base import Target
 from tasks.common.errors import UserError
-from tasks.controls import Length
+from tasks.controls import Control, Length
 from tests.hardening import Tried
 
 TARGETS = [Target(f"t{i}", Length(2)) for i in range(3)]
@@ -151,11 +152,11 @@ def test_numbers_that_are_not_finite_name_method_target_and_setting() -> None:
         yield both()
         raise NotFinite("the logits").of("t1")
 
-    done = []
+    found = answers(Own(broken), TARGETS, 2, 0, settings=None)
+    assert next(found) == both()
     with pytest.raises(UserError) as caught:
-        for samples in answers(Own(broken), TARGETS, 2, 0, settings=None):
-            done.append(samples)
-    assert len(done) == 1 and str(caught.value) == (
+        next(found)
+    assert str(caught.value) == (
         "own: the logits of target t1 are not finite (NaN or infinite): its networks' weights are "
         "at fault, or their half precision"
     )
@@ -163,7 +164,7 @@ def test_numbers_that_are_not_finite_name_method_target_and_setting() -> None:
 
 # from the command line
 
-OWN = '''
+OWN = """
 import sys
 from dataclasses import dataclass
 from models.base import Card, Generator, Sample, TargetSamples
@@ -188,7 +189,7 @@ class Odd(Generator):
                 BREAK
             rows = (Sample(k, ("a", target.id), ("a",), 1.0, 0.0) for k in range(samples))
             yield TargetSamples(target.id, tuple(rows))
-'''
+"""
 #: what the second target ends in -> the first line on stderr
 FAULTS = {
     "raise ValueError('no such thing')": ("failed: ValueError: no such thing", True),
@@ -197,7 +198,7 @@ FAULTS = {
     "sys.exit(0)": ("ended the program: sys.exit(0)", False),
     "yield 3": ("error: odd: generate yielded 3, no TargetSamples", False),
 }
-COMMAND = "task=length targets=3 samples=2 floor=0 threads=1 device=cpu".split()
+COMMAND = ["task=length", "targets=3", "samples=2", "floor=0", "threads=1", "device=cpu"]
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +214,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path, store: Path, code: str) -> int:
     (folder / "odd.py").write_text(code)
     METHODS._files.clear()
-    return main([*COMMAND, f"method={folder / 'odd.py'}", f"out={folder / 'out'}", f"store={store}"])
+    return main(
+        [*COMMAND, f"method={folder / 'odd.py'}", f"out={folder / 'out'}", f"store={store}"]
+    )
 
 
 def stored(folder: Path) -> list[str]:
@@ -231,7 +234,9 @@ def test_what_was_stored_stays(
     assert first.startswith("error: ") and "odd" in first and said in first
     assert bool(more) == traced
     if traced:
-        assert more[0] == "Traceback (most recent call last):" and more[-1] == first.split(": ", 2)[2]
+        assert (
+            more[0] == "Traceback (most recent call last):" and more[-1] == first.split(": ", 2)[2]
+        )
         assert all("odd.py" in line for line in more if line.startswith("  File"))
     assert len(stored(tmp_path)) == 2 and len(set(stored(tmp_path))) == 1
     assert not list(tmp_path.glob("out/**/.lock*"))
@@ -260,11 +265,37 @@ def test_a_class_that_cannot_be_used(
     assert UNUSABLE[change] in said and said.count("\n") == 1
 
 
+TASK = (Path(__file__).parent / "own" / "last_word.py").read_text(encoding="utf-8")
+#: what a task's own file says -> what it says instead
+HOOKS = {
+    "words = [text.words": "raise ValueError('no such thing'); words = [text.words",
+    'return {"ends_right"': 'raise SystemExit(0); return {"ends_right"',
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_task_of_ones_own_that_fails(
+    hook: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(TASKS, "_files", {})
+    monkeypatch.setattr(Control, "kinds", dict(Control.kinds))
+    path = tmp_path / "task.py"
+    path.write_text(TASK.replace(hook, HOOKS[hook]))
+    (tmp_path / "odd.py").write_text(OWN.replace("BREAK", "pass"))
+    where = [f"method={tmp_path / 'odd.py'}", f"out={tmp_path / 'out'}", f"store={store}"]
+    METHODS._files.clear()
+    assert main([f"task={path}", *COMMAND[1:], *where]) == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("error: task own_last_word (") and str(path) in first
+
+
 ONE_LINE = "one line with the method's name, exit code 2; what was stored stays and is resumed"
 TRIED = (
     Tried("Generator of one's own", "answers that break the contract", len(BREACHES), ONE_LINE),
     Tried("Generator of one's own", "raises, ends the program, yields a number", len(FAULTS),
           f"{ONE_LINE}; its traceback below where it raises"),
     Tried("Generator of one's own", "a class that cannot be used", len(UNUSABLE)),
+    Tried("task of one's own", "raises, ends the program", len(HOOKS), "one line with its name"),
     Tried("numbers", "a setting that makes them overflow", len(SUSPECTS), "the setting is named"),
 )  # fmt: skip

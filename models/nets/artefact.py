@@ -156,11 +156,9 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping
                 os.fsync(file.fileno())
             place(part, path)
     except SafetensorError as error:
-        part.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error}") from None
-    except OSError:
+    finally:
         part.unlink(missing_ok=True)
-        raise
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

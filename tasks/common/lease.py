@@ -7,8 +7,10 @@ nor what stands in it matters.
 
 Writes are fenced by the leases that this process holds (:func:`fenced`): a holder that was stopped
 for longer than that, and goes on, writes nothing more. Check and write are one step under a lock of
-the kernel's on the lease's folder, which a new holder waits for before it begins. Where a file
-system has no such locks, the check comes just before the write.
+the kernel's on the lease's folder, which a new holder waits for before it begins. It waits no
+longer than a lapse, as the old one may have been stopped between the two, and files that grow are
+then other files for the new one (:func:`first`). Where a file system has no such locks, the
+check comes just before the write.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ AGAIN = 75
 
 #: the leases that this process holds, and what each says
 _held: dict[Path, str] = {}
+#: the files that it has appended to under each
+_touched: dict[Path, set[Path]] = {}
 
 
 @contextmanager
@@ -61,11 +65,12 @@ def hold(
         _wait(lease, path, lapse)
     place = path.absolute()
     try:
-        with _alone(place.parent):  # the last holder's write is over, or never begins
-            _held[place] = f"token={lease.token}\n"
+        with _alone(place.parent, lapse):  # the last holder's write is over, or never begins
+            _held[place], _touched[place] = f"token={lease.token}\n", set()
         yield
     finally:
         _held.pop(place, None)
+        _touched.pop(place, None)
         lease.release()
 
 
@@ -129,12 +134,22 @@ def fenced() -> Iterator[None]:
     leases = dict(_held)
     with ExitStack() as stack:
         for folder in sorted({path.parent for path in leases}):
-            stack.enter_context(_alone(folder))
+            stack.enter_context(_alone(folder, LAPSE))
         for path, token in leases.items():
             if _taken(path, token):
                 print(f"error: lost {path} (another process holds it)", file=sys.stderr, flush=True)
                 raise stop.Stopped
         yield
+
+
+def first(path: Path) -> bool:
+    """Whether this is the first time that this process asks so of a file under the leases that it
+    holds now; False where it holds none."""
+    place = path.absolute()
+    fresh = [files for files in list(_touched.values()) if place not in files]
+    for files in fresh:
+        files.add(place)
+    return bool(fresh)
 
 
 def _taken(path: Path, token: str) -> bool:
@@ -152,8 +167,9 @@ def _taken(path: Path, token: str) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """The kernel's lock on a folder, as far as it has one."""
+def _alone(folder: Path, patience: float) -> Iterator[None]:
+    """The kernel's lock on a folder, as far as it has one and it comes free within ``patience``
+    seconds."""
     try:
         import fcntl
 
@@ -162,8 +178,14 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
         return
     try:
+        end = time.monotonic() + patience
         with suppress(OSError):  # a file system without such locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            while time.monotonic() < end:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)
         yield
     finally:
         os.close(handle)
