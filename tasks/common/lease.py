@@ -39,7 +39,7 @@ AGAIN = 75
 
 #: the leases that this process holds, and what each says
 _held: dict[Path, str] = {}
-#: the files that it has appended to under each
+#: the files that it has appended to under each that was another's before
 _touched: dict[Path, set[Path]] = {}
 
 
@@ -58,15 +58,19 @@ def hold(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     lease = SoftFileLease(path, lease_duration=lapse, on_compromise=_lost)
+    free = not path.exists()
     try:
         lease.acquire(timeout=0)
     except (Timeout, LeaseSettingsMismatch):
+        free = False
         waiting()
         _wait(lease, path, lapse)
     place = path.absolute()
     try:
         with _alone(place.parent, lapse):  # the last holder's write is over, or never begins
-            _held[place], _touched[place] = f"token={lease.token}\n", set()
+            _held[place] = f"token={lease.token}\n"
+        if not free:
+            _touched[place] = set()
         yield
     finally:
         _held.pop(place, None)
@@ -144,7 +148,7 @@ def fenced() -> Iterator[None]:
 
 def first(path: Path) -> bool:
     """Whether this is the first time that this process asks so of a file under the leases that it
-    holds now; False where it holds none."""
+    holds now and that were another's when it asked for them; False where there are none."""
     place = path.absolute()
     fresh = [files for files in list(_touched.values()) if place not in files]
     for files in fresh:
