@@ -56,10 +56,10 @@ def test_cut_anywhere_the_rest_is_the_same(
     read(cache, calls)
     whole = cache.read_bytes()
     cache.write_bytes(whole[: int(cut * len(whole))])
-    read(cache, calls)
-    assert cache.read_bytes() == whole
-    read(cache, calls)
-    assert cache.read_bytes() == whole
+    for _ in range(2):
+        read(cache, calls)
+        # a last line that lacks nothing but its end is whole, and is left alone by who only reads
+        assert cache.read_bytes() in (whole, whole.removesuffix(b"\n"))
 
 
 #: (wanted, read before) -> what is read together
