@@ -141,6 +141,8 @@ def blame(card: Card, settings: Any) -> str:
 
 def _unusual(given: Any, default: Any, name: str) -> Iterator[tuple[float, str]]:
     """How many decades the numbers of ``given`` are from those of ``default``, with their keys."""
+    if given == default:
+        return
     if dataclasses.is_dataclass(given) and not isinstance(given, type):
         whole = default if type(default) is type(given) else _defaults(type(given))
         for one in dataclasses.fields(given):
@@ -150,7 +152,7 @@ def _unusual(given: Any, default: Any, name: str) -> Iterator[tuple[float, str]]
         wrong = [one for value in given for one in _unusual(value, None, name)]
         if wrong:
             yield max(wrong)[0], f"{name}=[{','.join(map(str, given))}]"
-    elif isinstance(given, (int, float)) and not isinstance(given, bool) and given != default:
+    elif isinstance(given, (int, float)) and not isinstance(given, bool):
         usual = abs(default) if isinstance(default, (int, float)) and default else 1.0
         size = abs(given)
         if not math.isfinite(given):

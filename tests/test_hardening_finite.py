@@ -209,8 +209,8 @@ def test_a_weight_that_is_not_finite_never_becomes_words(
 
     def broken(path: Path, module: nn.Module, expect: Any = None) -> dict[str, Any]:
         meta = load(path, module, expect)
-        layer = [one for one in module.modules() if isinstance(one, nn.LayerNorm)][-1]
-        layer.weight.data[1] = torch.inf
+        for layer in [one for one in module.modules() if isinstance(one, nn.LayerNorm)][-1:]:
+            layer.weight.data[1] = torch.inf
         return meta
 
     monkeypatch.setattr(models.nets.artefact, "load_module", broken)

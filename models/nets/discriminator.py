@@ -259,6 +259,7 @@ class PrefixScorer:
 
     def log_prob(self, candidates: Tensor) -> Tensor:
         """``candidates`` (R, K) for the next token -> (R, K)."""
+        check(sizes(self.hidden), "the discriminator's hidden states")  # a GELU may drop infinities
         # a few rows at a time: what all rows' candidates need is too much for a CPU's cache
         rows = CPU_ROWS if self.hidden.device.type == "cpu" else len(self.hidden)
         parts = zip(self.hidden.split(rows), candidates.split(rows), strict=True)
