@@ -5,6 +5,7 @@ The rules are DELOREAN's (Qin et al. 2020; reference notes, section 2.12).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from baselines.soft import SoftReader, nll
 from models.nets.backbones import CausalLM
 from models.nets.causal import pad_rows
 from models.nets.codec import Codec
+from models.nets.finite import NotFinite, check_weights
 from models.nets.unk import HUB_TIMEOUT
 from tasks.base import Words
 from tasks.common.errors import UserError
@@ -72,12 +74,15 @@ def best(ranking: Ranking, control: Infill, candidates: Sequence[Words]) -> int:
 
     Empty ones and those that repeat themselves lose to all others; equal texts have equal scores,
     and on equal scores the words decide, so that the text does not depend on the candidates' order.
+    Raises ``NotFinite`` for a score that is NaN or infinite.
     """
     distinct = sorted({words for words in candidates if words})
     pool = [words for words in distinct if not repeats(words)] or distinct
     if not pool:
         return 0
     scores = ranking.scores(control, pool) if len(pool) > 1 else [0.0]
+    if not all(map(math.isfinite, scores)):
+        raise NotFinite("the scores that rank candidates")
     chosen = max(zip(scores, pool, strict=True))[1]
     return list(candidates).index(chosen)
 
@@ -147,6 +152,7 @@ class NextSentenceRanking:
                     f"ranking model '{name}' is not available ({str(error).splitlines()[0]}): name "
                     "a local folder with its weights and tokenizer, or choose ranking=lm"
                 ) from None
+        check_weights(model, f"ranking model '{name}'")
         return cls(tokenizer, model.to(device))
 
     @torch.no_grad()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from models.base import Card, Role
-from tasks.common.errors import unknown
+from tasks.common.errors import UserError, unknown
 from tasks.common.own import OwnClasses
+
+#: what the fields of a card must be
+KINDS: Mapping[str, type] = {
+    "name": str, "label": str, "order": int, "Settings": type, "uses": tuple, "brings": tuple,
+    "tables": frozenset, "version": int, "ranges": Mapping, "free": Mapping,
+}  # fmt: skip
 
 
 class MethodRegistry(OwnClasses, Mapping[str, Card]):
@@ -35,6 +42,25 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
 
     def lacking(self, cls: Any) -> list[str]:
         return [] if isinstance(getattr(cls, "card", None), Card) else ["card"]
+
+    def wrong(self, cls: Any) -> str:
+        card: Card = cls.card
+        for name, kind in KINDS.items():
+            if not isinstance(getattr(card, name), kind):
+                return f"its card's {name} is {getattr(card, name)!r}, no {kind.__name__}"
+        if not dataclasses.is_dataclass(card.Settings):
+            return f"its card's Settings, {card.Settings.__name__}, is no dataclass"
+        try:
+            card.Settings()
+        except UserError:
+            raise
+        except Exception as error:
+            return f"its card's Settings cannot be had without values: {error}"
+        parts = [*((one, str) for one in card.uses), *((one, Role) for one in card.brings)]
+        for role, kind in parts:
+            if not isinstance(role, kind):
+                return f"its card names the role {role!r}, no {kind.__name__}"
+        return ""
 
     def __getitem__(self, name: str) -> Card:
         if name not in self._cards:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from tasks.common import stop
 from tasks.common.errors import UserError
+from tasks.common.files import write_text
 from tasks.common.lease import AGAIN
+from tasks.common.own import blaming
 from tasks.common.terminal import one_line, show_anyway
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """0; 2 for a mistake that the user can mend (one line on stderr); 75 for work that was asked to
+    """0; 2 for a mistake that the user can mend (one line on stderr, and below it the traceback of
+    a file of the user's that failed); 75 for work that was asked to
     stop, by a signal or a time limit of the user's, and can go on; or 130 for Ctrl-C."""
     show_anyway()
     try:
-        command(list(arguments))
+        with blaming():
+            command(list(arguments))
         return 0
     except stop.Stopped:
         print("stopped, and saved; run the same command to go on", file=sys.stderr)
@@ -200,7 +204,7 @@ def write_summary(one: Run) -> None:
         "artefacts": {role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()},
         "judges": {role: recipe.key for role, recipe in one.judges.items()},
     }
-    (one.config.folder / "run.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    write_text(one.config.folder / "run.json", json.dumps(summary, indent=1))
 
 
 if __name__ == "__main__":

@@ -52,12 +52,12 @@ def damage(folder: Path) -> Iterator[str]:
 
 def unfinished(folder: Path) -> Iterator[str]:
     """What is wrong with the checkpoint of an artefact under construction."""
-    from models.nets.artefact import read_tensors
+    from models.nets import checkpoint
 
-    path = folder / "checkpoint.safetensors"
+    path = folder / checkpoint.NAME
     if path.exists():
         try:
-            read_tensors(path)
+            checkpoint.read(path)
         except UserError as error:
             yield f"{error} (training will start afresh)"
 

@@ -228,6 +228,10 @@ class Card:
         limit = getattr(getattr(config, self.name, None), "max_words", None)
         return None if task.fills or limit is None else int(limit)
 
+    def samples(self, settings: Any, asked: int) -> int:
+        """How many samples a target gets where ``asked`` are asked for."""
+        return asked
+
     def generator(self) -> type[Generator]:
         """The class, imported now."""
         module, name = self.method.split(":")
@@ -271,7 +275,9 @@ class Generator(ABC):
         batch: int = 64,
         progress: Progress = silent,
     ) -> Iterator[TargetSamples]:
-        """Yields each target's samples as soon as they are complete, in the order of ``targets``.
+        """Yields each target's samples as soon as they are complete, in the order of ``targets``,
+        as many as the card says (:meth:`Card.samples`).
 
         ``batch``: how many samples run at once; it changes the speed and never a sample.
+        :func:`models.contract.answers` holds what comes to this.
         """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from models.base import Sample, TargetSamples
+from models.nets.finite import NotFinite
 from tasks.base import Target, Words
 from tasks.common.progress import Progress, silent
 
@@ -70,7 +71,7 @@ def run(
         jobs = [waiting[i] for i in places]
         part = _Part(progress, total - len(waiting) * each, len(jobs) * each, total)
         began = time.perf_counter()
-        made = decode(jobs, part)
+        made = _decoded(decode, jobs, part)
         seconds = (time.perf_counter() - began) / part.size
         part(1, 1)
         ordered = [(job, job.index + k) for job in jobs for k in range(each)]
@@ -82,6 +83,15 @@ def run(
             row = sorted(done[sent], key=lambda sample: sample.index)
             yield TargetSamples(targets[sent].id, tuple(row))
             sent += 1
+
+
+def _decoded(decode: Decode[G], jobs: list[Job[G]], part: Progress) -> Sequence[Made]:
+    """``decode``; numbers that are not finite are those of the target whose row they stand in."""
+    try:
+        return decode(jobs, part)
+    except NotFinite as error:
+        row = error.row or 0  # rows beyond the jobs repeat the first
+        raise error.of(jobs[row if row < len(jobs) else 0].target.id) from None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from eval.run import USAGE_ERROR
 from tasks.common import stop
 from tasks.common.errors import UserError
 from tasks.common.lease import AGAIN, hold
+from tasks.common.own import blaming
 from tasks.common.terminal import show_anyway
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     stop.on_signals(SIGNALS)
     state, began = State(Path(folder)), time.time()
     try:
-        perform(state, int(number), name)
+        with blaming():
+            perform(state, int(number), name)
     except stop.Stopped:
         state.write_outcome(name, "stopped", began)
         print("stopped as asked; what was done is stored", flush=True)

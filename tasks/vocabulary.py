@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tasks.common.errors import UserError
+from tasks.common.files import write_text
 
 SPECIALS = ("START", "END", "UNK", "PAD")
 START, END, UNK, PAD = range(4)
@@ -47,7 +48,7 @@ class Vocabulary:
             raise UserError(f"cannot read vocabulary {path}: {error}") from None
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.words, ensure_ascii=False), encoding="utf-8")
+        write_text(path, json.dumps(self.words, ensure_ascii=False))
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Ids of the words; words outside the vocabulary become UNK. No START or END added."""

@@ -88,7 +88,7 @@ def test_damaged_checkpoint_starts_afresh(
 def test_divergence_is_an_error(tmp_path: Path) -> None:
     toy = Toy()
     toy.module[0].weight.data.fill_(float("inf"))
-    with pytest.raises(UserError, match="diverged at step 10"):
+    with pytest.raises(UserError, match="diverged at step 1: "):
         fit(toy, CONFIG, tmp_path, seed=1)
 
 

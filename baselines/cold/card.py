@@ -32,6 +32,9 @@ class ColdCard(Card):
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         return ("lm",) if settings.left_right == 1 else ("lm", "backward_lm")
 
+    def samples(self, settings: Any, asked: int) -> int:
+        return min(settings.chains or asked, asked)
+
 
 CARD = ColdCard(
     "cold",

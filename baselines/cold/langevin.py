@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.cold.settings import ColdSettings
+from models.nets.finite import check, sizes
 from tasks.common.progress import Progress, silent
 
 #: Adam's defaults in torch, which the released code uses
@@ -51,6 +52,8 @@ def langevin(
                     row.normal_(generator=rng)
                 y += std * noise.to(y.device)
             report(i + 1, settings.iterations)
+    # a NaN stays in Adam's moments, and in y
+    check(sizes(y), "the logits that the Langevin steps leave")
     return y
 
 

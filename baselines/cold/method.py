@@ -43,6 +43,7 @@ from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import rows_at_once, stack
+from models.nets.finite import naming
 from models.nets.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
@@ -125,8 +126,7 @@ class Cold(Generator):
     ) -> Iterator[TargetSamples]:
         """At most ``chains`` samples a target. Raises ``UserError`` for a target of another task,
         or one longer than the models can read."""
-        if self.settings.chains:
-            samples_per_target = min(self.settings.chains, samples_per_target)
+        samples_per_target = self.card.samples(self.settings, samples_per_target)
         items = {target.id: self._item(target) for target in targets}
 
         def decode(jobs: list[Job[Item]], report: Progress) -> list[Made]:
@@ -145,7 +145,9 @@ class Cold(Generator):
             alike=lambda job: job.given.lengths,
         )
         for target, result in zip(targets, results, strict=bool(samples_per_target)):
-            yield self._choose(target, result)
+            with naming(target.id):
+                chosen = self._choose(target, result)
+            yield chosen
 
     def _item(self, target: Target) -> Item:
         control, settings = infill(target), self.settings

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.cold.energy import Energy
+from models.nets.decoding import LOGITS
+from models.nets.finite import best, check
 
 
 @torch.no_grad()
@@ -17,6 +19,7 @@ def initial(energy: Energy, length: int) -> Tensor:
     state, all_logits = energy.left, []
     for n in range(length):
         logits = energy.next_words(state.last[:, None])
+        check(best(logits), LOGITS)
         all_logits.append(logits)
         if n + 1 < length:
             _, state = energy.forward.read(F.embedding(logits.argmax(-1), energy.tables[0]), state)
@@ -42,6 +45,7 @@ def round_off(
     while bool(open_.any()):
         n = len(tokens)
         logits = energy.next_words(state.last[:, None])
+        check(best(logits), LOGITS)
         if n < y.shape[1]:
             chosen = energy.choose(y[:, n : n + 1], energy.candidates(logits))
         else:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from baselines.delorean.settings import DeloreanSettings
 from models.base import INFILLING, Card
 
-CARD = Card(
+
+@dataclass(frozen=True)
+class DeloreanCard(Card):
+    """At most a candidate from each pass."""
+
+    def samples(self, settings: Any, asked: int) -> int:
+        return min(asked, int(settings.passes))
+
+
+CARD = DeloreanCard(
     "delorean",
     "baselines.delorean.method:Delorean",
     label="DELOREAN",

@@ -45,6 +45,7 @@ from models.nets.backbones import CausalLM
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import rows_at_once, stack
+from models.nets.finite import naming
 from models.nets.unk import MaskedRepair, repairer
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
@@ -117,14 +118,15 @@ class Delorean(Generator):
         """``batch``: how many targets run at once. Raises ``UserError`` for a target that is longer
         than the language model can read."""
         items = {target.id: self._item(target) for target in targets}
-        count = min(samples_per_target, self.settings.passes)
+        count = self.card.samples(self.settings, samples_per_target)
         chosen: dict[str, int] = {}
 
         def decode(jobs: list[Job[Item]], report: Progress) -> list[Made]:
             made = []
             for job, rows in zip(jobs, self._texts(jobs, seed), strict=True):
                 texts = rows[::-1][:count]
-                words, chosen[job.target.id] = self._pick(job.target, texts)
+                with naming(job.target.id):
+                    words, chosen[job.target.id] = self._pick(job.target, texts)
                 nfe = self._evaluations / count
                 made += [
                     Made(one, self.codec.tokens(ids), nfe)

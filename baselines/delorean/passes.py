@@ -17,7 +17,8 @@ from torch import Tensor
 from baselines.delorean.settings import DeloreanSettings
 from baselines.soft import SoftReader, nll
 from models.nets.backbones import Past
-from models.nets.decoding import draw, truncate
+from models.nets.decoding import LOGITS, draw, truncate
+from models.nets.finite import best, check, sizes
 
 #: added to gradient norms
 SMALL = 1e-15
@@ -106,6 +107,7 @@ class Relaxation:
         """Token ids (R, n) of ``logits`` (R, n, V), each drawn by its entry of ``uniforms`` (R, n)
         among the ``top_k`` likeliest."""
         allowed = self.allowed(logits)
+        check(best(allowed), LOGITS)  # of rows, which the draws' are not
         if self.settings.top_k == 1:
             return allowed.argmax(-1)
         flat = truncate(allowed.flatten(0, 1), 1.0, self.settings.top_k, 1.0)
@@ -117,7 +119,9 @@ class Relaxation:
         logits = self.start(between, uniforms[:, 0])
         texts = []
         for i in range(self.settings.passes):
-            logits = self.forward(self.backward(logits, between), between)
+            logits = self.backward(logits, between)
+            check(sizes(logits), "the logits that the gradient steps leave")
+            logits = self.forward(logits, between)
             texts.append(self.read(logits, uniforms[:, i + 1]))
         return torch.stack(texts, 1)
 

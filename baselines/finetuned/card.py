@@ -23,6 +23,14 @@ class SingleCard(Card):
 
 
 @dataclass(frozen=True)
+class SearchCard(SingleCard):
+    """A search finds one text."""
+
+    def samples(self, settings: Any, asked: int) -> int:
+        return min(1, asked)
+
+
+@dataclass(frozen=True)
 class ProductCard(Card):
     """One model for each part of a composition."""
 
@@ -47,7 +55,7 @@ FT_SAMPLE = SingleCard(
     brings=(FINETUNED,),
     trained=True,
 )
-FT_SEARCH = SingleCard(
+FT_SEARCH = SearchCard(
     "ft_search",
     "baselines.finetuned.method:FTSearch",
     label="FT-search",

@@ -85,7 +85,9 @@ class FTSearch(_FineTuned):
         progress: Progress = silent,
     ) -> Iterator[TargetSamples]:
         """As for samples, with one sample a target."""
-        return super().generate(targets, min(1, samples_per_target), seed, batch, progress)
+        return super().generate(
+            targets, self.card.samples(self.settings, samples_per_target), seed, batch, progress
+        )
 
     def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         beams = self.settings.beams

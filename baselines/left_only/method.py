@@ -99,8 +99,7 @@ class LeftOnly(Generator):
     ) -> Iterator[TargetSamples]:
         """At most ``candidates`` samples a target. Raises ``UserError`` for a target whose left
         context fills all that the model reads."""
-        if self.settings.candidates:
-            samples_per_target = min(self.settings.candidates, samples_per_target)
+        samples_per_target = self.card.samples(self.settings, samples_per_target)
         codec, positions = self.codec, self.model.positions
         heads = {
             target.id: Heads.of([[*codec.head(()), *codec.encode(infill(target).left)]])

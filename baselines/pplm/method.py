@@ -13,7 +13,8 @@ row's loss, norms and random numbers are its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -31,6 +32,7 @@ from models.nets.backbones import CausalLM, Past
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
 from models.nets.decoding import draw, padded_rows, truncate
+from models.nets.finite import NotFinite, check, sizes
 from tasks.base import Task
 from tasks.controls import Control
 
@@ -88,18 +90,33 @@ class Steering:
                 hidden, _ = self.feed(context.embedded, pairs(leaves))
                 losses = self.losses(self.model.logits(hidden), hidden, context)
                 gradients = torch.autograd.grad(losses.sum(), leaves)
+            right = losses.isfinite()
             now = []
             for layer, gradient in zip(pairs(leaves), pairs(gradients), strict=True):
                 squares = torch.stack([part.square().sum((1, 2, 3)) for part in gradient]).sum(0)
                 norm = squares.sqrt()[:, None, None, None] + SMALL
                 scale = settings.step_size / norm**settings.gamma
-                now += [x.detach() - scale * g for x, g in zip(layer, gradient, strict=True)]
+                moved = [x.detach() - scale * g for x, g in zip(layer, gradient, strict=True)]
+                right = right & sizes(moved[0]) & sizes(moved[1])
+                now += moved
+            check(right, "the steered keys and values")
         return pairs(now)
 
 
 def pairs(tensors: Sequence[Tensor]) -> Past:
     """Keys, values, keys, values ... layer by layer."""
     return list(zip(tensors[::2], tensors[1::2], strict=True))
+
+
+@contextmanager
+def _by_job(rows: Tensor) -> Iterator[None]:
+    """Numbers that are not finite in this block are those of the job that ``rows`` gives."""
+    try:
+        yield
+    except NotFinite as error:
+        if error.row is not None:
+            error.row = int(rows[error.row])
+        raise
 
 
 class PPLM(Autoregressive):
@@ -156,12 +173,14 @@ class PPLM(Autoregressive):
             unsteered = self.model.logits(hidden).log_softmax(-1)
             if step:
                 context = Context(embedded, plain, unsteered, total, step, wanted)
-                past = steering.steer(past, context)
+                with _by_job(rows):
+                    past = steering.steer(past, context)
             bent, past = steering.feed(embedded, past)
             steered = (self.model.logits(bent) / settings.temperature).log_softmax(-1)
             logits = settings.gm_scale * steered + (1 - settings.gm_scale) * unsteered
             logits[:, self.codec.forbidden] = -torch.inf
-            last = draw(truncate(logits, 1.0, settings.top_k, 1.0), u[rows, step])
+            with _by_job(rows):
+                last = draw(truncate(logits, 1.0, settings.top_k, 1.0), u[rows, step])
             total = total + hidden
             for row, token, over in zip(rows.tolist(), last.tolist(), ended.tolist(), strict=True):
                 if not over:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,21 @@ class Cell:
         for folder in [*sorted(self.shards.glob("*")), self.folder]:
             samples |= _complete(folder / SAMPLES)
         return samples
+
+    def stored(self, targets: Sequence[Target]) -> Iterator[TargetSamples]:
+        """Those of :meth:`samples`, in the order of ``targets``, as they were added but for their
+        times."""
+        from models.base import Sample, TargetSamples
+
+        samples = self.samples()
+        for target in targets:
+            if target.id in samples:
+                records = samples[target.id]
+                rows = [
+                    Sample(r["index"], tuple(r["words"]), tuple(r["tokens"]), r["nfe"], 0.0)
+                    for r in records
+                ]
+                yield TargetSamples(target.id, tuple(rows), records[0].get("chosen"))
 
     def arrange(self, targets: Sequence[Target]) -> None:
         """Leaves all complete samples in one ``samples.jsonl``, in the order of ``targets``, the

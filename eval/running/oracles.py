@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eval.running.inputs import corpus_digest, has_benepar, nltk_folder, treebank_digest
 from eval.running.taggers import tagger_recipe, tags_recipe
 from tasks.base import Corpus
+from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.corpora import load_corpus
@@ -151,7 +152,7 @@ def _published(folder: Path, deps: Folders, progress: Progress) -> None:
     from tasks.oracles.pretrained import BeneparParser
 
     meta = {"published": BeneparParser().id}
-    (folder / "parser.json").write_text(json.dumps({"meta": meta}), encoding="utf-8")
+    write_text(folder / "parser.json", json.dumps({"meta": meta}))
 
 
 def load_parser(folder: Path) -> Any:

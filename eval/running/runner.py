@@ -302,6 +302,8 @@ class Run:
     # work
 
     def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
+        from models.contract import answers, loaded
+
         cell = job.cell.shard(shard) if shard else job.cell
         with self._lease(job, shard):
             everything = self.lists.full(job.task)
@@ -314,8 +316,8 @@ class Run:
             if job.task and not shard:
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
             control = self.plan.task(job.task or self.config.tasks[0])
-            cls = METHODS.load(job.card.name)
-            generator = cls.load(folders, control, self.own(job.card), self.plan.device)
+            cls, options = METHODS.load(job.card.name), self.own(job.card)
+            generator = loaded(cls, folders, control, options, self.plan.device)
             job.cell.write_config(**self._record(job))
             success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
 
@@ -324,8 +326,18 @@ class Run:
                 progress(done, total, note or success)
 
             rates: list[tuple[float, ...]] = []
-            for finished in generator.generate(
-                targets, job.samples, self.config.seed, self.config.batch, report
+            if job.task and not shard:
+                # judged in the order in which they were made, whatever a kill came between
+                for finished in job.cell.stored(everything):
+                    rates += self.scoring.rates(job.task, job.cell, everything, finished)
+            for finished in answers(
+                generator,
+                targets,
+                job.samples,
+                self.config.seed,
+                settings=options,
+                batch=self.config.batch,
+                progress=report,
             ):
                 cell.add(finished)
                 if job.task and not shard:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.common.files import file_digest, write_text
+from tasks.common.files import DAMAGED, file_digest, place, write_text
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, Spec
@@ -109,9 +109,12 @@ class Store:
                 seal(folder, wanted.spec)
             # Checkpoints go only once the spec is written: a kill here loses no training.
             for scrap in [*folder.glob("checkpoint.*"), *folder.glob("*.part")]:
-                scrap.unlink()
+                if DAMAGED in scrap.name:  # put aside while it was built, and no part of it
+                    os.replace(scrap, self.root / f".{key}.{scrap.name}")
+                else:
+                    scrap.unlink()
             verify(folder)
-            os.replace(folder, self.root / key)
+            place(folder, self.root / key)
 
     def _folder(self, dep: Recipe) -> Path:
         folder = self.find(dep.key)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eval.running.inputs import nltk_folder
 from tasks.base import Corpus
 from tasks.common.errors import UserError
-from tasks.common.files import canonical, file_digest
+from tasks.common.files import canonical, file_digest, write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, recipe
 from tasks.corpora.stored import read_corpus, write_corpus
@@ -150,4 +150,4 @@ def _agreement(tagger: Tagger, data: Path | None) -> dict[str, float]:
 
 def _write(folder: Path, source: str, meta: Mapping[str, Any]) -> None:
     text = json.dumps({"source": source, "meta": meta}, indent=1)
-    (folder / META).write_text(text, encoding="utf-8")
+    write_text(folder / META, text)

@@ -29,6 +29,7 @@ from eval.running.store import Store
 from eval.targets import writable
 from models.nets.config import TrainConfig
 from tasks.base import Corpus, Target, Text
+from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
 from tasks.controls import Infill, Span
@@ -318,4 +319,4 @@ def main(arguments: Sequence[str]) -> None:
         figures = Bench(config, Path(folder), lambda line: print(line, flush=True)).run()
     print(f"peak memory: {figures['peak memory GiB']:.2f} GiB")
     if config.out:
-        Path(config.out).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        write_text(Path(config.out), json.dumps(figures, indent=1))

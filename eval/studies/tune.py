@@ -254,12 +254,20 @@ def attempt(
     progress: Progress,
 ) -> dict[str, float]:
     """The figures of samples under one combination, see :class:`Tried`."""
+    from models.contract import answers, loaded
+
     job, control = run.jobs[0], run.plan.task(task)
     settings = with_point(run.config, job.card.resolve(run.own(job.card), control), job, point)
     folders = {role: run.path(recipe) for role, recipe in job.recipes.items()}
-    generator = METHODS.load(job.method).load(folders, control, settings, run.plan.device)
-    done = generator.generate(
-        targets, run.config.samples, run.config.seed, run.config.batch, progress
+    cls = METHODS.load(job.method)
+    done = answers(
+        loaded(cls, folders, control, settings, run.plan.device),
+        targets,
+        run.config.samples,
+        run.config.seed,
+        settings=settings,
+        batch=run.config.batch,
+        progress=progress,
     )
     if control.fills:
         return _overlap(targets, list(done))

@@ -13,10 +13,14 @@ from torch import Tensor
 
 from models.diffusion.config import GuidanceConfig
 from models.diffusion.gaussian import Normal
+from models.nets.finite import Watch, sizes
 
 LogProb = Callable[[Tensor, int], Tensor]
 
 ADAGRAD_EPS = 1e-10
+
+#: as errors call it
+GRADIENTS = "the gradients of the guide"
 
 
 def add(guides: Sequence[LogProb]) -> LogProb:
@@ -45,6 +49,7 @@ class Guidance:
     def __init__(self, log_prob: LogProb, config: GuidanceConfig, networks: int = 1) -> None:
         self.log_prob, self.config, self.networks = log_prob, config, networks
         self._accumulated: Tensor | None = None
+        self._watch = Watch()
         #: evaluations so far of the ``networks`` that log_prob differentiates
         self.evaluations = 0
 
@@ -68,9 +73,12 @@ class Guidance:
             self._accumulated = None
         for _ in range(self.config.updates):
             gradient = self.gradient(y, move, s)
+            self._watch(sizes(gradient), GRADIENTS)
             squares = gradient.square()
             if self.config.reset != "update" and self._accumulated is not None:
                 squares = squares + self._accumulated
             self._accumulated = squares
             y = y - self.config.lr * gradient / (squares.sqrt() + ADAGRAD_EPS)
+        if t == max(1, self.config.unguided):  # the last guided step
+            self._watch.close()
         return y

@@ -16,12 +16,17 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from models.nets.finite import NotFinite, Watch, numbers, sizes
+
 #: gives the next noise of a batch
 Draw = Callable[[], Tensor]
 #: (shape, generator) -> noise of that shape
 Drawing = Callable[[tuple[int, ...], torch.Generator | None], Tensor]
 
 CHUNK = 50
+
+#: as errors call them
+ESTIMATES, STATES = "the network's estimates", "the latents"
 
 
 class Move(Protocol):
@@ -117,28 +122,38 @@ def walk(
     At each step ``estimate`` reads x_t, ``project`` changes what it says (clamping), ``bend``
     changes the move that follows from it and ``correct`` the state drawn from that (guidance), and
     ``pin`` overwrites positions (infilling), which it also does before the first step. ``on_step``
-    is called with t when the step from level t is done.
+    is called with t when the step from level t is done. Raises ``NotFinite`` for estimates and
+    latents that are not finite, at the end at the latest.
     """
 
     def drawn() -> Tensor:
         return noise().to(device)
 
+    watch = Watch()
     x = process.prior(drawn())
     if pin is not None:
         x = pin(x, process.steps - 1)
     previous: Tensor | None = None
     for t in reversed(range(process.steps)):
         clean = previous = estimate(x, t, previous)
+        # clamping makes a word of anything; an id that is pinned may be none that the data has
+        watch(sizes(clean) if x.is_floating_point() else numbers(clean), ESTIMATES)
         if project is not None:
             clean = project(clean)
         move = process.move(x, clean, t)
         if bend is not None:
             move = bend(move, x, t - 1)
-        x = move.draw(drawn)
+        try:
+            x = move.draw(drawn)
+        except NotFinite as error:
+            raise error.among(len(x)) from None
         if correct is not None:
             x = correct(x, move, t - 1)
         if pin is not None:
             x = pin(x, t - 1)
+        if x.is_floating_point():
+            watch(sizes(x), STATES)
         if on_step is not None:
             on_step(t)
+    watch.close()
     return x

@@ -22,6 +22,7 @@ from models.diffusion_lm.config import (
 )
 from tasks.base import Task
 from tasks.common.errors import UserError
+from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.controls import Length
@@ -75,7 +76,7 @@ def lengths(plan: Plan, task: str) -> Recipe:
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         counts = middle_lengths(list(read_corpus(deps["corpus"]).train))
         record = {"counts": {str(n): counts[n] for n in sorted(counts)}}
-        (folder / LENGTHS).write_text(json.dumps(record), encoding="utf-8")
+        write_text(folder / LENGTHS, json.dumps(record))
 
     title = "count the words of middle sentences"
     return recipe("lengths", title, build, {}, deps={"corpus": plan.role("corpus")}, cheap=True)

@@ -16,6 +16,7 @@ from models.diffusion.loop import Correct, Noise, Pin, Project, walk
 from models.diffusion.schedule import Schedule, decoding_schedule
 from models.diffusion_lm.network import Network
 from models.diffusion_lm.training import load_diffusion
+from models.nets.finite import best, check
 from models.nets.precision import matrix_dtype
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
@@ -81,6 +82,7 @@ class Diffusion:
         with torch.no_grad():
             logits = self.denoiser.logits(latents)
             logits[..., list(forbidden)] = -torch.inf
+            check(best(logits), "the words' logits")
             rows: list[list[int]] = logits.argmax(-1).tolist()
             return rows
 

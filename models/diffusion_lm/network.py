@@ -18,6 +18,7 @@ from models.diffusion.gaussian import Gaussian
 from models.diffusion.schedule import Schedule, make_schedule
 from models.diffusion_lm.config import DiffusionConfig
 from models.nets.encoder import bert_config, time_embedding
+from models.nets.finite import sizes
 from models.nets.precision import pad_rows
 from tasks.common.errors import UserError
 from tasks.vocabulary import Vocabulary
@@ -145,7 +146,10 @@ class Network(nn.Module, ABC):
         hidden = self.dropout(self.norm(hidden + time[:, None, :]))
         hidden = self.encoder(hidden).last_hidden_state
         output: Tensor = self.down(hidden.to(dtype)).float()
-        return output
+        if self.training:
+            return output
+        # a tanh makes a number of an infinity
+        return output.masked_fill(~sizes(hidden).view(-1, 1, 1), torch.nan)
 
     def times(self, index: Tensor) -> Tensor:
         """What training tells the network of the noise of training steps ``index`` (B,)."""

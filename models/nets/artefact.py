@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, overload
@@ -19,7 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from models.nets.finite import refuse
 from tasks.common.errors import UserError
+from tasks.common.files import naming, place, write_text
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
@@ -54,7 +57,7 @@ def save_network(
     """
     record = json.dumps(dataclasses.asdict(config), indent=1, ensure_ascii=False)
     for name, text in {CONFIG: record, **(files or {})}.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     if words:
         name, vocabulary = words
         vocabulary.save(folder / f"{name}.json")
@@ -142,13 +145,20 @@ def unreadable(path: Path, error: object) -> UserError:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
-    """Writes beside ``path`` and renames into place, so that a kill leaves the old file or none."""
-    part = path.with_name(path.name + ".part")
+    """Writes beside ``path`` and renames into place, so that a kill leaves the old file or none.
+    Raises ``UserError`` naming ``path`` where the disk takes no more; nothing of it stays."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    save_file(contiguous, part, metadata={"meta": json.dumps(meta, sort_keys=True)})
-    with open(part, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        save_file(contiguous, part, metadata={"meta": json.dumps(meta, sort_keys=True)})
+        with naming(path):
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            place(part, path)
+    except SafetensorError as error:
+        raise UserError(f"cannot write {path}: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -181,7 +191,7 @@ def load_module(
     """Fills ``module`` in fp32 and returns the file's meta.
 
     ``expect``: meta entries that must be equal. Raises ``UserError`` naming the first difference,
-    a missing or unexpected parameter, or a shape that differs.
+    a missing or unexpected parameter, a shape that differs, or numbers that are not finite.
     """
     tensors, meta = read_tensors(path)
     for name, value in (expect or {}).items():
@@ -192,6 +202,7 @@ def load_module(
         odd = sorted(state.keys() ^ tensors.keys())[0]
         raise UserError(f"{path} does not fit this network: parameter '{odd}'")
     for name, tensor in tensors.items():
+        refuse(name, tensor, path)
         if tensor.shape != state[name].shape:
             raise UserError(
                 f"{path} does not fit this network: '{name}' is {tuple(tensor.shape)}, "

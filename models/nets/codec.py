@@ -18,6 +18,7 @@ from models.nets.artefact import read_config
 from models.nets.pretrained import load_tokenizer
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
+from tasks.common.files import write_text
 from tasks.metrics.text import detokenize
 from tasks.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
 
@@ -113,7 +114,7 @@ class Codec(ABC):
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.to_json(), ensure_ascii=False), encoding="utf-8")
+        write_text(path, json.dumps(self.to_json(), ensure_ascii=False))
 
 
 class WordCodec(Codec):

@@ -17,6 +17,10 @@ import torch
 from torch import Tensor
 
 from models.nets.backbones import CachedNetwork, CausalLM
+from models.nets.finite import check
+
+#: what a token is drawn from, as errors call it
+LOGITS = "the logits of the next token"
 
 CPU_ROWS = 8
 DEVICE_ROWS = 64
@@ -97,9 +101,11 @@ def truncate(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Te
 
 
 def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
-    """Inverse-CDF draws in fp64: ``logits`` (R, V), ``uniforms`` (R,) in [0, 1) -> ids (R,)."""
+    """Inverse-CDF draws in fp64: ``logits`` (R, V), ``uniforms`` (R,) in [0, 1) -> ids (R,). Raises
+    ``NotFinite`` for a row with a NaN or +inf, or whose logits are all -inf."""
     probabilities = logits.double().softmax(-1)
     mass = probabilities.cumsum(-1)
+    check(mass[:, -1].isfinite(), LOGITS)  # NaN in each of these cases
     # the first id whose cumulative mass exceeds u; u * total guards against rounding of the total
     chosen = torch.searchsorted(mass, (uniforms * mass[:, -1])[:, None], right=True)[:, 0]
     last = logits.shape[-1] - 1 - probabilities.gt(0).flip(-1).int().argmax(-1)
@@ -191,6 +197,7 @@ def beam_search(
         log_probs[:, list(forbidden)] = -torch.inf
         total = (log_probs.view(count, beams, -1) + score[:, :, None]).view(count, -1)
         candidate, at = total.topk(2 * beams, dim=-1)
+        check(candidate[:, 0].isfinite() | ~open_, LOGITS)
         origin, token = at // vocabulary, at % vocabulary
         sequences = torch.cat([running.gather(1, _wide(origin, running)), token[:, :, None]], 2)
         ends = token == eos

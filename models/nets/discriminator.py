@@ -33,6 +33,7 @@ from models.nets.causal import Example, by_length, pad_rows, rows_at_once
 from models.nets.codec import Codec, load_codec
 from models.nets.config import DiscriminatorConfig
 from models.nets.decoding import CPU_ROWS, stack
+from models.nets.finite import check, sizes
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
@@ -258,6 +259,7 @@ class PrefixScorer:
 
     def log_prob(self, candidates: Tensor) -> Tensor:
         """``candidates`` (R, K) for the next token -> (R, K)."""
+        check(sizes(self.hidden), "the discriminator's hidden states")  # a GELU may drop infinities
         # a few rows at a time: what all rows' candidates need is too much for a CPU's cache
         rows = CPU_ROWS if self.hidden.device.type == "cpu" else len(self.hidden)
         parts = zip(self.hidden.split(rows), candidates.split(rows), strict=True)
@@ -281,7 +283,9 @@ class Steering:
     def logits(self, logits: Tensor) -> Tensor:
         value, token = logits.topk(min(self.top_k, logits.shape[-1]), dim=-1)
         for scorer, lam in zip(self.scorers, self.lams, strict=True):
-            value = value + lam * scorer.log_prob(token)
+            term = lam * scorer.log_prob(token)
+            check(sizes(term), "the discriminator's weighted log-probabilities")
+            value = value + term
         return torch.full_like(logits, -torch.inf).scatter(-1, token, value)
 
     def advance(self, tokens: Tensor) -> None:

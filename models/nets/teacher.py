@@ -14,6 +14,7 @@ They follow from what :meth:`Teacher.score` returns. The empty text has one toke
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Teacher:
         """(nats, tokens) of each text, in order, computed in fp32.
 
         Equal for a text up to rounding whatever stands beside it. Raises ``UserError`` for a text
-        longer than the teacher's positions.
+        longer than the teacher's positions, or whose figure is not finite.
         """
         rows = [np.array(self.codec.sequence((), words)[0], dtype=np.int32) for words in texts]
         most = self.model.positions
@@ -68,6 +69,12 @@ class Teacher:
             nll = token_nll(self.model, ids, mask).double().cpu()
             for i, nats, count in zip(chosen, nll.split(counts), counts, strict=True):
                 scores[i] = (float(nats.sum()), count)
+                if not math.isfinite(scores[i][0]):
+                    raise UserError(
+                        f"the teacher's log-probability of a text of {len(texts[i])} words is "
+                        f"{-scores[i][0]}, no number: its weights or its precision are at fault "
+                        f"({' '.join(texts[i])[:60]})"
+                    )
             done += len(chosen)
             progress(done, len(rows), "lm-score")
         return scores

@@ -14,13 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from models.base import stream_seed
-from models.nets import parallel
-from models.nets.artefact import read_tensors, write_tensors
+from models.nets import checkpoint, parallel
 from models.nets.config import TrainConfig
 from models.nets.precision import matrix_dtype
 from tasks.common import stop
 from tasks.common.errors import UserError
+from tasks.common.files import write_text
 from tasks.common.progress import Progress, silent
+
+#: the moments that AdamW keeps of a parameter
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Objective(Protocol):
@@ -46,6 +49,55 @@ class Begun:
     sums: Mapping[str, Tensor | float]
 
 
+@dataclass(frozen=True)
+class State:
+    """What a step changes: parameters by name, their averages (none without EMA), the optimiser."""
+
+    named: list[tuple[str, nn.Parameter]]
+    ema: list[Tensor]
+    optimiser: torch.optim.Optimizer
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by the names of a checkpoint."""
+        tensors: dict[str, Tensor] = {}
+        for i, (name, parameter) in enumerate(self.named):
+            tensors[f"model.{name}"] = parameter.detach()
+            if self.ema:
+                tensors[f"ema.{name}"] = self.ema[i]
+            for key, value in self.optimiser.state[parameter].items():
+                tensors[f"adam.{key}.{name}"] = value
+        return tensors
+
+    @torch.no_grad()
+    def fill(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes them over. Raises ``ValueError``, before anything is changed, for a tensor that is
+        missing, too many or of another shape."""
+        moments: dict[str, dict[str, Tensor]] = {}
+        for full in tensors:
+            if full.startswith("adam."):
+                field, owner = full.removeprefix("adam.").split(".", 1)
+                moments.setdefault(owner, {})[field] = tensors[full]
+        kinds = ("model", "ema") if self.ema else ("model",)
+        shapes = {f"{kind}.{n}": p.shape for kind in kinds for n, p in self.named}
+        # a parameter that had no gradient yet has no moments
+        moved = [(n, p) for n, p in self.named if n in moments]
+        shapes |= {f"adam.{f}.{n}": p.shape for f in MOMENTS for n, p in moved}
+        shapes |= {f"adam.step.{n}": torch.Size() for n, _ in moved}
+        for full in sorted(shapes.keys() ^ tensors.keys()):
+            raise ValueError(f"it lacks '{full}'" if full in shapes else f"it has '{full}'")
+        for full, shape in shapes.items():
+            if tensors[full].shape != shape:
+                raise ValueError(f"'{full}' is {tuple(tensors[full].shape)}, not {tuple(shape)}")
+        for i, (name, parameter) in enumerate(self.named):
+            parameter.copy_(tensors[f"model.{name}"])
+            if self.ema:
+                self.ema[i].copy_(tensors[f"ema.{name}"])
+        for name, parameter in moved:
+            self.optimiser.state[parameter] = {
+                k: v if k == "step" else v.to(parameter.device) for k, v in moments[name].items()
+            }
+
+
 def learning_rate(config: TrainConfig, step: int) -> float:
     """The rate of ``step`` (counted from 0)."""
     if step < config.warmup:
@@ -69,7 +121,8 @@ def fit(
     """Trains ``objective.module`` in place and returns the training curve.
 
     Checkpoints (weights, EMA, optimiser, step, curve) go to ``folder``; called again after a kill
-    it continues from the last one and gives the same weights as an undisturbed run with the same
+    it continues from the last one (a damaged one is put aside, see :mod:`models.nets.checkpoint`)
+    and gives the same weights as an undisturbed run with the same
     number of threads (their number decides the order in which products are summed). Asked to stop
     (:mod:`tasks.common.stop`), it writes one and raises ``Stopped``. At the end the module holds
     the EMA weights where there are any. The curve is also ``folder/curve.jsonl``. Where several
@@ -86,19 +139,23 @@ def fit(
         params, lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
     ema = [p.detach().clone() for p in params] if config.ema else []
-    state_path = folder / "checkpoint.safetensors"
+    state, state_path = State(named, ema, optimiser), folder / checkpoint.NAME
     curve: list[dict[str, float]] = []
     sums: dict[str, Tensor | float] = {}
     start = 0
     half = config.bf16 and matrix_dtype(device) == torch.bfloat16
+    damage = ""
     if state_path.exists():
         try:
-            begun = _restore(state_path, named, ema, optimiser)
+            begun = _restore(state_path, state, config.steps)
             start, curve, sums = begun.step, begun.curve, dict(begun.sums)
         except UserError as error:
-            print(f"warning: {error}; training starts afresh", flush=True)
+            damage = str(error)
+    # nobody puts a checkpoint aside, or writes one, before all have read the last one
+    if parallel.anyone(bool(damage), device) and not parallel.rank():
+        place = checkpoint.put_aside(state_path)
+        print(f"warning: {damage}; kept as {place}; training starts afresh", flush=True)
 
-    parallel.anyone(False, device)  # nobody writes a checkpoint before all have read the last one
     saved = time.monotonic()
     began = saved - (curve[-1]["seconds"] if curve else 0.0)
     module.train()
@@ -141,17 +198,18 @@ def fit(
         if stopping or time.monotonic() - saved > config.checkpoint:
             if not parallel.rank():
                 begun = Begun(done, curve, sums)
-                _save(state_path, begun, named, ema, optimiser)
+                _save(state_path, begun, state)
             if stopping:
                 raise stop.Stopped
             saved = time.monotonic()
     if ema:
         with torch.no_grad():
             torch._foreach_copy_(params, ema)
+    _refuse_diverged(config.steps, dict(named))
     module.eval()
     if parallel.rank():
         raise parallel.Follower
-    (folder / "curve.jsonl").write_text("".join(json.dumps(p) + "\n" for p in curve))
+    write_text(folder / "curve.jsonl", "".join(json.dumps(p) + "\n" for p in curve))
     return curve
 
 
@@ -173,50 +231,52 @@ def _validate(
         if ema:
             torch._foreach_copy_(params, kept)
     objective.module.train()
-    return {f"valid_{name}": float(value) for name, value in figures.items()}
+    # what cannot be had of these data (an area under a curve of one class) is left out
+    found = {f"valid_{name}": float(value) for name, value in figures.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _save(
-    path: Path,
-    begun: Begun,
-    named: list[tuple[str, nn.Parameter]],
-    ema: list[Tensor],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    tensors: dict[str, Tensor] = {}
-    for i, (name, parameter) in enumerate(named):
-        tensors[f"model.{name}"] = parameter
-        if ema:
-            tensors[f"ema.{name}"] = ema[i]
-        for key, value in optimiser.state[parameter].items():
-            tensors[f"adam.{key}.{name}"] = value
+def _save(path: Path, begun: Begun, state: State) -> None:
+    """Raises ``UserError`` rather than keep numbers that are not finite."""
     # a float holds a float32 exactly
     sums = {name: float(value) for name, value in begun.sums.items()}
-    write_tensors(path, tensors, {"step": begun.step, "curve": begun.curve, "sums": sums})
+    tensors = state.tensors()
+    if not all(bool(one.sum(dtype=torch.float32).isfinite()) for one in tensors.values()):
+        _refuse_diverged(begun.step, tensors)
+    checkpoint.write(path, tensors, {"step": begun.step, "curve": begun.curve, "sums": sums})
 
 
-def _restore(
-    path: Path,
-    named: list[tuple[str, nn.Parameter]],
-    ema: list[Tensor],
-    optimiser: torch.optim.Optimizer,
-) -> Begun:
-    tensors, meta = read_tensors(path)
-    states: dict[str, dict[str, Any]] = {}
-    for full in tensors:
-        if full.startswith("adam."):
-            field, owner = full.removeprefix("adam.").split(".", 1)
-            states.setdefault(owner, {})[field] = tensors[full]
+def _refuse_diverged(step: int, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise UserError(f"training diverged at step {step}: '{name}' is not finite")
+
+
+def _restore(path: Path, state: State, steps: int) -> Begun:
+    """Fills ``state`` with a checkpoint, all of it or nothing. Raises ``UserError`` for one that
+    is damaged or of another training."""
+    tensors, meta = checkpoint.read(path)
     try:
-        with torch.no_grad():
-            for i, (key, parameter) in enumerate(named):
-                parameter.copy_(tensors[f"model.{key}"])
-                if ema:
-                    ema[i].copy_(tensors[f"ema.{key}"])
-                device = parameter.device
-                optimiser.state[parameter] = {
-                    k: v if k == "step" else v.to(device) for k, v in states[key].items()
-                }
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"checkpoint {path} does not fit this network: {error}") from None
-    return Begun(int(meta["step"]), list(meta["curve"]), dict(meta.get("sums", {})))
+        begun = Begun(_count(meta["step"]), _points(meta["curve"]), dict(meta.get("sums", {})))
+        if not 0 < begun.step <= steps:
+            raise ValueError(f"step {begun.step} of {steps}")
+        if not all(isinstance(value, float) for value in begun.sums.values()):
+            raise ValueError("its sums are no numbers")
+        state.fill(tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"checkpoint {path} does not fit this training: {reason}") from None
+    return begun
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"its step is {value!r}")
+    return value
+
+
+def _points(value: Any) -> list[dict[str, float]]:
+    right = isinstance(value, list) and all(isinstance(point, dict) for point in value)
+    if not right or not all(isinstance(v, float) for point in value for v in point.values()):
+        raise ValueError("its curve is none")
+    return list(value)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from models.nets import finite
 from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.vocabulary import SPECIALS, UNKNOWN
@@ -61,6 +62,7 @@ class MaskedRepair:
                     raise _missing(name, failure) from None
         if tokenizer.mask_token is None:
             raise _missing(name, ValueError("it has no mask token"))
+        finite.check_weights(model, f"masked language model '{name}'")
         return cls(tokenizer, model.to(device).eval().requires_grad_(False))
 
     @torch.inference_mode()
@@ -90,7 +92,9 @@ class MaskedRepair:
             )
         logits = self.model(input_ids=ids.to(self.model.device)).logits[0]
         places = (ids[0] == self.tokenizer.mask_token_id).nonzero()[:, 0]
-        best = self.whole[logits[places.to(logits.device)][:, self.whole].argmax(-1)]
+        found = logits[places.to(logits.device)][:, self.whole]
+        finite.check(finite.best(found), "the logits of the model that replaces UNK")
+        best = self.whole[found.argmax(-1)]
         predictions = iter(best.tolist())
         return tuple(
             self.tokenizer.decode([next(predictions)]).strip() if word == UNKNOWN else word

@@ -15,19 +15,36 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.files import naming, write_bytes
+from tasks.common.lease import fenced, first
 
 #: bytes that are read at once when the last newline is looked for
 BLOCK = 1 << 16
 
 
 def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Appends the records in one write and waits until the disk has them."""
+    """Appends the records in one write and waits until the disk has them; all of them or none,
+    where the disk is full: the ``OSError`` names the file. Fenced by this process's leases."""
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    data = memoryview(lines.encode())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        file.write(lines.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    _renew(path)
+    # opened before the fence, see _renew; no buffer, which would be written again when it is closed
+    with naming(path), open(path, "ab", buffering=0) as file:
+        with fenced():
+            size = file.seek(0, os.SEEK_END)
+            try:
+                while data:
+                    data = data[file.write(data) :]
+            except OSError:
+                file.truncate(size)
+                raise
+        try:
+            os.fsync(file.fileno())  # may take long
+        except OSError:
+            with fenced():
+                file.truncate(size)
+            raise
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -57,11 +74,12 @@ def read(path: Path) -> list[dict[str, Any]]:
 def mend(path: Path) -> None:
     """Leaves the file with whole lines alone: a whole last record gets its newline, a torn one is
     cut off. Only for the holder of the file's lease: what looks torn may be another's append."""
+    _renew(path)
     try:
         file = open(path, "r+b")  # noqa: SIM115 (a missing file is no error)
     except FileNotFoundError:
         return
-    with file:
+    with fenced(), naming(path), file:
         tail = _tail(file, file.seek(0, os.SEEK_END))
         if not tail:
             return
@@ -71,6 +89,13 @@ def mend(path: Path) -> None:
             file.truncate(file.seek(-len(tail), os.SEEK_END))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _renew(path: Path) -> None:
+    """Makes a copy of the file take its place, where this process has just got its lease: whatever
+    the last holder had opened and was stopped before it wrote goes to the file of before."""
+    if first(path) and path.exists():
+        write_bytes(path, path.read_bytes())
 
 
 def _whole(line: bytes) -> dict[str, Any] | None:

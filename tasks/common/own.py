@@ -9,7 +9,8 @@ import re
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,57 @@ from tasks.common.registry import Registry
 TAKEN = ("all", "human", "left_context")
 #: names become folders of results, and ``,`` and ``+`` join them
 _NAME = re.compile(r"\w[\w-]*")
+#: what the names of modules from files begin with
+_MODULE = "own_"
+#: (module, class) -> what results call a class of a file, with its kind
+_called: dict[tuple[str, str], str] = {}
 
 
 def in_file(name: str) -> bool:
     """Whether a name is a file's, ``path/to/file.py:ClassName`` or ``path/to/file.py``."""
     return ".py:" in name or name.endswith(".py")
+
+
+@contextmanager
+def blaming() -> Iterator[None]:
+    """An exception that comes out of a file of the user's, ``sys.exit`` among them, becomes a
+    ``UserError``: one line that names class, file and line, and below it the traceback from there.
+    """
+    from tasks.common.stop import Stopped
+
+    try:
+        yield
+    except (UserError, Stopped):
+        raise
+    except (Exception, SystemExit) as error:
+        said = _fault(error)
+        if said is None:
+            raise
+        raise UserError(said) from None
+
+
+def _fault(error: BaseException) -> str | None:
+    """What :func:`blaming` says of an error; None where no file of the user's has a part in it."""
+    trace, own = error.__traceback__, None
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module.startswith(_MODULE):
+            first = own[0] if own else trace
+            own = first, trace, module
+        trace = trace.tb_next
+    if own is None:
+        return None
+    first, last, module = own
+    code = last.tb_frame.f_code
+    named = [(cls, said) for (where, cls), said in _called.items() if where == module]
+    names = [said for cls, said in named if cls == code.co_qualname.partition(".")[0]]
+    who = (names or [said for _, said in named] or [module])[0]
+    where = f"({code.co_filename}, line {last.tb_lineno})"
+    if isinstance(error, SystemExit):
+        return f"{who} {where} ended the program: sys.exit({error.code!r})"
+    lines = traceback.format_exception(type(error), error, first)
+    what = traceback.format_exception_only(type(error), error)[-1].strip().splitlines()[0]
+    return f"{who} {where} failed: {what}\n{''.join(lines).rstrip()}"
 
 
 class OwnClasses(ABC):
@@ -52,6 +99,10 @@ class OwnClasses(ABC):
     @abstractmethod
     def lacking(self, cls: Any) -> list[str]:
         """What a class must have beside its abstract methods and has not."""
+
+    def wrong(self, cls: Any) -> str:
+        """What is wrong with the attributes of a class that lacks none; empty for nothing."""
+        return ""
 
     @property
     def own(self) -> list[str]:
@@ -83,6 +134,7 @@ class OwnClasses(ABC):
         if name in TAKEN:
             raise UserError(f"{cls.__name__} in {path} cannot be called '{name}'")
         self._files[name] = (file, cls)
+        _called[cls.__module__, cls.__name__] = f"{self.kind} {name}"
         return name
 
     def digest(self, name: str) -> str | None:
@@ -95,7 +147,7 @@ class OwnClasses(ABC):
     def _module(self, file: Path, shown: str) -> Any:
         """The file as a module, imported once for each state of it."""
         digest = hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:16]
-        name = f"own_{self.kind}_{digest}"
+        name = f"{_MODULE}{self.kind}_{digest}"
         if name in sys.modules:
             return sys.modules[name]
         spec = importlib.util.spec_from_file_location(name, file)
@@ -105,7 +157,7 @@ class OwnClasses(ABC):
         sys.path.insert(0, str(file.parent))  # files beside it
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(file)]
@@ -142,6 +194,9 @@ class OwnClasses(ABC):
         lacking = [*self.lacking(cls), *sorted(getattr(cls, "__abstractmethods__", ()))]
         if lacking:
             raise UserError(f"{name} in {path} lacks {', '.join(lacking)}")
+        wrong = self.wrong(cls)
+        if wrong:
+            raise UserError(f"{name} in {path}: {wrong}")
         return cls
 
 
@@ -161,6 +216,9 @@ class OwnRegistry(OwnClasses, Registry):
 
     def called(self, cls: Any) -> str:
         return str(cls.name)
+
+    def wrong(self, cls: Any) -> str:
+        return "" if isinstance(cls.name, str) else f"its name is {cls.name!r}, no string"
 
     def lacking(self, cls: Any) -> list[str]:
         return [key for key in self.wanted if not hasattr(cls, key)]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tasks.common.files import write_text
 from tasks.common.jsonl import read
 from tasks.texts import Corpus, Text, Words
 from tasks.vocabulary import Vocabulary
@@ -18,10 +19,8 @@ VOCABULARY = "vocabulary.json"
 
 def write_texts(path: Path, texts: Iterable[Text]) -> None:
     """One text a line as JSON."""
-    with open(path, "w", encoding="utf-8") as file:
-        for text in texts:
-            record = {k: v for k, v in dataclasses.asdict(text).items() if v}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    records = ({k: v for k, v in dataclasses.asdict(text).items() if v} for text in texts)
+    write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records))
 
 
 def read_texts(path: Path) -> tuple[Text, ...]:
@@ -46,7 +45,7 @@ def read_corpus(folder: Path) -> Corpus:
 def write_corpus(folder: Path, corpus: Corpus) -> None:
     write_texts(folder / "train.jsonl", corpus.train)
     write_texts(folder / "valid.jsonl", corpus.valid)
-    (folder / "name").write_text(corpus.name, encoding="utf-8")
+    write_text(folder / "name", corpus.name)
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
+from tasks.common.files import write_text
 from tasks.common.progress import Progress, silent
 from tasks.oracles.config import ParserConfig
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
@@ -171,6 +172,8 @@ class ChartParserOracle:
                 tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             module = FeatureChartParser(vocabularies, config)
             module.load_state_dict(tensors)
+            if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+                raise UserError(f"damaged parser {folder}: its weights are not finite")
         except (
             OSError,
             json.JSONDecodeError,
@@ -230,7 +233,10 @@ def save_parser(folder: Path, objective: ParserObjective, meta: Mapping[str, Any
     tensors = {
         name: t.detach().cpu().contiguous() for name, t in objective.module.state_dict().items()
     }
-    save_file(tensors, folder / "parser.safetensors")
+    try:
+        save_file(tensors, folder / "parser.safetensors")
+    except SafetensorError as error:  # of a full disk, for one
+        raise UserError(f"cannot write {folder / 'parser.safetensors'}: {error}") from None
     if objective.tagger is not None:
         save_perceptron(folder / "tagger", objective.tagger, compress=True)
     saved = {
@@ -241,7 +247,7 @@ def save_parser(folder: Path, objective: ParserObjective, meta: Mapping[str, Any
         "meta": dict(meta),
     }
     text = json.dumps(saved, indent=1, ensure_ascii=False, sort_keys=True)
-    (folder / "parser.json").write_text(text, encoding="utf-8")
+    write_text(folder / "parser.json", text)
 
 
 def _digest(module: torch.nn.Module) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tasks.common.errors import UserError
+from tasks.common.files import write_bytes
 
 FOLDER = "taggers/averaged_perceptron_tagger_eng"
 PARTS = ("weights", "tagdict", "classes")
@@ -147,9 +148,9 @@ def save_perceptron(folder: Path, tagger: Perceptron, compress: bool = False) ->
     for part, value in zip(PARTS, parts, strict=True):
         text = json.dumps(value, sort_keys=True).encode()
         if compress:
-            (folder / f"{part}.json.gz").write_bytes(gzip.compress(text, mtime=0))
+            write_bytes(folder / f"{part}.json.gz", gzip.compress(text, mtime=0))
         else:
-            (folder / f"{part}.json").write_bytes(text)
+            write_bytes(folder / f"{part}.json", text)
 
 
 def train_perceptron(

@@ -47,8 +47,8 @@ class Guides:
     """The guides of a batch of ``rows`` texts, one for each control of a target, with their
     weights: log-probabilities of composed controls add up (Li et al. 2022, section 7.2).
 
-    ``length``: tokens of the texts that classifiers read, PAD included; shorter ones get more. ``evaluations`` (B,): texts
-    that classifiers have read, and gradients, for each row.
+    ``length``: tokens of the texts that classifiers read, PAD included; shorter ones get more.
+    ``evaluations`` (B,): texts that classifiers have read, and gradients, for each row.
     """
 
     def __init__(
