@@ -14,8 +14,8 @@ from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, Span
 from tasks.marks import Marks, stretch, unmarked
-from tasks.oracles.trees import spans
-from tasks.targets import MAX_WORDS, released_rows, take
+from tasks.oracles.trees import PHRASES, spans
+from tasks.targets import MAX_WORDS, known_label, released_rows, take
 
 RELEASED = "target_spans.jsonl"
 #: labels of the released list: in the prompt vocabulary even where no training text has them
@@ -82,13 +82,17 @@ class SyntaxSpans(Task):
         targets: list[Target] = []
         for place, row in released_rows(corpus, self.data, RELEASED):
             words: Words = tuple(row["words_"][1:-1])
-            listed = row.get("spans")
-            if not isinstance(listed, list) or not listed:
-                raise UserError(f"{place}: no list of spans under 'spans'")
-            for span in listed:
-                control = _span(span, len(words), place)
+            for control in from_row(row, place):
                 targets.append(Target(f"released-{len(targets):03d}", control, words))
         return targets
+
+
+def from_row(row: Any, place: str) -> list[Span]:
+    """The spans of a released row. Raises ``UserError``."""
+    listed = row.get("spans")
+    if not isinstance(listed, list) or not listed:
+        raise UserError(f"{place}: no list of spans under 'spans'")
+    return [_span(span, len(row["words_"]) - 2, place) for span in listed]
 
 
 def _asked(control: Control) -> Span:
@@ -104,7 +108,11 @@ def _stands(span: Span, tree: str) -> bool:
 def _span(value: Any, words: int, place: str) -> Span:
     match value:
         case [int(start), int(end), str(label)] if 0 <= start <= end < words and label:
-            return Span(start, end, label)
+            for one in label.split("::"):
+                known_label(one, PHRASES, place, "label")
+            # true and false are numbers to Python
+            if not (isinstance(start, bool) or isinstance(end, bool)):
+                return Span(start, end, label)
     raise UserError(f"{place}: {value!r} is no span [start, end, label] within {words} words")
 
 

@@ -6,13 +6,13 @@ ROCStories, as in the paper's Table 5. Words are those of ``rocstories``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.given import numbered, parse_json, read_text
 from tasks.corpora import rocstories
 from tasks.corpora.rocstories import stamp, tokenizer
 from tasks.corpora.stories import INSTEAD
@@ -85,16 +85,10 @@ def load_items(data: Path | None = None) -> list[Item]:
     if data is None:
         return items(_grouped(_from_hub()), HUB_ID)
     path = find_file(data)
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
+    content = read_text(path)
     if path.suffix == ".jsonl":
         return items(_grouped(_rows(content, path.name)), path.name)
-    try:
-        return items(json.loads(content), path.name)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
+    return items(parse_json(content, str(path)), path.name)
 
 
 def find_file(data: Path) -> Path:
@@ -149,12 +143,9 @@ def _text(item: Item) -> Text:
 
 def _rows(content: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(place, row) of every line of the official form."""
-    for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
+    for number, line in numbered(content):
         place = f"{name} line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg}") from None
+        row = parse_json(line, place)
         if not isinstance(row, dict) or not row.get("story_id"):
             raise UserError(f"{place}: no object with a story_id")
         yield f"{place} (story_id {row['story_id']})", row

@@ -16,6 +16,12 @@ from tasks.common.errors import UserError
 
 #: wrappers around a whole tree that are no constituents
 WRAPPERS = frozenset({"TOP", "S1", "ROOT", "VROOT", ""})
+#: phrase labels of the treebank
+PHRASES = (
+    "ADJP", "ADVP", "CONJP", "FRAG", "INTJ", "LST", "NAC", "NML", "NP", "NX", "PP", "PRN", "PRT",
+    "QP", "RRC", "S", "SBAR", "SBARQ", "SINV", "SQ", "TOP", "UCP", "VP", "WHADJP", "WHADVP",
+    "WHNP", "WHPP", "X",
+)  # fmt: skip
 #: pre-terminals that EVALB's ``COLLINS.prm`` deletes
 PUNCTUATION = frozenset({",", ":", "``", "''", ".", "-NONE-"})
 NEWLINE = "-NL-"
