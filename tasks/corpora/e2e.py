@@ -27,7 +27,8 @@ HEADER = ["mr", "ref"]
 HUB_ID, HUB_REVISION = "tuetschek/e2e_nlg", "refs/convert/parquet"
 
 _FIELD = re.compile(r"([^\[\],]+)\[([^\[\]]*)\]")
-_JOINED = re.compile(r"(?<!\S)£|(?<=\d)-(?=\d)")
+_ITEM = r"(?:[^\W\d_]+|£?\d+(?:-\d+)?|[£-])"
+_PLAIN = re.compile(rf"{_ITEM}(?: {_ITEM})*")
 _MEANING = re.compile(rf"{_FIELD.pattern}(?:,{_FIELD.pattern})*")
 
 
@@ -110,22 +111,32 @@ def _text(mr: str, ref: str, tokenize: Callable[[str], Words]) -> Text:
 
 
 def _value(value: str, tokenize: Callable[[str], Words]) -> str:
-    """The value as it stands, or split as texts are where :func:`spaced` would split it otherwise
-    (``Joe 's Diner``): no text could state it."""
-    words = _split_value(value, tokenize)
+    """The value as it stands, or split as texts are where :func:`spaced` would leave it whole
+    (``gonna``): no text could state it."""
+    if not _PLAIN.fullmatch(value):
+        return value
+    words = _words_of(value, tokenize)
     return value if spaced(value) == words else words
 
 
 @cache
-def _split_value(value: str, tokenize: Callable[[str], Words]) -> str:
+def _words_of(value: str, tokenize: Callable[[str], Words]) -> str:
     return " ".join(tokenize(value)[:-1])
 
 
 @cache
 def spaced(value: str) -> str:
-    """``"£20-25"`` as the tokens ``"£ 20 - 25"``: what the tokenizer does to all values of the
-    official files, which do not split them. A value that is split already stays as it is."""
-    return " ".join(_JOINED.sub(r" \g<0> ", value).split())
+    """A value as the tokens of a text, joined with spaces: ``£20-25`` as ``£ 20 - 25`` and
+    ``Joe's Diner`` as ``Joe 's Diner``. Values of words, numbers and prices need no tokenizer: all
+    of the official files."""
+    if not _PLAIN.fullmatch(value):
+        return _words_of(value, _tokenizer())
+    return " ".join(re.sub("[£-]", r" \g<0> ", value).split())
+
+
+@cache
+def _tokenizer() -> Callable[[str], Words]:
+    return tokenizer()
 
 
 def tokenizer() -> Callable[[str], Words]:
