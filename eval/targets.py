@@ -1,8 +1,8 @@
 """``python -m eval.targets key=value ...``: a task's control targets as JSON lines, for programs
 that generate on their own; ``python -m eval.score`` judges what they made.
 
-On E2E every text ends in a newline token, which counts as a word: a length of 24 is 23 words and the
-newline, and the last tag of a text is the newline's. Each line then says so under ``note``.
+On E2E every text ends in a newline token, which counts as a word: a length of 24 is 23 words and
+the newline, and the last tag of a text is the newline's. Each line then says so under ``note``.
 
 Keys are those of ``python -m eval.run`` (one task), and
   file (str) = the standard output

@@ -146,9 +146,7 @@ def released_rows(
     return read_rows(path, check)
 
 
-def read_rows(
-    path: Path, check: Callable[[Any, str], None] | None = None
-) -> list[tuple[str, Any]]:
+def read_rows(path: Path, check: Callable[[Any, str], None] | None = None) -> list[tuple[str, Any]]:
     """(place, row) of every line of a list in the released form; see :func:`released_rows`."""
     rows = []
     for number, line in numbered(read_text(path)):

@@ -132,7 +132,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
-            if said and reader.line_num == 1 or not any(cells):
+            if (said and reader.line_num == 1) or not any(cells):
                 pass
             elif columns is None:
                 columns = _columns(cells, path)

@@ -121,7 +121,7 @@ def _well_formed(tree: Tree | str) -> Tree:
         if not isinstance(node, Tree):
             raise ValueError(f"the word {node!r} stands beside a bracket")
         if not (len(node) == 1 and isinstance(node[0], str)):
-            waiting += node
+            waiting.extend(node)
     return tree
 
 
