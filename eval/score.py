@@ -68,7 +68,7 @@ def main(given: Sequence[str]) -> None:
     run = planned(config, ["python", "-m", "eval.score", *rest])
     by_target = matched(run, task, samples)
     _say(run, samples, BOOL[strip])
-    judge(run, task, name, path, by_target)
+    judge(run, task, name, path, by_target, BOOL[strip])
 
 
 def _named(name: str) -> str:
@@ -122,8 +122,16 @@ def _say(run: Run, samples: Samples, strip: bool) -> None:
         )
 
 
-def judge(run: Run, task: str, name: str, path: Path, samples: dict[str, list[Words]]) -> None:
-    """Judges the samples, stores them as a cell of the result set and prints the task's table."""
+def judge(
+    run: Run,
+    task: str,
+    name: str,
+    path: Path,
+    samples: dict[str, list[Words]],
+    strip: bool = False,
+) -> None:
+    """Judges the samples, stores them as a cell of the result set and prints the task's table.
+    ``strip``: whether special tokens were left out, as the cell is to say."""
     from eval.run import report
 
     identity = {
@@ -146,11 +154,11 @@ def judge(run: Run, task: str, name: str, path: Path, samples: dict[str, list[Wo
         for i, words in enumerate(samples[target.id])
     ]
     with _beside(cell, run.folder) as part:
-        part.write_config(**run.provenance)
+        facts = {name: {**run.provenance, **({"strip": True} if strip else {})}}
+        part.write_config(**facts[name])
         write_lines(part.folder / SAMPLES, records)
-        cells, facts = {name: part}, {name: run.provenance}
         with run.display.stage(f"judge {task}") as progress:
-            run.scoring.score_task(task, cells, facts, run.floor_cell, progress)
+            run.scoring.score_task(task, {name: part}, facts, run.floor_cell, progress)
     long = run.judge.long_texts
     if long:
         run.display.say(f"note: {long} texts are longer than the teacher reads at once: in windows")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eval import targets as targets_command
@@ -218,7 +218,7 @@ EMPTY = ["near[]", "near[ ]", "name[The Mill], near[]", "name[A], near[\t]"]
 def test_targets_of_e2e_say_that_a_newline_counts(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "e2e"
     folder.mkdir(parents=True)
-    rows = CSV + "\"name[A.B], near[Joe's]\",\"A.B is near Joe's .\"\n\"name[A B]\",\"A B is .\"\n"
+    rows = CSV + '"name[A.B], near[Joe\'s]","A.B is near Joe\'s ."\n"name[A B]","A B is ."\n'
     for name in ("trainset.csv", "devset.csv"):
         (folder / name).write_text(rows)
     file = tmp_path / "t.jsonl"
@@ -297,9 +297,7 @@ BAD_TAGGERS: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("part", "content", "said"), BAD_TAGGERS)
-def test_a_tagger_that_is_none_is_named(
-    tmp_path: Path, part: str, content: str, said: str
-) -> None:
+def test_a_tagger_that_is_none_is_named(tmp_path: Path, part: str, content: str, said: str) -> None:
     good = {"weights": '{"bias": {"NN": 1}}', "tagdict": "{}", "classes": '["NN"]'}
     for name, text in (good | {part: content}).items():
         (tmp_path / f"{name}.json").write_text(text)

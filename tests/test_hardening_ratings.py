@@ -15,7 +15,7 @@ from eval.studies.ratings import COLUMNS, Key, Pair, digest, read_ratings
 from tasks.common.errors import UserError
 from tests.hardening import Tried
 
-TEXTS = ("He said \"no\";\nthen, he left.", "It was caf\u00e9 time.")
+TEXTS = ('He said "no";\nthen, he left.', "It was caf\u00e9 time.")
 PAIRS = {f"p-{i}": Pair(f"t{i}", "fudge", "pplm", digest(*TEXTS)) for i in range(3)}
 KEY = Key("set", ["fudge", "pplm"], 0, PAIRS)
 SAID = [("A", "5", "1"), ("tie", "3", "3"), ("", "", "")]
@@ -144,12 +144,12 @@ CELL = CELLS | st.text(max_size=5)
 def test_any_file_gives_answers_or_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes(content)
+    said = ""
     try:
-        answers = read_ratings(path, KEY)
+        assert len(read_ratings(path, KEY)) <= len(PAIRS)
     except UserError as error:
-        assert str(error).startswith(str(path))
-    else:
-        assert len(answers) <= len(PAIRS)
+        said = str(error)
+    assert not said or said.startswith(str(path))
     assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
 
 

@@ -51,7 +51,7 @@ GOOD_FILES: list[tuple[str, bytes]] = [
     ("no newline at the end", f"{GOOD}\n{GOOD}".encode()),
     ("blank lines", f"\n{GOOD}\n \t\n\n{GOOD}\n\n".encode()),
     *(
-        (f"U+{ord(sign):04X} within a text", f"{GOOD}\n{GOOD}\n".replace(" is", f"{sign}is").encode())
+        (f"U+{ord(sign):04X} within a text", f"{GOOD}\n{GOOD}".replace(" is", f"{sign}is").encode())
         for sign in "\u2028\u2029\x85"
     ),
     ("a whole emoji in halves", f"{GOOD}\n{GOOD}\n".replace("It", "\\ud83d\\ude00").encode()),
@@ -93,9 +93,7 @@ def test_what_other_programs_write_is_read(tmp_path: Path, what: str, content: b
 
 
 @pytest.mark.parametrize(("what", "content", "said"), BAD_FILES, ids=[one[0] for one in BAD_FILES])
-def test_a_file_that_is_none_is_named(
-    tmp_path: Path, what: str, content: bytes, said: str
-) -> None:
+def test_a_file_that_is_none_is_named(tmp_path: Path, what: str, content: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
         read_external(write(tmp_path / "s.jsonl", content), TARGETS, PLAIN)
 
@@ -138,10 +136,13 @@ def test_any_file_gives_samples_or_one_error(
     content = b"\n".join(lines)
     path = write(tmp_path / "s.jsonl", content)
     form = Form(PLAIN.tokenize, ("\n",) if closed else (), strip)
+    said = ""
     try:
         found = read_external(path, TARGETS, form)
     except UserError as error:
-        assert str(path) in str(error)
+        said = str(error)
+    if said:
+        assert str(path) in said
     else:
         assert found and set(found) <= {"a-1", "b-2"}
         for samples in found.values():

@@ -117,9 +117,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("what", "line", "more", "said"), REFUSED, ids=[one[0] for one in REFUSED]
-)
+@pytest.mark.parametrize(("what", "line", "more", "said"), REFUSED, ids=[one[0] for one in REFUSED])
 def test_a_refusal_leaves_all_as_it_was(
     common: Common, ids: Callable[..., list[str]], base: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str], what: str, line: str, more: list[str], said: str,
@@ -128,7 +126,8 @@ def test_a_refusal_leaves_all_as_it_was(
     path.write_text(line.replace("ID", names[0]) + "\n" + path.read_text())
     before = state(base / "set")
     capsys.readouterr()
-    given = [one for one in common() if one.partition("=")[0] not in {m.split("=")[0] for m in more}]
+    changed = {one.partition("=")[0] for one in more}
+    given = [one for one in common() if one.partition("=")[0] not in changed]
     assert guarded(score.main, [*given, f"samples={path}", *more]) == 2
     error = capsys.readouterr().err
     assert error.count("error: ") == 1 and said in error and "Traceback" not in error
