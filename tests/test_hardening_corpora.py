@@ -189,7 +189,7 @@ def test_a_value_is_asked_for_as_texts_are_split(value: str) -> None:
     value = " ".join(value.split())
     if not value:
         return
-    split = e2e._tokenizer()
+    split = e2e.tokenizer()
     text = e2e._text(f"name[{value}]", f"{value} .", split)
     ((field, asked),) = pairs(text)
     words = split(value)[:-1]

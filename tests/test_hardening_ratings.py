@@ -95,7 +95,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a quote that never closes", table().encode() + b'p-2,"left', r"line \d+: unexpected end"),
     ("Latin-1", table().encode("latin-1"), r"line \d: not UTF-8"),
     ("half of UTF-16", table().encode("utf-16")[:-1], "not UTF-8"),
-    ("4.5", changed(1, 6, "4.5").encode(), "line 3: rating '4.5' is none of 1 to 5"),
+    ("4.5", changed(1, 6, "4.5").encode(), "line 2: rating '4.5' is none of 1 to 5"),
     ("0", changed(1, 6, "0").encode(), "rating '0'"),
     ("a date", changed(1, 6, "05. Jan").encode(), "rating '05. Jan'"),
     ("an Arabic digit", changed(1, 6, "\u0665").encode(), "is none of 1 to 5"),

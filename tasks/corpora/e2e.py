@@ -130,15 +130,11 @@ def spaced(value: str) -> str:
     ``Joe's Diner`` as ``Joe 's Diner``. Values of words, numbers and prices need no tokenizer: all
     of the official files."""
     if not _PLAIN.fullmatch(value):
-        return _words_of(value, _tokenizer())
+        return _words_of(value, tokenizer())
     return " ".join(re.sub("[£-]", r" \g<0> ", value).split())
 
 
 @cache
-def _tokenizer() -> Callable[[str], Words]:
-    return tokenizer()
-
-
 def tokenizer() -> Callable[[str], Words]:
     """spaCy's blank English tokenizer, runs of white space taken as one space; then a newline."""
     from spacy.lang.en import English
