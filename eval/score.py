@@ -5,59 +5,133 @@ FILE holds one JSON object a line: ``{"target": ID, "words": [...]}`` with the t
 be judged, or ``{"target": ID, "text": "..."}``, which is split as the corpus was. The ids are those
 that ``python -m eval.targets`` writes, and every target needs at least one sample.
 
+On E2E every text ends in a newline token, which counts as a word: it is appended to a text, and to
+words that do not end in it, so that both forms of a sample get one verdict.
+
+A text longer than the teacher reads at once is judged in windows, by every other judge as it is.
+Nothing is stored unless all samples could be judged.
+
 Keys are those of ``python -m eval.run`` (one task), and
   samples (str)
       the file
   name (str) = the file's name
       what the table calls the method
+  strip (bool) = false
+      leave out special tokens of raw outputs: START, END, PAD, [CLS], [SEP], <s>, </s>,
+      <|endoftext|> and their like, with all that follows the end; they count as words otherwise
 """
 
 from __future__ import annotations
 
-import re
+import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from baselines import METHODS
 from eval.run import guarded
-from eval.running.cells import SAMPLES, SCORES, Cell, write_lines
-from eval.running.external import read_external
+from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS, Cell, write_lines
+from eval.running.external import Form, Samples, read_samples
 from eval.running.options import explains
 from eval.running.runner import Run
-from eval.running.scoring import FLOOR, HUMAN
-from eval.targets import planned, split
+from eval.targets import choose, one_task, planned, split
 from tasks.base import Words
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 from tasks.common.files import file_digest
-from tasks.corpora import tokenizer
+from tasks.common.lease import hold
+from tasks.common.names import check_name
+from tasks.corpora import tokenizer, traits
 
-_NAME = re.compile(r"[\w.-]+")
+BOOL = {"false": False, "true": True}
 
 
 def main(given: Sequence[str]) -> None:
+    from eval.running.command import parse
+
     if explains(given, __doc__):
         return
-    options, rest = split(given, ("samples", "name"))
-    if "samples" not in options:
+    options, rest = split(given, ("samples", "name", "strip"))
+    if not options.get("samples"):
         raise UserError("samples=FILE is missing: the samples to judge (see --help)")
     path = Path(options["samples"])
-    name = options.get("name", path.stem)
-    if not _NAME.fullmatch(name) or name in (*METHODS, HUMAN, FLOOR):
-        raise UserError(f"name={name}: choose another name, of letters, digits, '.', '_' and '-'")
-    run, task = planned(rest, "eval.score")
-    targets = run.lists.stored(task)
-    samples = read_external(path, targets, tokenizer(run.config.corpus))
-    lacking = [target.id for target in targets if target.id not in samples]
+    name = _named(options.get("name", path.stem))
+    strip = options.get("strip", "false")
+    if strip not in BOOL:
+        raise unknown("value of strip", strip, BOOL)
+    config = parse(rest)
+    task = one_task(config)
+    closing = traits(config.corpus).closing
+    samples = read_samples(path, Form(tokenizer(config.corpus), closing, BOOL[strip]))
+    samples.check()
+    run = planned(config, ["python", "-m", "eval.score", *rest])
+    by_target = matched(run, task, samples)
+    _say(run, samples, BOOL[strip])
+    judge(run, task, name, path, by_target, BOOL[strip])
+
+
+def _named(name: str) -> str:
+    check_name(name, f"name={name}: samples")
+    if name.lower() in METHODS or name.lower() in (CONFIG, TARGETS):
+        what = "a method" if name.lower() in METHODS else "a file of a result set"
+        raise UserError(f"name={name}: {what} is called so: choose another name")
+    return name
+
+
+def matched(run: Run, task: str, samples: Samples) -> dict[str, list[Words]]:
+    """The samples of each target. The targets are only chosen, and stored ones only replaced, once
+    the samples are known to fit them."""
+    cell = run.lists.cell(task)
+    if not run.config.overwrite:
+        cell.check(False)
+    if run.choosing(task).done() and _fits(cell):
+        ids = [target.id for target in run.lists.stored(task)]
+    else:
+        run.build([run.plan.texts_for(task)])
+        ids = [target.id for target in run.lists.sources(task)]
+    by_target = samples.of(ids)
+    lacking = [name for name in ids if name not in by_target]
     if lacking:
         raise UserError(
-            f"{path} has no sample for {len(lacking)} of {len(targets)} targets, as {lacking[0]}"
+            f"{samples.path} has no sample for {len(lacking)} of {len(ids)} targets, as"
+            f" {lacking[0]}"
         )
-    judge(run, task, name, path, samples)
+    return by_target
 
 
-def judge(run: Run, task: str, name: str, path: Path, samples: dict[str, list[Words]]) -> None:
-    """Stores the samples as a cell of the result set, scores it and prints the task's table."""
+def _fits(cell: Cell) -> bool:
+    try:
+        cell.check(False)
+    except UserError:
+        return False
+    return True
+
+
+def _say(run: Run, samples: Samples, strip: bool) -> None:
+    total = len(samples.rows)
+    if samples.raw and not strip:
+        run.display.say(
+            f"note: {samples.raw} of {total} samples hold special tokens of raw outputs (START, "
+            "END, PAD, [CLS], </s> ...), which count as words: strip=true leaves them out"
+        )
+    if samples.closed:
+        run.display.say(
+            f"note: {samples.closed} of {total} samples are given as words without the newline "
+            f"token that ends every text of {run.config.corpus}: it is appended, and counts"
+        )
+
+
+def judge(
+    run: Run,
+    task: str,
+    name: str,
+    path: Path,
+    samples: dict[str, list[Words]],
+    strip: bool = False,
+) -> None:
+    """Judges the samples, stores them as a cell of the result set and prints the task's table.
+    ``strip``: whether special tokens were left out, as the cell is to say."""
     from eval.run import report
 
     identity = {
@@ -67,22 +141,51 @@ def judge(run: Run, task: str, name: str, path: Path, samples: dict[str, list[Wo
         "targets": run.lists.cell(task).identity,
     }
     cell = Cell(run.folder / task / name, identity)
-    cell.check(run.config.overwrite)
-    cell.write_config(**run.provenance)
+    if not run.config.overwrite:
+        cell.check(False)
+    choose(run, task)
+    human = run.human()
+    if run.fluency and not human.done():
+        run.perform(human)
+    run.build([*run.judges.values(), run.plan.texts_for(task)])
     records = [
         {"target": target.id, "index": i, "of": len(samples[target.id]), "words": words}
         for target in run.lists.stored(task)
         for i, words in enumerate(samples[target.id])
     ]
-    write_lines(cell.folder / SAMPLES, records)
-    human = run.human()
-    if run.fluency and not human.done():
-        run.perform(human)
-    run.build([*run.judges.values(), run.plan.texts_for(task)])
-    with run.display.stage(f"judge {task}") as progress:
-        run.scoring.score_task(task, {name: cell}, {name: run.provenance}, run.floor_cell, progress)
+    with _beside(cell, run.folder) as part:
+        facts = {name: {**run.provenance, **({"strip": True} if strip else {})}}
+        part.write_config(**facts[name])
+        write_lines(part.folder / SAMPLES, records)
+        with run.display.stage(f"judge {task}") as progress:
+            run.scoring.score_task(task, {name: part}, facts, run.floor_cell, progress)
+    long = run.judge.long_texts
+    if long:
+        run.display.say(f"note: {long} texts are longer than the teacher reads at once: in windows")
     scored = [m for m in METHODS if (run.folder / task / m / SCORES).exists()]
     report(run, run.display.console, scored)
+
+
+@contextmanager
+def _beside(cell: Cell, root: Path) -> Iterator[Cell]:
+    """A folder in the result set's ``root``, where no reader looks for cells. It takes the place of
+    the cell when all has gone well, and is gone when it has not."""
+    place = cell.folder
+    name = f"{place.parent.name}-{place.name}"
+    part, old = root / f".judging-{name}", root / f".old-{name}"
+    with hold(root / f".lock-{name}"):
+        if old.exists() and not place.exists():  # killed between the two renames below
+            os.replace(old, place)
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield Cell(part, cell.identity)
+            if place.exists():
+                os.replace(place, old)
+            os.replace(part, place)
+        finally:
+            for left in (part, old):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """``python -m eval.targets key=value ...``: a task's control targets as JSON lines, for programs
 that generate on their own; ``python -m eval.score`` judges what they made.
 
+On E2E every text ends in a newline token, which counts as a word: a length of 24 is 23 words and
+the newline, and the last tag of a text is the newline's. Each line then says so under ``note``.
+
 Keys are those of ``python -m eval.run`` (one task), and
   file (str) = the standard output
       where the targets go
@@ -22,6 +25,9 @@ from tasks.common.terminal import shows_all
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
     from eval.running.runner import Run
+
+#: said in each line, for a corpus whose texts end so
+NEWLINE = "the newline token that ends every text is one of its words"
 
 
 def split(given: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -53,42 +59,48 @@ def one_task(config: RunConfig) -> str:
     return config.tasks[0]
 
 
-def planned(rest: Sequence[str], command: str) -> tuple[Run, str]:
-    """The run that these arguments describe, its targets chosen, and its one task. What it says
-    goes to stderr."""
+def planned(config: RunConfig, command: Sequence[str]) -> Run:
+    """The run of these settings, for one task. What it says goes to stderr; nothing is done yet."""
     from rich.console import Console
 
-    from eval.running.command import parse
     from eval.running.display import Display
     from eval.running.runner import Run
 
-    config = parse(rest)
-    task = one_task(config)
     display = Display(Console(stderr=True, soft_wrap=True, highlight=False))
-    run = Run(config, display, ["python", "-m", command, *rest])
-    run.lists.cell(task).check(config.overwrite)
+    return Run(config, display, command)
+
+
+def choose(run: Run, task: str) -> None:
+    """Chooses the targets of a task where they are not stored yet."""
+    run.lists.cell(task).check(run.config.overwrite)
     choosing = run.choosing(task)
     if not choosing.done():
         run.perform(choosing)
     if run.plan.task(task).quotes:  # results do not hold all of a target
         run.build([run.plan.texts_for(task)])
-    return run, task
 
 
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
+    from eval.running.command import parse
+    from tasks.controls import to_json
+    from tasks.corpora import traits
+
     options, rest = split(given, ("file",))
     if "file" in options:
         writable(Path(options["file"]))
-    run, name = planned(rest, "eval.targets")
+    config = parse(rest)
+    name = one_task(config)
+    run = planned(config, ["python", "-m", "eval.targets", *rest])
+    choose(run, name)
     task = run.plan.task(name)
-    from tasks.controls import to_json
-
+    note = {"note": NEWLINE} if traits(config.corpus).closing else {}
     # contexts are words of the text and have no other linear form
     lines = [
         {"id": t.id, "control": to_json(t.control)}
         | ({} if task.quotes else {"prompt": task.prompt(t.control)})
+        | note
         for t in run.lists.full(name)
     ]
     # where other letters cannot be shown they are escaped, and the lines read as the same

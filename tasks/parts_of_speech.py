@@ -16,7 +16,7 @@ from tasks.common.errors import UserError, unknown
 from tasks.controls import Control, TagSequence
 from tasks.marks import Marks, State, lacking, unmarked
 from tasks.oracles.upos import NEWLINE_TAG
-from tasks.targets import COMPOSED, MAX_WORDS, framed, released_rows, take
+from tasks.targets import COMPOSED, MAX_WORDS, framed, known_label, released_rows, take
 
 RELEASED = "target_pos.jsonl"
 #: the tag that stands for a missing word
@@ -121,6 +121,8 @@ def from_row(row: Any, place: str) -> TagSequence:
             raise unknown(f"tag in {place}", tag, known)
     if len(tags) != len(row["words_"]) - 2:
         raise UserError(f"{place}: {len(tags)} tags for {len(row['words_']) - 2} words")
+    for tag in tags:
+        known_label(tag, (*UPOS, NEWLINE_TAG), place, "tag")
     return TagSequence(tags)
 
 

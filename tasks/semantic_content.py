@@ -7,15 +7,15 @@ are far from perfect; whole words are scored beside it.
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
 from tasks.common.errors import UserError, unknown
 from tasks.controls import NONE, Control, FieldValue
+from tasks.corpora.e2e import spaced
 from tasks.marks import Marks, State, unmarked
 from tasks.targets import COMPOSED, released_rows, take
 
@@ -69,7 +69,7 @@ class SemanticContent(Task):
         return list(dict.fromkeys([*FIELDS, ":", NONE, *sorted(values)]))
 
     def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
-        value, words = _pair(target.control).words, annotation.words
+        value, words = _composed(_pair(target.control).words), _composed(annotation.words)
         return {
             "value_stated": float(" ".join(value) in " ".join(words)),
             "value_words": float(_stands(value, words)),
@@ -125,7 +125,7 @@ def from_row(row: Any, place: str) -> FieldValue:
 
 def check(row: Any, place: str) -> None:
     """Raises ``UserError`` for anything but a field, a colon and a value, word by word."""
-    good = isinstance(row, list) and all(isinstance(word, str) and word for word in row)
+    good = isinstance(row, list) and all(isinstance(word, str) and word.strip() for word in row)
     if not (good and ":" in row and 0 < row.index(":") < len(row) - 1):
         raise UserError(f"{place}: no list of a field's words, ':' and a value's words")
 
@@ -135,11 +135,9 @@ def pairs(text: Text) -> list[tuple[str, str]]:
     return [(RENAMED.get(field, field), spaced(value)) for field, value in text.fields]
 
 
-@cache
-def spaced(value: str) -> str:
-    """``"£20-25"`` as the tokens ``"£ 20 - 25"``: the official files do not split values, the
-    texts do."""
-    return " ".join(re.sub(r"(£|(?<=\d)-(?=\d))", r" \1 ", value).split())
+def _composed(words: Words) -> Words:
+    """Letters and their accents as one character each: a text may spell them as two."""
+    return tuple(w if w.isascii() else unicodedata.normalize("NFC", w) for w in words)
 
 
 def _stands(value: Words, words: Words) -> bool:
@@ -154,7 +152,12 @@ def _pair(control: Control) -> FieldValue:
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
     known = sorted({pair for text in corpus.valid for pair in pairs(text)})
-    for i in draws.rng(seed, 4).permutation(len(known)):
-        field, value = known[i]
+    names: dict[str, int] = {}
+    for i, (field, value) in enumerate(known):
         name = f"valid-{field}-{value}".replace(" ", ".")
-        yield Target(name, FieldValue(field, value))
+        while name in names:  # "A B" beside "A.B"
+            name += "."
+        names[name] = i
+    ids = list(names)
+    for i in draws.rng(seed, 4).permutation(len(known)):
+        yield Target(ids[i], FieldValue(*known[i]))

@@ -12,11 +12,11 @@ from typing import Any
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
-from tasks.common.errors import UserError, unknown
+from tasks.common.errors import UserError
 from tasks.controls import Control, Span
 from tasks.marks import Marks, stretch, unmarked
-from tasks.oracles.trees import spans
-from tasks.targets import MAX_WORDS, released_rows, take
+from tasks.oracles.trees import PHRASES, spans
+from tasks.targets import MAX_WORDS, known_label, released_rows, take
 
 RELEASED = "target_spans.jsonl"
 #: labels of the released list: in the prompt vocabulary even where no training text has them
@@ -88,16 +88,17 @@ class SyntaxSpans(Task):
         targets: list[Target] = []
         for place, row in released_rows(corpus, self.data, RELEASED):
             words: Words = tuple(row["words_"][1:-1])
-            listed = row.get("spans")
-            if not isinstance(listed, list) or not listed:
-                raise UserError(f"{place}: no list of spans under 'spans'")
-            for span in listed:
-                control = _span(span, len(words), place)
-                if control.label not in RELEASED_LABELS and control.label not in labels():
-                    known = {*RELEASED_LABELS, *labels()}
-                    raise unknown(f"label in {place}", control.label, known)
+            for control in from_row(row, place):
                 targets.append(Target(f"released-{len(targets):03d}", control, words))
         return targets
+
+
+def from_row(row: Any, place: str) -> list[Span]:
+    """The spans of a released row. Raises ``UserError``."""
+    listed = row.get("spans")
+    if not isinstance(listed, list) or not listed:
+        raise UserError(f"{place}: no list of spans under 'spans'")
+    return [_span(span, len(row["words_"]) - 2, place) for span in listed]
 
 
 def _asked(control: Control) -> Span:
@@ -111,14 +112,16 @@ def _stands(span: Span, tree: str) -> bool:
 
 
 def _span(value: Any, words: int, place: str) -> Span:
+    least = min(words, MAX_WORDS)
     match value:
-        case [int(start), int(end), str(label)] if 0 <= start <= end < min(words, MAX_WORDS):
-            if label and bool not in (type(start), type(end)):
+        case [int(start), int(end), str(label)] if 0 <= start <= end < least and label:
+            for one in label.split("::"):
+                known_label(one, PHRASES, place, "label")
+            # true and false are numbers to Python
+            if not (isinstance(start, bool) or isinstance(end, bool)):
                 return Span(start, end, label)
     shown = repr(value) if len(repr(value)) < 80 else f"{repr(value)[:60]}..."
-    raise UserError(
-        f"{place}: {shown} is no span [start, end, label] within {min(words, MAX_WORDS)} words"
-    )
+    raise UserError(f"{place}: {shown} is no span [start, end, label] within {least} words")
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:

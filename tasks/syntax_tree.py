@@ -15,17 +15,11 @@ from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree
 from tasks.marks import Marks, State, lacking, unmarked
-from tasks.oracles.trees import brackets, nodes, skeleton
+from tasks.oracles.trees import PHRASES, brackets, nodes, skeleton
 from tasks.targets import MAX_WORDS, NoReleasedList, take
 
 #: what stands for a newline, and for a missing word, when a sample is parsed
 FILLER = "."
-#: phrase labels of the treebank: in the prompt vocabulary even where no training text has them
-LABELS = (
-    "ADJP", "ADVP", "CONJP", "FRAG", "INTJ", "LST", "NAC", "NML", "NP", "NX", "PP", "PRN", "PRT",
-    "QP", "RRC", "S", "SBAR", "SBARQ", "SINV", "SQ", "TOP", "UCP", "VP", "WHADJP", "WHADVP",
-    "WHNP", "WHPP", "X",
-)  # fmt: skip
 
 
 class SyntaxTree(Task):
@@ -64,7 +58,7 @@ class SyntaxTree(Task):
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
         """``*``, ``)`` and an opening bracket for each label of the treebank or of the texts."""
         labels = {label for text in texts for *_, label in nodes(_tree(text)).phrases}
-        return ["*", ")", *(f"({label}" for label in sorted(labels | set(LABELS)))]
+        return ["*", ")", *(f"({label}" for label in sorted(labels | set(PHRASES)))]
 
     def view(self, target: Target, words: Words) -> Words:
         """As long as the target's tree: cut, or filled up with full stops; so are newlines."""

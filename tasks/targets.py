@@ -7,14 +7,14 @@ seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError, unknown
-from tasks.common.foreign import loads
+from tasks.common.given import numbered, parse_json, read_text
 from tasks.controls import Control
 from tasks.corpora import traits
 from tasks.texts import Corpus, Words
@@ -143,15 +143,15 @@ def released_rows(
     path = next((p for p in (data / CONTROL_TARGETS / name, data / name) if p.is_file()), None)
     if path is None:
         raise NoReleasedList(f"{data} has no {CONTROL_TARGETS}/{name}")
-    try:
-        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
+    return read_rows(path, check)
+
+
+def read_rows(path: Path, check: Callable[[Any, str], None] | None = None) -> list[tuple[str, Any]]:
+    """(place, row) of every line of a list in the released form; see :func:`released_rows`."""
     rows = []
-    # a JSON string may hold U+2028 and its like, at which str.splitlines would cut
-    for number, line in enumerate(text.split("\n") if text else [], start=1):
+    for number, line in numbered(read_text(path)):
         place = f"{path.name} line {number}"
-        row = loads(line, place)
+        row = parse_json(line, place)
         (check or _has_words)(row, place)
         rows.append((place, row))
     if not rows:
@@ -174,3 +174,9 @@ def framed(value: Any, place: str, what: str, key: str) -> tuple[str, ...]:
     ):
         raise UserError(f"{place}: no list of {what} from START to END under '{key}'")
     return tuple(value[1:-1])
+
+
+def known_label(label: str, valid: Sequence[str], place: str, what: str) -> None:
+    """Raises ``UserError`` for a label of a released row that is not one of ``valid``."""
+    if label not in valid:
+        raise UserError(f"{place}: {unknown(what, label, valid)}")

@@ -65,7 +65,7 @@ BAD = [
     ("name[A],good , cheap .", "row 3: 3 columns"),
     ('name[A],"Fine food .', "row 3: bad quoting"),
     ('name[A],"Fine" food .', "row 3: bad quoting"),
-    ('name[A],"Fine\nfood ."', "row 3: a quoted cell"),
+    ('name[A],"Fine\nfood ."', "row 3: ref runs over"),
 ]
 
 

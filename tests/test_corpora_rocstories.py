@@ -165,13 +165,13 @@ BAD_CSV = [
     (HEADER + ROW.replace("Mia", '"Mia\nBen"x'), "x.csv row 2: bad quoting"),
     (HEADER + ROW.replace("He only laughed.", '"He\nran"'), "x.csv row 2: sentence3 runs over"),
     (ROW, "x.csv row 1: the header must read storyid,storytitle,sentence1"),
-    (HEADER.encode() + b"\xff" + ROW.encode(), "x.csv line 2: not UTF-8"),
+    (HEADER.encode() + b"\xff" + ROW.encode(), "x.csv row 2: not UTF-8"),
     ("", "x.csv is empty"),
     (HEADER, "x.csv has no stories"),
 ]
 BAD_JSON = [
     (lines(STORY) + "{'a'}\n", "roc_valid.json line 2: not JSON"),
-    (lines(STORY) + "\n" + lines(STORY), "roc_valid.json line 2: not JSON"),
+    (lines(STORY) + "\n[]\n", "roc_valid.json line 3: no list of one story"),
     ('["One.", "Two."]\n', "roc_valid.json line 1: no list of one story"),
     ('{"story": "One."}\n', "roc_valid.json line 1: no list of one story"),
     ("[3]\n", "roc_valid.json line 1: no list of one story"),
@@ -263,7 +263,7 @@ def test_malformed_lists_of_items_are_named(write: Write) -> None:
     for content, message in (
         ("[]", "dev.json: no items by id"),
         ("{", "dev.json: not JSON"),
-        (b"\xff", "dev.json is not UTF-8"),
+        (b"\xff", "dev.json line 1: not UTF-8"),
     ):
         with pytest.raises(UserError, match=message):
             anlg.load_items(write(content, "anlg/dev.json"))

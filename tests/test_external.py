@@ -4,18 +4,19 @@ import json
 
 import pytest
 
-from eval.running.external import read_external
+from eval.running.external import Form, read_external
 from tasks.base import Target
 from tasks.common.errors import UserError
 from tasks.controls import Length
 from tasks.corpora import tokenizer
 
+FORM = Form(lambda text: tuple(text.split()))
 TARGETS = [Target("valid-1-5", Length(5)), Target("valid-2-3", Length(3))]
 
 
 def read(path, *lines):
     path.write_text("".join(line + "\n" for line in lines))
-    return read_external(path, TARGETS, lambda text: tuple(text.split()))
+    return read_external(path, TARGETS, FORM)
 
 
 def test_words_are_taken_as_they_stand_and_texts_are_split(tmp_path):
@@ -59,10 +60,10 @@ def test_empty_missing_and_binary_files_are_told(tmp_path):
     with pytest.raises(UserError, match="no samples"):
         read(tmp_path / "s.jsonl")
     with pytest.raises(UserError, match="there is no samples file"):
-        read_external(tmp_path / "none", TARGETS, str.split)
+        read_external(tmp_path / "none", TARGETS, FORM)
     (tmp_path / "bin").write_bytes(b"\n\xff\xfe")
     with pytest.raises(UserError, match="line 2: not UTF-8"):
-        read_external(tmp_path / "bin", TARGETS, str.split)
+        read_external(tmp_path / "bin", TARGETS, FORM)
 
 
 def test_corpora_say_how_they_split_text():

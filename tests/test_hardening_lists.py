@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tasks import load_task
 from tasks.base import Corpus, Target, Text
 from tasks.common.errors import UserError
-from tasks.common.foreign import loads
+from tasks.common.given import parse_json
 from tasks.corpora.anlg import load_items
 from tests.hardening import Tried
 
@@ -209,4 +209,4 @@ def gives_or_says(work: Callable[[], Any]) -> None:
 
 
 def test_json_that_others_write() -> None:
-    assert loads('{"a": [1, "\\ud83d\\ude00"]}', "x") == {"a": [1, "\U0001f600"]}
+    assert parse_json('{"a": [1, "\\ud83d\\ude00"]}', "x") == {"a": [1, "\U0001f600"]}

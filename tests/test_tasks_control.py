@@ -52,7 +52,7 @@ def test_a_value_is_stated_as_a_substring_and_as_whole_words() -> None:
 def test_values_are_spaced_as_texts_are() -> None:
     assert spaced("£20-25") == "£ 20 - 25" == spaced("£ 20 - 25")
     assert spaced("less than £20") == "less than £ 20"
-    assert spaced("5 out of 5") == "5 out of 5" and spaced("Sea-Side") == "Sea-Side"
+    assert spaced("5 out of 5") == "5 out of 5" and spaced("Sea-Side") == "Sea - Side"
 
 
 def test_every_text_is_an_example_of_all_eight_fields() -> None:

@@ -77,9 +77,25 @@ def test_no_text_and_the_empty_text() -> None:
     assert tokens == 1 and math.isfinite(nats) and nats > 0
 
 
-def test_too_long_a_text_is_named() -> None:
-    with pytest.raises(UserError, match=r"15 words is too long .*16 positions"):
-        random_teacher(CODEC).score([("w1",) * 15])
+@pytest.mark.parametrize("words", [15, 16, 22, 23, 24, 100])
+def test_a_longer_text_is_read_in_windows(words: int) -> None:
+    """Each token is predicted once, from all that its window holds before it."""
+    teacher = random_teacher(CODEC)
+    text = tuple(f"w{i * i % 12}" for i in range(words))
+    ids = [CODEC.bos, *VOCABULARY.encode(text), CODEC.eos]
+    nats = 0.0
+    for at in range(1, len(ids)):
+        # 16 positions: the first window, then steps of 8, the last one up to the end
+        end = 16 if at < 16 else min(16 + 8 * ((at - 16) // 8 + 1), len(ids))
+        start = max(0, end - 16)
+        with torch.no_grad():
+            logits = teacher.model.network(torch.tensor([ids[start:at]])).logits[0, -1]
+        nats -= float(logits.log_softmax(-1)[ids[at]])
+    short = ("w1", "w2")
+    both = teacher.score([text, short])
+    assert both[0][1] == words + 1 and both[0][0] == pytest.approx(nats, rel=1e-5)
+    assert both[1] == pytest.approx(teacher.score([short])[0], rel=1e-5)
+    assert teacher.long == 1
 
 
 def test_subword_teachers_count_subwords() -> None:

@@ -2,73 +2,129 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.running.raw import SPECIALS, parts, stripped
 from tasks.base import Target, Words
 from tasks.common.errors import UserError, unknown
+from tasks.common.given import numbered, parse_json, read_text
 
 #: malformed lines that an error shows; the rest are counted
 SHOWN = 20
 
 
-def read_external(
-    path: Path, targets: Sequence[Target], tokenize: Callable[[str], Words]
-) -> dict[str, list[Words]]:
-    """Target id -> its samples' words, in the order of the file.
+@dataclass(frozen=True)
+class Form:
+    """How the texts of a corpus are written. ``tokenize``: splits a string as the corpus was.
+    ``closing``: the tokens that end each of its texts, which are appended to ``words`` that lack
+    them. ``strip``: leave out special tokens of raw outputs."""
 
-    A line holds ``target``, the id of one of ``targets``, and either ``words``, a list of tokens
-    that is taken as it stands, or ``text``, which ``tokenize`` splits as the corpus was. Other
-    entries are let be. Raises ``UserError`` naming every malformed line, for a file without
-    samples, and for one that is missing or no UTF-8 text.
+    tokenize: Callable[[str], Words]
+    closing: Words = ()
+    strip: bool = False
+
+    def of_words(self, words: Words) -> Words:
+        if self.strip:
+            words = stripped(words)
+        n = len(self.closing)
+        return words if words[len(words) - n :] == self.closing else words + self.closing
+
+    def of_text(self, text: str) -> Words:
+        return self.tokenize(" ".join(stripped(tuple(parts(text)))) if self.strip else text)
+
+
+@dataclass
+class Samples:
+    """What a file holds before its targets are known. ``rows``: (line, target id, words) of every
+    sample; ``wrong``: what is wrong with each malformed line; ``raw``: samples with special tokens
+    of raw outputs; ``closed``: samples given as words without the closing tokens."""
+
+    path: Path
+    rows: list[tuple[int, str, Words]] = field(default_factory=list)
+    wrong: dict[int, str] = field(default_factory=dict)
+    raw: int = 0
+    closed: int = 0
+
+    def check(self) -> None:
+        """Raises ``UserError`` naming every malformed line, and for a file without samples."""
+        if self.wrong:
+            reasons = [f"line {line}: {self.wrong[line]}" for line in sorted(self.wrong)]
+            more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+            listed = "".join(f"\n  {reason}" for reason in [*reasons[:SHOWN], *more])
+            raise UserError(f"{self.path} has {len(reasons)} malformed lines:{listed}")
+        if not self.rows:
+            raise UserError(f"{self.path} holds no samples")
+
+    def of(self, targets: Sequence[str]) -> dict[str, list[Words]]:
+        """Target id -> its samples' words, in the order of the file. Raises ``UserError`` naming
+        every malformed line and every id that is none of ``targets``."""
+        known, samples = set(targets), dict[str, list[Words]]()
+        for line, target, words in self.rows:
+            if target in known:
+                samples.setdefault(target, []).append(words)
+            else:
+                self.wrong[line] = str(_unknown(target, known))
+        self.check()
+        return samples
+
+
+def _unknown(target: str, known: set[str]) -> UserError:
+    """Names a few targets alone: there may be hundreds."""
+    error = str(unknown("target", target[:80], known))
+    head, _, valid = error.rpartition(" (valid: ")
+    names = valid.removesuffix(")").split(", ")
+    more = f", ... ({len(names)} in all)" if len(names) > 3 else ""
+    return UserError(f"{head} (valid: {', '.join(names[:3])}{more})")
+
+
+def read_external(path: Path, targets: Sequence[Target], form: Form) -> dict[str, list[Words]]:
+    """Target id -> its samples' words, in the order of the file; see :func:`read_samples`. Raises
+    ``UserError`` also for targets that are none of ``targets``."""
+    return read_samples(path, form).of([target.id for target in targets])
+
+
+def read_samples(path: Path, form: Form) -> Samples:
+    """The samples of a file.
+
+    A line holds ``target``, the id of a target, and either ``words``, a list of tokens, or
+    ``text``, which is split as the corpus was (``form``). Other entries are let be. Malformed lines
+    are kept for :meth:`Samples.check`. Raises ``UserError`` for a file that is missing or no UTF-8
+    text.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"there is no samples file {path}") from None
-    except UnicodeDecodeError as error:
-        number = path.read_bytes().count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path} line {number}: not UTF-8 text") from None
-    known = {target.id for target in targets}
-    samples: dict[str, list[Words]] = {}
-    wrong: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    samples = Samples(path)
+    for number, line in numbered(read_text(path, "samples file")):
         try:
-            target, words = _sample(json.loads(line), known, tokenize)
-        except json.JSONDecodeError as error:
-            wrong.append(f"line {number}: not JSON: {error.msg}")
+            target, given = _sample(parse_json(line, ""))
         except UserError as error:
-            wrong.append(f"line {number}: {error}")
+            samples.wrong[number] = str(error).removeprefix(": ")
+            continue
+        tokens = parts(given) if isinstance(given, str) else given
+        samples.raw += not SPECIALS.isdisjoint(tokens)
+        if isinstance(given, str):
+            words = form.of_text(given)
         else:
-            samples.setdefault(target, []).append(words)
-    if wrong:
-        more = [f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
-        listed = "".join(f"\n  {reason}" for reason in [*wrong[:SHOWN], *more])
-        raise UserError(f"{path} has {len(wrong)} malformed lines:{listed}")
-    if not samples:
-        raise UserError(f"{path} holds no samples")
+            words = form.of_words(given)
+            samples.closed += bool(form.closing) and words[: len(given)] == given != words
+        samples.rows.append((number, target, words))
     return samples
 
 
-def _sample(record: Any, known: set[str], tokenize: Callable[[str], Words]) -> tuple[str, Words]:
+def _sample(record: Any) -> tuple[str, Words | str]:
     if not isinstance(record, Mapping):
         raise UserError("not a JSON object with 'target' and 'words' or 'text'")
     target = record.get("target")
     if not isinstance(target, str):
         raise UserError("no target id under 'target'")
-    if target not in known:
-        raise unknown("target", target, known)
     words, text = record.get("words"), record.get("text")
     if (words is None) == (text is None):
         raise UserError("give either 'words' or 'text'")
     if words is None:
         if not isinstance(text, str):
             raise UserError("'text' is no string")
-        return target, tokenize(text)
+        return target, text
     if not isinstance(words, list) or not all(isinstance(w, str) and w for w in words):
         raise UserError("'words' is no list of non-empty strings")
     return target, tuple(words)

@@ -69,6 +69,11 @@ class Judge:
             self._loaded[role] = self.load[role]()
         return self._loaded[role]
 
+    @property
+    def long_texts(self) -> int:
+        """Texts that the teacher has just read in windows, being too long for it."""
+        return getattr(self._loaded.get("teacher"), "long", 0)
+
     def annotate(
         self,
         task: Task,

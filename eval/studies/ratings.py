@@ -19,6 +19,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -28,12 +29,15 @@ from typing import Any
 from eval.reading.results import read_json
 from eval.reading.stats import interval, macro, paired
 from tasks.common.errors import UserError
+from tasks.common.given import read_text
 
 COLUMNS = (
     *("pair", "left context", "right context", "text A", "text B"),
     *("answer", "rating A", "rating B"),
 )
 SCALE = ("strongly disagree", "disagree", "undecided", "agree", "strongly agree")
+#: malformed lines that an error shows; the rest are counted
+SHOWN = 20
 ANSWERS: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}
 QUANTITIES = ("rating", "preference")
 DEFINITIONS = {
@@ -95,37 +99,70 @@ def digest(*texts: str) -> str:
 def read_ratings(path: Path, key: Key) -> list[Answer]:
     """One rater's answers; lines that are not filled in are passed over.
 
-    Takes comma, semicolon or tab between columns. Raises ``UserError`` naming every malformed
-    line: an unknown pair, one that stands twice, texts other than those exported, an answer other
-    than A, B or tie, a rating that is not 1 to 5, one rating of the two.
+    Takes what spreadsheets write: comma, semicolon or tab between columns, in any order and with
+    others beside them, UTF-8 or UTF-16 with a byte-order mark, a first line ``sep=;``, blank lines,
+    ``4.0`` for 4. Raises ``UserError`` naming every malformed line: an unknown pair, one that
+    stands twice, texts other than those exported, an answer other than A, B or tie, a rating that
+    is not 1 to 5, one rating of the two.
     """
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not in UTF-8: save it as CSV UTF-8") from None
-    head = content.partition("\n")[0]
-    file = io.StringIO(content, newline="")
-    reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
-    lacking = [name for name in COLUMNS[:6] if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise UserError(f"{path} has no column '{lacking[0]}'")
     answers, wrong, seen = list[Answer](), list[str](), set[str]()
-    for row in reader:
+    for number, row in _rows(path):
         try:
             answer = _answer(row, key, seen)
         except UserError as error:
-            wrong.append(f"line {reader.line_num}: {error}")
+            wrong.append(f"line {number}: {error}")
         else:
             answers += [answer] if answer.ratings or answer.preference else []
     if wrong:
-        raise UserError(f"{path}: {'; '.join(wrong)}")
+        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise UserError(f"{path}: {'; '.join(wrong[:SHOWN])}{more}")
     return answers
 
 
-def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
-    value = {name: (row.get(name) or "").strip() for name in COLUMNS}
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, cells by column) of every line that is not blank. Raises ``UserError``."""
+    content = read_text(path, "file of ratings", utf16=True)
+    said = re.match(r'"?sep=(.)"?\r?\n', content)
+    # the first line says it, or its names have none of these signs in them
+    head = content.partition("\n")[0]
+    delimiter = said[1] if said else max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    columns: list[str] | None = None
+    number = 1
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if (said and reader.line_num == 1) or not any(cells):
+                pass
+            elif columns is None:
+                columns = _columns(cells, path)
+            elif any(cells[len(columns) :]):
+                raise UserError(f"{path} line {number}: more cells than columns")
+            else:
+                filled = cells + [""] * (len(columns) - len(cells))
+                yield number, dict(zip(columns, filled, strict=False))
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path} line {number}: {error}") from None
+    if columns is None:
+        raise UserError(f"{path} has no column '{COLUMNS[0]}'")
+
+
+def _columns(cells: Sequence[str], path: Path) -> list[str]:
+    """The names of the columns as they are here, others as they stand."""
+    known = {name.lower(): name for name in COLUMNS}
+    columns = [known.get(cell.lower(), cell) for cell in cells]
+    lacking = [name for name in COLUMNS[:6] if name not in columns]
+    if lacking:
+        raise UserError(f"{path} has no column '{lacking[0]}'")
+    twice = [name for name in COLUMNS if columns.count(name) > 1]
+    if twice:
+        raise UserError(f"{path} has two columns '{twice[0]}'")
+    return columns
+
+
+def _answer(row: Mapping[str, str], key: Key, seen: set[str]) -> Answer:
+    value = {name: row.get(name, "") for name in COLUMNS}
     name = value["pair"]
     pair = key.pairs.get(name)
     if pair is None:
@@ -148,9 +185,10 @@ def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
 def _step(mark: str) -> float | None:
     """A step of the scale, put to [0, 1]; None for no mark."""
     steps = {str(i + 1): i / (len(SCALE) - 1) for i in range(len(SCALE))}
-    if mark and mark not in steps:
+    whole = re.sub(r"[.,]0+$", "", mark)
+    if mark and whole not in steps:
         raise UserError(f"rating '{mark}' is none of 1 to {len(SCALE)}")
-    return steps.get(mark)
+    return steps.get(whole)
 
 
 def import_ratings(files: Sequence[Path], key: Key) -> dict[str, Any]:

@@ -8,7 +8,10 @@ never bos; tokens(w) is their number.
 - ``ppl``: exp(nll), the paper's lm-score.
 - token-weighted variants sum nats and tokens over all samples first.
 
-They follow from what :meth:`Teacher.score` returns. The empty text has one token, eos.
+They follow from what :meth:`Teacher.score` returns. The empty text has one token, eos. A text
+longer than the teacher's positions is read in windows of that many tokens, which move on by half of
+them: each token is predicted once, with all of the text before it that is in its window, at least
+half a window.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ class Teacher:
     def __init__(self, model: CausalLM, codec: Codec, digest: str) -> None:
         self.model, self.codec = model, codec
         self.id = f"causal_lm-{digest[:12]}"
+        #: texts that were too long for one window so far
+        self.long = 0
 
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> Teacher:
@@ -49,35 +54,51 @@ class Teacher:
     def score(self, texts: Sequence[Words], progress: Progress = silent) -> list[tuple[float, int]]:
         """(nats, tokens) of each text, in order, computed in fp32.
 
-        Equal for a text up to rounding whatever stands beside it. Raises ``UserError`` for a text
-        longer than the teacher's positions, or whose figure is not finite.
+        Equal for a text up to rounding whatever stands beside it. Raises ``UserError`` for a figure
+        that is not finite.
         """
-        rows = [np.array(self.codec.sequence((), words)[0], dtype=np.int32) for words in texts]
-        most = self.model.positions
-        for row, words in zip(rows, texts, strict=True):
-            if len(row) > most:
-                raise UserError(
-                    f"a text of {len(words)} words is too long for the teacher ({most} positions)"
-                )
-        scores: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
+        rows, owners, heads = list[np.ndarray](), list[int](), list[int]()
+        for owner, words in enumerate(texts):
+            ids = np.array(self.codec.sequence((), words)[0], dtype=np.int32)
+            parts = windows(len(ids), self.model.positions)
+            self.long += len(parts) > 1
+            for start, first, end in parts:
+                rows.append(ids[start:end])
+                owners.append(owner)
+                heads.append(first - start)
+        scores: list[tuple[float, int]] = [(0.0, 0)] * len(texts)
         done = 0
         for chosen in by_length([len(row) for row in rows], ROWS):
-            ids = pad_rows([rows[i] for i in chosen], self.codec.pad).to(self.model.device)
-            counts = [len(rows[i]) - 1 for i in chosen]
-            at = torch.arange(ids.shape[1] - 1, device=ids.device)
-            mask = at < torch.tensor(counts, device=ids.device)[:, None]
-            nll = token_nll(self.model, ids, mask).double().cpu()
+            batch = pad_rows([rows[i] for i in chosen], self.codec.pad).to(self.model.device)
+            counts = [len(rows[i]) - heads[i] for i in chosen]
+            at = torch.arange(1, batch.shape[1], device=batch.device)
+            head = torch.tensor([heads[i] for i in chosen], device=batch.device)
+            length = torch.tensor([len(rows[i]) for i in chosen], device=batch.device)
+            mask = (at >= head[:, None]) & (at < length[:, None])
+            nll = token_nll(self.model, batch, mask).double().cpu()
             for i, nats, count in zip(chosen, nll.split(counts), counts, strict=True):
-                scores[i] = (float(nats.sum()), count)
-                if not math.isfinite(scores[i][0]):
-                    raise UserError(
-                        f"the teacher's log-probability of a text of {len(texts[i])} words is "
-                        f"{-scores[i][0]}, no number: its weights or its precision are at fault "
-                        f"({' '.join(texts[i])[:60]})"
-                    )
+                before, tokens = scores[owners[i]]
+                scores[owners[i]] = (before + float(nats.sum()), tokens + count)
             done += len(chosen)
             progress(done, len(rows), "lm-score")
+        for (nats, _), words in zip(scores, texts, strict=True):
+            if not math.isfinite(nats):
+                raise UserError(
+                    f"the teacher's log-probability of a text of {len(words)} words is {-nats}, no "
+                    f"number: its weights or its precision are at fault ({' '.join(words)[:60]})"
+                )
         return scores
+
+
+def windows(length: int, most: int) -> list[tuple[int, int, int]]:
+    """(start, first, end) of the windows over ``length`` tokens, of at most ``most`` each: tokens
+    start..end are read and first..end predicted, ends exclusive. The token 0 is never predicted,
+    all others are once."""
+    parts, end = [(0, 1, min(length, most))], most
+    while end < length:
+        first, end = end, min(end + max(1, most // 2), length)
+        parts.append((end - most, first, end))
+    return parts
 
 
 def weights_digest(folder: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.common.foreign import loads
+from tasks.common.given import numbered, parse_json, read_text
 from tasks.corpora import rocstories
 from tasks.corpora.rocstories import stamp, tokenizer
 from tasks.corpora.stories import INSTEAD
@@ -85,13 +85,10 @@ def load_items(data: Path | None = None) -> list[Item]:
     if data is None:
         return items(_grouped(_from_hub()), HUB_ID)
     path = find_file(data)
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
+    content = read_text(path)
     if path.suffix == ".jsonl":
         return items(_grouped(_rows(content, path.name)), path.name)
-    return items(loads(content, str(path)), path.name)
+    return items(parse_json(content, str(path)), path.name)
 
 
 def find_file(data: Path) -> Path:
@@ -146,9 +143,9 @@ def _text(item: Item) -> Text:
 
 def _rows(content: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(place, row) of every line of the official form."""
-    for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
+    for number, line in numbered(content):
         place = f"{name} line {number}"
-        row = loads(line, place)
+        row = parse_json(line, place)
         if not isinstance(row, dict) or not row.get("story_id"):
             raise UserError(f"{place}: no object with a story_id")
         yield f"{place} (story_id {row['story_id']})", row

@@ -6,19 +6,19 @@ Words are the tokens of spaCy's blank English tokenizer, case kept, followed by 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
+from tasks.common.given import csv_rows
 from tasks.texts import Corpus, Text, Words
 
 #: bumped when the same files give other texts
-VERSION = 1
+VERSION = 2
 NEWLINE = "\n"
 #: file names of the official release, split by split
 FILES = {"train": "trainset.csv", "valid": "devset.csv"}
@@ -27,6 +27,8 @@ HEADER = ["mr", "ref"]
 HUB_ID, HUB_REVISION = "tuetschek/e2e_nlg", "refs/convert/parquet"
 
 _FIELD = re.compile(r"([^\[\],]+)\[([^\[\]]*)\]")
+_ITEM = r"(?:[^\W\d_]+|£?\d+(?:-\d+)?|[£-])"
+_PLAIN = re.compile(rf"{_ITEM}(?: {_ITEM})*")
 _MEANING = re.compile(rf"{_FIELD.pattern}(?:,{_FIELD.pattern})*")
 
 
@@ -76,7 +78,7 @@ def read_csv(path: Path, tokenize: Callable[[str], Words]) -> tuple[Text, ...]:
     Row numbers in errors count as a spreadsheet does: the header is row 1.
     """
     texts = []
-    for number, mr, ref in _rows(path):
+    for number, (mr, ref) in csv_rows(path, HEADER):
         try:
             texts.append(_text(mr, ref, tokenize))
         except UserError as error:
@@ -89,56 +91,50 @@ def read_csv(path: Path, tokenize: Callable[[str], Words]) -> tuple[Text, ...]:
 def parse_meaning(mr: str) -> tuple[tuple[str, str], ...]:
     """``"name[The Mill], area[riverside]"`` as (field, value) pairs, in the order given.
 
-    Raises ``UserError`` for anything else, such as an unclosed bracket.
+    Raises ``UserError`` for anything else, such as an unclosed bracket or an empty value.
     """
     if not _MEANING.fullmatch(mr.strip()):
         raise UserError(f"the meaning {mr[:60]!r} is not of the form 'name[...], area[...]'")
-    return tuple((name.strip(), value.strip()) for name, value in _FIELD.findall(mr))
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(row number, mr, ref) of every row below the header."""
-    raw = path.read_bytes()
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path.name} row {number}: not UTF-8 text (in {path.parent})") from None
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    number = 1
-    try:
-        for row in reader:
-            if number == 1:
-                if [cell.strip() for cell in row] != HEADER:
-                    raise UserError(f"{path.name} row 1: the header must read mr,ref, not {row}")
-            elif len(row) != 2:
-                raise UserError(
-                    f"{path.name} row {number}: {len(row)} columns where mr,ref are 2"
-                    f" (in {path.parent})"
-                )
-            elif any("\n" in cell.strip() for cell in row):
-                raise UserError(
-                    f"{path.name} row {number}: a quoted cell runs over the end of the line"
-                    f" (in {path.parent})"
-                )
-            else:
-                yield number, row[0], row[1]
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"{path.name} row {number}: bad quoting: {error} (in {path.parent})"
-        ) from None
-    if number == 1:
-        raise UserError(f"{path} is empty: no header mr,ref")
+    pairs = tuple((name.strip(), value.strip()) for name, value in _FIELD.findall(mr))
+    for name, value in pairs:
+        if not (name and value):
+            what = f"value of '{name}'" if name else "name of a field"
+            raise UserError(f"the {what} is empty in the meaning {mr[:60]!r}")
+    return pairs
 
 
 def _text(mr: str, ref: str, tokenize: Callable[[str], Words]) -> Text:
     fields = parse_meaning(mr)
     if not ref.strip():
         raise UserError("the text is empty")
-    return Text(tokenize(ref), fields=fields)
+    return Text(tokenize(ref), fields=tuple((name, _value(v, tokenize)) for name, v in fields))
 
 
+def _value(value: str, tokenize: Callable[[str], Words]) -> str:
+    """The value as it stands, or split as texts are where :func:`spaced` would leave it whole
+    (``gonna``): no text could state it."""
+    if not _PLAIN.fullmatch(value):
+        return value
+    words = _words_of(value, tokenize)
+    return value if spaced(value) == words else words
+
+
+@cache
+def _words_of(value: str, tokenize: Callable[[str], Words]) -> str:
+    return " ".join(tokenize(value)[:-1])
+
+
+@cache
+def spaced(value: str) -> str:
+    """A value as the tokens of a text, joined with spaces: ``£20-25`` as ``£ 20 - 25`` and
+    ``Joe's Diner`` as ``Joe 's Diner``. Values of words, numbers and prices need no tokenizer: all
+    of the official files."""
+    if not _PLAIN.fullmatch(value):
+        return _words_of(value, tokenizer())
+    return " ".join(re.sub("[£-]", r" \g<0> ", value).split())
+
+
+@cache
 def tokenizer() -> Callable[[str], Words]:
     """spaCy's blank English tokenizer, runs of white space taken as one space; then a newline."""
     from spacy.lang.en import English

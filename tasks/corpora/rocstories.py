@@ -7,8 +7,6 @@ kept, with no newline token (reference notes 2.1).
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +14,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
-from tasks.common.foreign import loads
+from tasks.common.given import csv_rows, numbered, parse_json, read_text
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
 from tasks.texts import Corpus, Text, Words
@@ -125,19 +123,10 @@ def is_valid(path: Path) -> bool:
 
 def read(path: Path, tokenize: Callable[[str], Words]) -> list[Text]:
     """All stories of a file of either form, in file order. Raises ``UserError``."""
-    raw = path.read_bytes()
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path.name} line {number}: not UTF-8 text (in {path.parent})") from None
-    try:
-        if path.suffix == ".csv":
-            stories = [story(map(tokenize, row)) for row in _sentences(content, path.name)]
-        else:
-            stories = [unsplit(text, tokenize) for text in _lines(content, path.name)]
-    except UserError as error:
-        raise UserError(f"{error} (in {path.parent})") from None
+    if path.suffix == ".csv":
+        stories = [story(map(tokenize, row)) for row in _sentences(path)]
+    else:
+        stories = [unsplit(text, tokenize) for text in _lines(path)]
     if not stories:
         raise UserError(f"{path} has no stories")
     return stories
@@ -163,40 +152,20 @@ def tokenizer() -> Callable[[str], Words]:
     return lambda text: tokenize(text)[:-1]
 
 
-def _sentences(content: str, name: str) -> Iterator[list[str]]:
+def _sentences(path: Path) -> Iterator[list[str]]:
     """The five sentences of every row below the header. Rows count as in a spreadsheet."""
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    number = 1
-    try:
-        for row in reader:
-            place = f"{name} row {number}"
-            if number == 1:
-                if [cell.strip().lower() for cell in row] != HEADER:
-                    raise UserError(f"{place}: the header must read {','.join(HEADER)}, not {row}")
-            elif len(row) != len(HEADER):
-                raise UserError(f"{place}: {len(row)} columns, not {len(HEADER)}")
-            else:
-                for column, cell in zip(HEADER[2:], row[2:], strict=True):
-                    if not cell.strip():
-                        raise UserError(f"{place}: {column} is empty")
-                    if "\n" in cell.strip():
-                        raise UserError(f"{place}: {column} runs over the end of the line")
-                yield row[2:]
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f"{name} row {number}: bad quoting: {error}") from None
-    if number == 1:
-        raise UserError(f"{name} is empty: no header {','.join(HEADER)}")
+    for number, row in csv_rows(path, HEADER):
+        for column, cell in zip(HEADER[2:], row[2:], strict=True):
+            if not cell.strip():
+                raise UserError(f"{path.name} row {number}: {column} is empty (in {path.parent})")
+        yield row[2:]
 
 
-def _lines(content: str, name: str) -> Iterator[str]:
+def _lines(path: Path) -> Iterator[str]:
     """The story of every line."""
-    if not content.strip():
-        return
-    # not splitlines(): JSON strings may hold its rarer line ends as they are
-    for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
-        place = f"{name} line {number}"
-        row = loads(line, place)
+    for number, line in numbered(read_text(path)):
+        place = f"{path} line {number}"
+        row = parse_json(line, place)
         if not (isinstance(row, list) and len(row) == 1 and isinstance(row[0], str)):
             raise UserError(f"{place}: no list of one story")
         if not row[0].strip():

@@ -6,17 +6,16 @@ the paper's authors released, which their own oracles (benepar_en3 and stanza) a
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tasks.common.errors import UserError, unknown
 from tasks.common.terminal import one_line, show_anyway
 from tasks.oracles.base import Parser, Tagger
 from tasks.oracles.trees import bracketing, leaves, spans
+from tasks.targets import read_rows
 
 USAGE = """\
 usage: python -m tasks.oracles.measure data=DIR parser=FOLDER
@@ -72,9 +71,12 @@ def _brought_back(predicted: str, original: str) -> str:
 
 def span_agreement(parser: Parser, data: Path) -> dict[str, float | str]:
     """How many of the released spans the parser finds in their sentences."""
-    rows = _read(data / SPANS)
-    texts = [row["words_"][1:-1] for row in rows]
-    wanted = [tuple(row["spans"][0]) for row in rows]
+    from tasks.syntax_spans import from_row
+
+    rows = read_rows(data / SPANS)
+    texts = [row["words_"][1:-1] for _, row in rows]
+    firsts = [from_row(row, place)[0] for place, row in rows]
+    wanted = [(span.start, span.end, span.label) for span in firsts]
     matched = [w in spans(tree) for w, tree in zip(wanted, parser.parse(texts), strict=True)]
     # the parser sees no newline, so that only whole texts can end in it
     inner = [words[w[1]] != "\n" for words, w in zip(texts, wanted, strict=True)]
@@ -91,23 +93,19 @@ def span_agreement(parser: Parser, data: Path) -> dict[str, float | str]:
 
 def tag_agreement(tagger: Tagger, data: Path) -> dict[str, float]:
     """How many of the released tags of words (no newlines) the tagger gives, in percent."""
-    rows = _read(data / TAGS)
-    texts = [row["words_"][1:-1] for row in rows]
+    from tasks.parts_of_speech import from_row
+
+    rows = read_rows(data / TAGS)
+    texts = [row["words_"][1:-1] for _, row in rows]
+    pos = [from_row(row, place).tags for place, row in rows]
     pairs = [
         (given, released)
-        for words, row, tags in zip(texts, rows, tagger.tag(texts), strict=True)
-        for word, released, given in zip(words, row["pos"][1:-1], tags, strict=True)
+        for words, theirs, tags in zip(texts, pos, tagger.tag(texts), strict=True)
+        for word, released, given in zip(words, theirs, tags, strict=True)
         if word != "\n"
     ]
     right = sum(given == released for given, released in pairs)
     return {"tags": 100 * right / max(1, len(pairs)), "tags_total": len(pairs)}
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
 
 
 def main(arguments: Sequence[str]) -> None:

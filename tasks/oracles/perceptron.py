@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import random
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,11 +134,32 @@ def load_perceptron(folder: Path) -> Perceptron:
             read[part] = json.loads(gzip.decompress(raw) if paths[0].suffix == ".gz" else raw)
         except (OSError, EOFError, zlib.error, ValueError) as error:
             raise UserError(f"damaged tagger file {paths[0]}: {error}") from None
-    kinds = {"weights": dict, "tagdict": dict, "classes": list}
-    for part, kind in kinds.items():
-        if not isinstance(read[part], kind):
-            raise UserError(f"damaged tagger file {folder}/*{part}.json: not a {kind.__name__}")
+        except RecursionError:
+            raise UserError(f"damaged tagger file {paths[0]}: nested too deep") from None
+    for part, wrong in _misfits(read):
+        raise UserError(f"damaged tagger file {folder}/*{part}.json: {wrong}")
     return Perceptron(read["weights"], read["tagdict"], read["classes"])
+
+
+def _misfits(read: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(part, what is wrong with it)."""
+    classes, weights, tagdict = read["classes"], read["weights"], read["tagdict"]
+    if not (isinstance(classes, list) and classes and all(isinstance(c, str) for c in classes)):
+        yield "classes", "not a list of tags"
+        return
+    known = set(classes)
+    if not (isinstance(tagdict, dict) and known.issuperset(map(str, tagdict.values()))):
+        yield "tagdict", "not a dict of words and tags"
+    if not isinstance(weights, dict):
+        yield "weights", "not a dict of features"
+        return
+    for feature, row in weights.items():
+        if not (isinstance(row, dict) and known.issuperset(row)):
+            yield "weights", f"feature {feature[:40]!r} has no weights by tag"
+            return
+        if not all(isinstance(w, (int, float)) and math.isfinite(w) for w in row.values()):
+            yield "weights", f"feature {feature[:40]!r} has a weight that is no number"
+            return
 
 
 def save_perceptron(folder: Path, tagger: Perceptron, compress: bool = False) -> None:

@@ -43,9 +43,25 @@ class BeneparParser:
         trees: list[str] = []
         for done, words in enumerate(sentences, start=1):
             parts = segment(words, MAX_WORDS, split=False)
-            trees.append(join([None if p.newline else self._one(p.words) for p in parts]))
+            pieces: list[str | None] = []
+            for part in parts:
+                pieces += [None] if part.newline else self._trees(part.words)
+            trees.append(join(pieces))
             progress(done, len(sentences), "parsing")
         return trees
+
+    def _trees(self, words: Sequence[str]) -> list[str]:
+        """One tree, or one of each half where there are more sub-words than the network reads; a
+        word that is too long by itself is a constituent of unknown kind."""
+        try:
+            return [self._one(words)]
+        except ValueError as error:
+            if "exceeds the maximum" not in " ".join(str(error).split()):
+                raise
+        if len(words) == 1:
+            return [f"(TOP (X (XX {escape(words[0])})))"]
+        half = len(words) // 2
+        return [*self._trees(words[:half]), *self._trees(words[half:])]
 
     def _one(self, words: Sequence[str]) -> str:
         sentence = self._input(words=list(words), escaped_words=[escape(w) for w in words])

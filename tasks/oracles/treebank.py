@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,17 +92,37 @@ def _flat(trees: Iterable[Tree]) -> tuple[str, ...]:
 def _read(path: Path) -> list[Tree]:
     from nltk import Tree
 
+    place, wrapped = "", list[Tree]()
     try:
         with zipfile.ZipFile(path) as archive:
-            names = sorted(n for n in archive.namelist() if n.endswith(".mrg"))
-            files = [io.TextIOWrapper(archive.open(n), "utf-8").read() for n in names]
-        wrapped = [tree for text in files for tree in Tree.fromstring(f"(FILE {text})")]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise UserError(f"cannot read the treebank {path}: {error}") from None
+            for name in sorted(n for n in archive.namelist() if n.endswith(".mrg")):
+                place = f", {name}"
+                text = archive.read(name).decode("utf-8-sig")
+                for number, tree in enumerate(Tree.fromstring(f"(FILE {text})"), start=1):
+                    place = f", {name}, sentence {number}"
+                    wrapped.append(_well_formed(tree))
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        # of deep nesting, encryption and unknown compression too
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"cannot read the treebank {path}{place}: {reason}") from None
     trees = [tree for tree in map(clean, wrapped) if tree is not None]
     if len(trees) <= HELD_OUT:
         raise UserError(f"the treebank {path} holds only {len(trees)} sentences")
     return trees
+
+
+def _well_formed(tree: Tree | str) -> Tree:
+    """The tree itself. Raises ``ValueError`` unless each node holds one word or nodes alone."""
+    from nltk import Tree
+
+    waiting: list[Tree | str] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, Tree):
+            raise ValueError(f"the word {node!r} stands beside a bracket")
+        if not (len(node) == 1 and isinstance(node[0], str)):
+            waiting.extend(node)
+    return tree
 
 
 def _find(data: Path, inner: str) -> Path:

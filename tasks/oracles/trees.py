@@ -1,7 +1,8 @@
 """Bracketed trees as strings: labelled spans, leaves, and the labelled-bracketing F1.
 
 Escapes follow the Penn Treebank (``(`` is ``-LRB-``, ``)`` is ``-RRB-``); a newline token, which
-the E2E texts end in, is written ``-NL-``, because a bracketed tree cannot hold white space.
+the E2E texts end in, is written ``-NL-``, because a bracketed tree cannot hold white space. A word
+that would read as another one, such as ``-LRB-`` itself, is in codes: ``-U002D-LRB-U002D-``.
 """
 
 from __future__ import annotations
@@ -16,24 +17,41 @@ from tasks.common.errors import UserError
 
 #: wrappers around a whole tree that are no constituents
 WRAPPERS = frozenset({"TOP", "S1", "ROOT", "VROOT", ""})
+#: phrase labels of the treebank
+PHRASES = (
+    "ADJP", "ADVP", "CONJP", "FRAG", "INTJ", "LST", "NAC", "NML", "NP", "NX", "PP", "PRN", "PRT",
+    "QP", "RRC", "S", "SBAR", "SBARQ", "SINV", "SQ", "TOP", "UCP", "VP", "WHADJP", "WHADVP",
+    "WHNP", "WHPP", "X",
+)  # fmt: skip
 #: pre-terminals that EVALB's ``COLLINS.prm`` deletes
 PUNCTUATION = frozenset({",", ":", "``", "''", ".", "-NONE-"})
 NEWLINE = "-NL-"
 _ESCAPES = {"(": "-LRB-", ")": "-RRB-", "\n": NEWLINE, "\t": "-TAB-", " ": "-SP-"}
 _UNESCAPES = {code: char for char, code in _ESCAPES.items()}
 _SPECIAL = re.compile(r"[()\s]")
-_CODE = re.compile("|".join(re.escape(code) for code in _UNESCAPES))
+_CODED = re.compile(r"[-()\s]")
+_CODE = re.compile("|".join(re.escape(code) for code in _UNESCAPES) + r"|-U([0-9A-F]{4,6})-")
 _TOKEN = re.compile(r"[()]|[^()\s]+")
 
 
 def escape(word: str) -> str:
     """The word as a leaf: brackets and white space written out; an empty word is ``-SP-``."""
-    return _SPECIAL.sub(lambda m: _ESCAPES.get(m.group(), "-SP-"), word) or "-SP-"
+    leaf = _SPECIAL.sub(lambda m: _ESCAPES.get(m.group(), "-SP-"), word) or "-SP-"
+    if word and "-" in leaf and unescape(leaf) != word:
+        return _CODED.sub(lambda m: f"-U{ord(m.group()):04X}-", word)
+    return leaf
 
 
 def unescape(leaf: str) -> str:
     """The word of a leaf."""
-    return _CODE.sub(lambda m: _UNESCAPES[m.group()], leaf)
+    return _CODE.sub(_character, leaf)
+
+
+def _character(code: re.Match[str]) -> str:
+    if not code[1]:
+        return _UNESCAPES[code.group()]
+    number = int(code[1], 16)
+    return chr(number) if number < 0xD800 or 0xDFFF < number < 0x110000 else code.group()
 
 
 @dataclass(frozen=True)
