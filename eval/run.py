@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.common import stop
 from tasks.common.errors import UserError
+from tasks.common.files import json_text, write_text
 from tasks.common.lease import AGAIN
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def write_summary(one: Run) -> None:
         "artefacts": {role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()},
         "judges": {role: recipe.key for role, recipe in one.judges.items()},
     }
-    (one.config.folder / "run.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    write_text(one.config.folder / "run.json", json_text(summary, indent=1, escape=True))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from eval.reading.results import ResultSet
 from eval.running.roles import roles
 from eval.running.store import Store
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.jsonl import read
 from tasks.vocabulary import SPECIALS
 
@@ -170,4 +170,4 @@ def _rounded(point: Mapping[str, float]) -> dict[str, float]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=None, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json_text(value, tight=True) + "\n"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratin
 from tasks import known
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.controls import Control, Withheld
 from tasks.metrics.text import detokenize
 
@@ -111,7 +110,7 @@ def _import(chosen: ImportOptions) -> None:
         raise UserError(f"these pairs were exported from {key.run}, not from {results.name}")
     scores = import_ratings(files, key)
     path = results.folder / filling(results) / "human_ratings.json"
-    write_text(path, json.dumps(scores, indent=1) + "\n")
+    write_text(path, json_text(scores, indent=1, escape=True) + "\n")
     print(show(scores))
     print(f"ratings: {path}")
 

@@ -18,16 +18,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from eval.reading.results import read_json
+from eval.reading.schema import RatingKey
 from eval.reading.stats import interval, macro, paired
 from tasks.common.errors import UserError
+from tasks.common.files import json_text
+from tasks.common.schema import read_json
 
 COLUMNS = (
     *("pair", "left context", "right context", "text A", "text B"),
@@ -63,17 +64,17 @@ class Key:
     pairs: dict[str, Pair]
 
     def text(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json_text(asdict(self), indent=1, escape=True) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Key:
         """Raises ``UserError`` for a file that is missing or no key."""
-        stored = read_json(path)
-        try:
-            pairs = {name: Pair(**fields) for name, fields in stored["pairs"].items()}
-            return cls(stored["run"], stored["methods"], stored["seed"], pairs)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is no key of pairs: {error}") from None
+        stored = read_json(path, RatingKey, "key of pairs")
+        fields = ("target", "a", "b", "digest")
+        pairs = {
+            name: Pair(*(pair[field] for field in fields)) for name, pair in stored["pairs"].items()
+        }
+        return cls(stored["run"], stored["methods"], stored["seed"], pairs)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ against steps.
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Sweep
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
@@ -92,7 +92,7 @@ def configured(
     they were resolved for the task and the one replaced."""
     from eval.running.command import parse
 
-    given = shlex.split(str(results.run.get("command", "")))[3:]
+    given = results.arguments[3:]
     skipped = ("task=", "method=", "out=", "store=", "floor=", f"{key}=")
     arguments = [part for part in given if not part.startswith(skipped)]
     place = Path(chosen.store) / "sweep" / results.name / f"{task}-{key}-{value}"
@@ -128,11 +128,11 @@ def _rounded(figure: Any) -> Any:
 def store(results: ResultSet, points: Sequence[dict[str, Any]]) -> None:
     """Adds points to the stored ones, in place of those of the same task, method, key and value."""
     path = results.folder / SWEEP
-    old = read_json(path)["points"] if path.exists() else []
+    old = read_json(path, Sweep)["points"] if path.exists() else []
 
     def name(point: dict[str, Any]) -> tuple[Any, ...]:
         return point["task"], point["method"], point["key"], point["value"]
 
     every = {name(point): point for point in [*old, *points]}
     ordered = [every[at] for at in sorted(every)]
-    write_text(path, json.dumps({"points": ordered}, indent=1) + "\n")
+    write_text(path, json_text({"points": ordered}, indent=1, escape=True) + "\n")

@@ -6,7 +6,6 @@ same random numbers, so that its end is that sample.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from eval.running.cells import TARGETS
 from eval.running.store import Store
 from tasks import known
 from tasks.common.errors import UserError, unknown
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +72,7 @@ def main(given: Sequence[str]) -> None:
     generator = load_generator(cell, store, pick_device(chosen.device))
     stored = trajectory(generator, target, int(cell.config["identity"]["seed"]), chosen.frames)
     record = {"task": cell.task, **stored, "equals the stored sample": _same(cell, target, stored)}
-    write_text(results.folder / TRAJECTORY, json.dumps(record, ensure_ascii=False) + "\n")
+    write_text(results.folder / TRAJECTORY, json_text(record) + "\n")
     print(f"{len(stored['frames'])} frames: {results.folder / TRAJECTORY}")
 
 

@@ -43,7 +43,7 @@ from eval.targets import one_task, split
 from tasks import load_task
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.jsonl import append, mend, read
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
@@ -227,7 +227,7 @@ def tune(
         **same,
         **run.provenance,
     }
-    write_text(folder / CHOSEN, json.dumps(record, indent=1, ensure_ascii=False))
+    write_text(folder / CHOSEN, json_text(record, indent=1))
     run.display.say(f"chosen: {_name(best.point)}  (all of it: {folder / CHOSEN})")
     extra = "".join(f"{method}.{key}={value} " for key, value in job.card.free.items())
     run.display.say(

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tasks.common.errors import UserError
+from tasks.common.files import open_as_others
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
@@ -146,6 +147,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping
     part = path.with_name(path.name + ".part")
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     save_file(contiguous, part, metadata={"meta": json.dumps(meta, sort_keys=True)})
+    open_as_others(part)
     with open(part, "rb") as file:
         os.fsync(file.fileno())
     os.replace(part, path)

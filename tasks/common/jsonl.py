@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.files import json_text
 
 #: bytes that are read at once when the last newline is looked for
 BLOCK = 1 << 16
@@ -22,7 +23,7 @@ BLOCK = 1 << 16
 
 def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Appends the records in one write and waits until the disk has them."""
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    lines = "".join(json_text(record) + "\n" for record in records)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
         file.write(lines.encode())

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
+from tasks.common.files import open_as_others
 from tasks.common.progress import Progress, silent
 from tasks.oracles.config import ParserConfig
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
@@ -231,6 +232,7 @@ def save_parser(folder: Path, objective: ParserObjective, meta: Mapping[str, Any
         name: t.detach().cpu().contiguous() for name, t in objective.module.state_dict().items()
     }
     save_file(tensors, folder / "parser.safetensors")
+    open_as_others(folder / "parser.safetensors")
     if objective.tagger is not None:
         save_perceptron(folder / "tagger", objective.tagger, compress=True)
     saved = {

@@ -19,7 +19,9 @@ from eval.reading.figures.style import (
     Plot,
     axes,
 )
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Embedding
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +46,7 @@ def draw(results: ResultSet) -> Figure:
     path = results.folder / EMBEDDING
     if not path.exists():
         raise Missing(f"python -m eval.collect run={results.folder} projects the embeddings")
-    points = read_json(path)["points"]
+    points = read_json(path, Embedding)["points"]
     known = {tag for tags, _ in CLASSES.values() for tag in tags}
     if not any(p["tag"] in known for p in points):
         raise Missing(f"no word of {results.folder} has a part of speech")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.style import Missing, Plot, axes, plain, series
 from eval.reading.names import network, task_order
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Curves
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +23,7 @@ def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
     path = results.folder / CURVES
     if not path.exists():
         raise Missing(f"python -m eval.collect run={results.folder} gathers the training curves")
-    records: dict[str, dict[str, Any]] = read_json(path)["artefacts"]
+    records: dict[str, dict[str, Any]] = read_json(path, Curves)["artefacts"]
     return records
 
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from eval.reading.figures.style import BLUE, GREY, Missing, Plot, axes
 from eval.reading.marks import NEWLINE
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Trajectory, control_of
+from tasks.common.schema import read_json
 from tasks.controls import from_json
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def load(results: ResultSet) -> dict[str, Any]:
     path = results.folder / TRAJECTORY
     if not path.exists():
         raise Missing(f"python -m eval.trajectory run={results.folder} stores one")
-    return read_json(path)
+    stored: dict[str, Any] = read_json(path, Trajectory)
+    control_of(path, stored)
+    return stored
 
 
 def positions(stored: Mapping[str, Any]) -> int:
