@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -16,6 +15,7 @@ from tasks.common import stop
 from tasks.common.errors import UserError
 from tasks.common.files import json_text, write_text
 from tasks.common.lease import AGAIN
+from tasks.common.shown import visible
 
 if TYPE_CHECKING:
     from rich.console import Console as AnyConsole
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from eval.running.runner import Run
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+#: of an error that lists several mistakes, one a line
+LINES = "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         print("stopped, and saved; run the same command to go on", file=sys.stderr)
         return AGAIN
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error), keep=LINES)}", file=sys.stderr)
         return USAGE_ERROR
     except BrokenPipeError:
         # whoever read the output (head, a pager) has gone: nothing is wrong, and the interpreter
@@ -50,7 +52,8 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"error: cannot use{where}: {error.strerror or error}", file=sys.stderr)
+        reason = visible(f"cannot use{where}: {error.strerror or error}")
+        print(f"error: {reason}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command to go on", file=sys.stderr)
@@ -175,10 +178,12 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
 
 def _refused(one: Run) -> dict[str, str]:
     """Why cells cannot be, by task/method: also of the runs that filled other cells of the set."""
-    path = one.config.folder / "run.json"
+    from eval.running.schema import RunFile
+    from tasks.common.schema import read_json
+
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8")).get("refused", {})
-    except (OSError, ValueError):
+        earlier = read_json(one.config.folder / "run.json", RunFile).get("refused", {})
+    except UserError:  # none yet, or what is written now takes its place
         earlier = {}
     asked = {f"{task}/{method}" for task in one.config.tasks for method in one.config.methods}
     kept = {name: reason for name, reason in earlier.items() if name not in asked}

@@ -14,6 +14,7 @@ Keys are those of ``python -m eval.run`` (one task), and
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +25,14 @@ from eval.running.cells import SAMPLES, SCORES, Cell, write_lines
 from eval.running.external import read_external
 from eval.running.options import explains
 from eval.running.runner import Run
+from eval.running.scoring import FLOOR, HUMAN
 from eval.targets import planned, split
 from tasks.base import Words
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
-from tasks.common.names import check_name
 from tasks.corpora import tokenizer
+
+_NAME = re.compile(r"[\w.-]+")
 
 
 def main(given: Sequence[str]) -> None:
@@ -40,9 +43,8 @@ def main(given: Sequence[str]) -> None:
         raise UserError("samples=FILE is missing: the samples to judge (see --help)")
     path = Path(options["samples"])
     name = options.get("name", path.stem)
-    check_name(name, f"name={name}: samples")
-    if METHODS.registered(name):
-        raise UserError(f"name={name}: a method here is called so: choose another name")
+    if not _NAME.fullmatch(name) or name in (*METHODS, HUMAN, FLOOR):
+        raise UserError(f"name={name}: choose another name, of letters, digits, '.', '_' and '-'")
     run, task = planned(rest, "eval.score")
     targets = run.lists.stored(task)
     samples = read_external(path, targets, tokenizer(run.config.corpus))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tasks.common.errors import UserError
+from tasks.common.schema import read_json
 
 SPECIALS = ("START", "END", "UNK", "PAD")
 START, END, UNK, PAD = range(4)
@@ -41,10 +42,8 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        try:
-            return cls(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as error:
-            raise UserError(f"cannot read vocabulary {path}: {error}") from None
+        """Raises ``UserError`` for a file that is missing, or no list of words."""
+        return cls(read_json(path, list[str], "vocabulary"))
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(self.words, ensure_ascii=False), encoding="utf-8")

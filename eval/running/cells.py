@@ -183,7 +183,7 @@ def _complete(stored: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return {
         target: records
         for target, records in samples.items()
-        if [r["index"] for r in records] == list(range(records[0]["of"]))
+        if [r["index"] for r in records] == list(range(records[0].get("of", 0)))
     }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.common.files import canonical, file_digest, write_text
+from tasks.common.files import canonical, file_digest, json_text, write_text
+from tasks.common.schema import read_json
 from tasks.corpora import load_corpus, stamp
 
 
@@ -20,11 +20,11 @@ def corpus_digest(name: str, data: Path | None, store: Path) -> str:
     """
     made_from = stamp(name, data)
     known = store / "corpora.json"
-    digests: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
+    digests: dict[str, str] = read_json(known, dict[str, str]) if known.exists() else {}
     if made_from not in digests:
         digests[made_from] = load_corpus(name, data).digest
         store.mkdir(parents=True, exist_ok=True)
-        write_text(known, json.dumps(digests, indent=1))
+        write_text(known, json_text(digests, indent=1, escape=True))
     return digests[made_from]
 
 

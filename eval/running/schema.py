@@ -120,7 +120,7 @@ class SampleLine(TypedDict):
 
     target: str
     index: Whole
-    of: Annotated[int, Field(ge=1, le=10**9)]
+    of: NotRequired[Annotated[int, Field(ge=1, le=10**9)]]
     words: list[str]
     tokens: NotRequired[list[str]]
     nfe: NotRequired[Amount]
@@ -168,7 +168,7 @@ class AnnotationLine(TypedDict):
 
 def sample_fits(record: dict[str, Any]) -> str | None:
     """What is wrong with a sample beside its types."""
-    for name in ("index", "chosen"):
+    for name in ("index", "chosen") if "of" in record else ():
         if record.get(name, 0) >= record["of"]:
             return f"'{name}': {record[name]} of {record['of']} samples, counted from 0"
     return None

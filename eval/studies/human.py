@@ -23,6 +23,8 @@ from tasks import known
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
+from tasks.common.shown import visible
+from tasks.common.spreadsheet import guarded
 from tasks.controls import Control, Withheld
 from tasks.metrics.text import detokenize
 
@@ -111,7 +113,7 @@ def _import(chosen: ImportOptions) -> None:
     scores = import_ratings(files, key)
     path = results.folder / filling(results) / "human_ratings.json"
     write_text(path, json_text(scores, indent=1, escape=True) + "\n")
-    print(show(scores))
+    print(visible(show(scores), keep="\n"))
     print(f"ratings: {path}")
 
 
@@ -191,7 +193,7 @@ def export(
         pair_id = f"p{name}-{number:04}"
         key.pairs[pair_id] = Pair(target, methods[a], methods[b], digest(*shown))
         around = [detokenize(words) for words in asked[target].contexts or ((), ())]
-        writer.writerow([pair_id, *around, *shown, "", "", ""])
+        writer.writerow([pair_id, *map(guarded, (*around, *shown)), "", "", ""])
     return file.getvalue(), key
 
 

@@ -29,6 +29,7 @@ from eval.reading.stats import interval, macro, paired
 from tasks.common.errors import UserError
 from tasks.common.files import json_text
 from tasks.common.schema import read_json
+from tasks.common.spreadsheet import unguarded
 
 COLUMNS = (
     *("pair", "left context", "right context", "text A", "text B"),
@@ -126,7 +127,7 @@ def read_ratings(path: Path, key: Key) -> list[Answer]:
 
 
 def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
-    value = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    value = {name: unguarded(row.get(name) or "").strip() for name in COLUMNS}
     name = value["pair"]
     pair = key.pairs.get(name)
     if pair is None:

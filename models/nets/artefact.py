@@ -133,7 +133,7 @@ def read_config(path: Path, cls: type[C]) -> C:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise unreadable(path, f"{place}: {first['msg']}" if place else first["msg"]) from None
-    except (OSError, ValueError, UserError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, UserError) as error:
         raise unreadable(path, error) from None
 
 
@@ -160,7 +160,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             names = list(file.keys())
             tensors = {name: file.get_tensor(name) for name in names}
             meta = json.loads((file.metadata() or {}).get("meta", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError) as error:
         raise UserError(f"damaged or missing weights {path}: {error}") from None
     return tensors, meta if isinstance(meta, dict) else {}
 

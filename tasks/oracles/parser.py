@@ -19,7 +19,8 @@ from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.files import open_as_others
 from tasks.common.progress import Progress, silent
-from tasks.oracles.config import ParserConfig
+from tasks.common.schema import built, read_json
+from tasks.oracles.config import ParserConfig, ParserFile
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
 from tasks.oracles.segments import join, segment
 from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, unescape
@@ -163,10 +164,10 @@ class ChartParserOracle:
         from tasks.oracles.chart import FeatureChartParser, Vocabularies
 
         try:
-            saved = json.loads((folder / "parser.json").read_text(encoding="utf-8"))
+            saved = read_json(folder / "parser.json", ParserFile)
             if saved["version"] != VERSION:
                 raise UserError(f"{folder} holds parser version {saved['version']}, not {VERSION}")
-            config = ParserConfig(**saved["config"])
+            config = built(ParserConfig, saved["config"], str(folder / "parser.json"))
             vocabularies = Vocabularies(**saved["vocabularies"])
             with safe_open(folder / "parser.safetensors", framework="pt") as file:
                 tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
@@ -174,10 +175,11 @@ class ChartParserOracle:
             module.load_state_dict(tensors)
         except (
             OSError,
-            json.JSONDecodeError,
             SafetensorError,
-            KeyError,
+            LookupError,
             TypeError,
+            ValueError,
+            AssertionError,
             RuntimeError,
         ) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

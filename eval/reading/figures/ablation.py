@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.reading.figures.style import Missing, Plot, arms, axes, plain, series
+from eval.reading.figures.style import Missing, Plot, arms, axes, literal, plain, series
 from eval.reading.results import ResultSet
 from eval.reading.schema import Ablation
 from tasks.common.schema import read_json
@@ -37,7 +37,9 @@ def draw(results: ResultSet) -> Figure:
             ys = [v["ppl"] for v in points]
             spans = arms([(v["ppl"], v["low"], v["high"]) for v in points])
             xs = [v["dim"] for v in points]
-            axis.errorbar(xs, ys, yerr=spans, **series(i), elinewidth=0.8, capsize=2, label=name)
+            axis.errorbar(
+                xs, ys, yerr=spans, **series(i), elinewidth=0.8, capsize=2, label=literal(name)
+            )
         axis.set(title=PANELS[group], xlabel="embedding dimension", ylabel="lm: perplexity")
         sizes = {tuple(v[name] for name in SIZE) for v in members if all(n in v for n in SIZE)}
         if len(sizes) == 1:

@@ -18,6 +18,7 @@ from eval.reading.figures.style import (
     Missing,
     Plot,
     axes,
+    literal,
 )
 from eval.reading.results import ResultSet
 from eval.reading.schema import Embedding
@@ -91,7 +92,7 @@ def _label(
         x, y = p["x"], p["y"]
         if shown < LABELS and all(abs(x - a) > 5 or abs(y - b) > 1.6 for a, b in taken):
             place: dict[str, Any] = {"xytext": (3, 3), "textcoords": "offset points"}
-            axis.annotate(p["word"], (x, y), **place, fontsize=6.5, color=colour)
+            axis.annotate(literal(p["word"]), (x, y), **place, fontsize=6.5, color=colour)
             taken.append((x, y))
             shown += 1
 

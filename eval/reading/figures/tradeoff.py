@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.figures.style import GREY, Missing, Plot, arms, axes, look, plain
+from eval.reading.figures.style import GREY, Missing, Plot, arms, axes, literal, look, plain
 from eval.reading.measured import Measured, measured_tasks
 from eval.reading.results import ResultSet
 from eval.reading.schema import Sweep
@@ -86,7 +86,7 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
 
 
 def _title(results: ResultSet, task: str) -> str:
-    return results.task_name(task).replace(" + ", " +\n")
+    return literal(results.task_name(task).replace(" + ", " +\n"))
 
 
 def _over_steps(results: ResultSet, point: Point) -> bool:
@@ -121,7 +121,7 @@ def pareto(results: ResultSet) -> Figure:
                     linestyle="none",
                     elinewidth=0.8,
                     capsize=2,
-                    label=results.method_name(method),
+                    label=literal(results.method_name(method)),
                 )
         axis.set(
             title=_title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
@@ -156,7 +156,7 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             spans = arms([(p["ctrl"][0], p["ctrl"][1], p["ctrl"][2]) for p in line])
             style = look(results.method(method), i)
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
-            axis.plot([], [], **style, label=results.method_name(method))
+            axis.plot([], [], **style, label=literal(results.method_name(method)))
             named = labels.setdefault(axis, [])
             named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in line]
         axis.set(
