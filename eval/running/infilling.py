@@ -28,7 +28,7 @@ COPY = "left_context"
 class BertScoreSection:
     """BERTScore of sentence infilling (reference notes, section 3.3)."""
 
-    #: model on the hub or a local folder; empty: leave BERTScore out
+    #: model on the hub (name@revision pins it) or a local folder; empty: leave BERTScore out
     model: str = "roberta-large"
     #: layer; null: the one that bert-score chose for the model
     layer: int | None = None

@@ -38,9 +38,9 @@ Whole = Annotated[int, Field(ge=0, le=2**53)]
 Named = Annotated[str, Field(min_length=1)]
 
 #: what may be a number that no float holds; most records have none and are not looked through
-_LARGE = re.compile(rb"\d{25}|[eE]\+?\d{3}")
+_LARGE = re.compile(rb"\d{300}|[eE]\+?\d{3}")
 #: the largest whole number that is read
-_LIMIT = 10**24
+_LIMIT = 10**300
 
 
 class Unreadable(UserError):
