@@ -118,7 +118,10 @@ def answers(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tup
     chosen = {}
     for target, records in samples.items():
         index = records[0].get("chosen") or 0
-        chosen[target] = index, tuple(records[index]["words"])
+        # of a target that was cut short the chosen sample may not be there
+        words = next((r["words"] for r in records if r["index"] == index), None)
+        if words is not None:
+            chosen[target] = index, tuple(words)
     return chosen
 
 

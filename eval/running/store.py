@@ -150,22 +150,29 @@ class Store:
         assert folder is not None, f"{dep.key} was to be built first"
         return folder
 
+    def refuse_links(self, key: str) -> None:
+        """Raises ``UserError`` where a complete artefact is a link, or has one among the files that
+        it was sealed with: what it leads to is not for others."""
+        folder = self.find(key)
+        if folder is None:
+            return
+        for name in (SPEC, DIGESTS, *read_digests(folder)):
+            path = folder / name
+            parts = [path, *(part for part in path.parents if part.is_relative_to(folder))]
+            linked = next((part for part in parts if part.is_symlink()), None)
+            if linked is not None:
+                raise UserError(f"{linked} is a link: put what it leads to in its place")
+
     def export(self, wanted: Recipe, target: Path) -> Path:
         """Copies a complete artefact into the folder ``target``, as a prebuilt one: the files that
         it was sealed with and no others. Raises ``UserError`` for a link among them."""
         folder = self._folder(wanted)
+        self.refuse_links(wanted.key)
         place = target / wanted.key
-        names = [SPEC, DIGESTS, *read_digests(folder)]
-        for name in names:
-            path = folder / name
-            parts = [path, *(p for p in path.parents if p.is_relative_to(folder))]
-            linked = next((part for part in parts if part.is_symlink()), None)
-            if linked is not None:
-                raise UserError(f"{linked} is a link: put what it points to in its place")
         if not place.exists():
             part = target / f"{BUILDING}{wanted.key}"
             shutil.rmtree(part, ignore_errors=True)
-            for name in names:
+            for name in (SPEC, DIGESTS, *read_digests(folder)):
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, part / name)
             os.replace(part, place)
@@ -204,7 +211,11 @@ def verify(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise UserError(f"artefact file {path} is missing: {remedy}")
-        if file_digest(path) != digest:
+        try:
+            same = file_digest(path) == digest
+        except OSError as error:
+            raise Unreadable(f"cannot read {path}: {error.strerror or error}") from None
+        if not same:
             size = path.stat().st_size
             raise UserError(f"artefact file {path} is damaged ({size} bytes): {remedy}")
 

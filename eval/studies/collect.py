@@ -85,16 +85,17 @@ def collect(results: ResultSet, store: Store) -> list[Path]:
         for key, folder in sorted(folders.items())
     }
     missing = sorted(set(named) - set(folders))
-    written = [results.folder / CURVES]
-    write_text(written[0], _json({"artefacts": entries, "missing": missing}))
+    written = {results.folder / CURVES: _json({"artefacts": entries, "missing": missing})}
     tables = {name: role.embedding for name, role in roles().items() if role.embedding}
     for key in folders:
         if key.rpartition("-")[0] in tables:
-            written.append(results.folder / EMBEDDING)
             table = tables[key.rpartition("-")[0]]
-            write_text(written[1], _json(embedding(results, key, folders[key], table)))
+            made = embedding(results, key, folders[key], table)
+            written[results.folder / EMBEDDING] = _json(made)
             break
-    return written
+    for path, text in written.items():
+        write_text(path, text)
+    return list(written)
 
 
 def artefacts(results: ResultSet) -> dict[str, set[str]]:

@@ -7,6 +7,8 @@ against steps.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ control, fluency and cost of each for python -m eval.plots.
       key=diffusion_lm.sampling.steps values=20,50,100
 """
 SWEEP = "sweep.json"
+_PLAIN, _OTHER = re.compile(r"\w[\w.+-]*"), re.compile(r"[^\w.+-]")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def configured(
     given = results.arguments[3:]
     skipped = ("task=", "method=", "out=", "store=", "floor=", f"{key}=")
     arguments = [part for part in given if not part.startswith(skipped)]
-    place = Path(chosen.store) / "sweep" / results.name / f"{task}-{key}-{value}"
+    place = Path(chosen.store) / "sweep" / results.name / _folder(f"{task}-{key}-{value}")
     arguments += [f"task={task}", f"method={chosen.method}", f"store={chosen.store}"]
     # the floor is the set's own: one sample of it is all that a run does without
     arguments += [f"out={place}", "floor=1", f"{key}={value}"]
@@ -109,6 +112,13 @@ def configured(
         arguments += [f"{card.name}.{name}={v}" for name, v in card.free.items()]
         arguments += [f"{name}={v}" for name, v in names.items() if name != key]
     return parse(arguments), arguments
+
+
+def _folder(name: str) -> str:
+    """One folder's name; a value that could be a path, or could not be a name, goes by a digest."""
+    if _PLAIN.fullmatch(name):
+        return name
+    return f"{_OTHER.sub('_', name)[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _point(folder: Path, task: str, method: str, key: str, value: str) -> dict[str, Any]:
