@@ -63,7 +63,7 @@ def unfinished(folder: Path) -> Iterator[str]:
 
 
 def _is_artefact(folder: Path) -> bool:
-    return is_key(folder.name.removeprefix(BUILDING))
+    return folder.name.startswith(BUILDING) or is_key(folder.name)
 
 
 def main(given: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def pick(results: ResultSet, task: str, methods: Sequence[str], each: int = 3) -
         for record in cell.samples:
             if is_answer(record) and record["target"] in targets:
                 target, words = targets[record["target"]], tuple(record["words"])
-                shares = headlines(scores[target.id, record["index"]])
+                shares = headlines(scores.get((target.id, record["index"]), {}))
                 marks = mark_all(words, cell.judged(target, words))
                 shown.append(Shown(method, target.control, words, shares, marks))
     return shown
@@ -81,7 +81,8 @@ def _verdict(score: float) -> str:
 
 def _marked(sample: Shown) -> RichText:
     line = RichText()
-    for part, score in zip(sample.control.parts, sample.scores, strict=True):
+    # a sample that was not judged has no scores
+    for part, score in zip(sample.control.parts, sample.scores, strict=bool(sample.scores)):
         measure = part.measure(sample.words)
         if measure:
             line.append(f"({visible(measure)}) ", style=_STYLES["good" if score == 1 else "bad"])

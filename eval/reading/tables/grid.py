@@ -195,7 +195,7 @@ def csv_text(grid: Grid) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    return guarded(value) if isinstance(value, str) else value
+    return guarded(visible(value)) if isinstance(value, str) else value
 
 
 # LaTeX
