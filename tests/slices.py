@@ -9,6 +9,8 @@ from typing import Any
 
 from stored import ROOT
 
+from tasks.common.errors import UserError
+
 #: values that stand where others should
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 10**30, 1.5, -1e308, "", "x", "../../x", "\x1b[31m$x_{$", [], {}),
@@ -83,6 +85,18 @@ def replaced(value: Any, path: tuple[Any, ...], new: Callable[[Any], Any]) -> An
         return {k: v for k, v in made.items() if v is not ...}
     made_list = [replaced(v, rest, new) if i == head else v for i, v in enumerate(value)]
     return [v for v in made_list if v is not ...]
+
+
+def mistake(work: Callable[[], Any]) -> str:
+    """What ``work`` says is wrong, in one line; empty where it gives a result."""
+    try:
+        work()
+    except UserError as error:
+        said = str(error)
+        assert said
+        assert "\n" not in said
+        return said
+    return ""
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

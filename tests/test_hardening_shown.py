@@ -34,12 +34,34 @@ from tasks.common.spreadsheet import guarded as cell
 from tasks.common.spreadsheet import unguarded
 from tests.hardening import Tried
 
-ESCAPES = ("\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\x08\x08", "a\rb", "\u202egnp", "\x00", "\x7f")
+ESCAPES = (
+    "\x1b[2J",
+    "\x1b]0;title\x07",
+    "\x9b31m",
+    "\x08\x08",
+    "a\rb",
+    "\u202egnp",
+    "\x00",
+    "\x7f",
+)
 FORMULAE = (
     *('=HYPERLINK("http://x","y")', "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''=1"),
     *("=", "-", "+", "@", "\n=1", "-not a number"),
 )
-MATHS = ("$x_{$", "$", "$$", r"\$x$", "$\\frac{1}{$", "a $b$ c", "{", "\\", "^_", "\x1b$x$", "%", "$\x00$")
+MATHS = (
+    "$x_{$",
+    "$",
+    "$$",
+    r"\$x$",
+    "$\\frac{1}{$",
+    "a $b$ c",
+    "{",
+    "\\",
+    "^_",
+    "\x1b$x$",
+    "%",
+    "$\x00$",
+)
 LOW = tuple(map(chr, range(0x180)))
 EXAMPLES = 100
 TRIED = (

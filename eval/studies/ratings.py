@@ -29,6 +29,7 @@ from eval.reading.stats import interval, macro, paired
 from tasks.common.errors import UserError
 from tasks.common.files import json_text
 from tasks.common.schema import read_json
+from tasks.common.shown import visible
 from tasks.common.spreadsheet import unguarded
 
 COLUMNS = (
@@ -38,6 +39,8 @@ COLUMNS = (
 SCALE = ("strongly disagree", "disagree", "undecided", "agree", "strongly agree")
 ANSWERS: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}
 QUANTITIES = ("rating", "preference")
+#: malformed lines that an error shows, and letters of a cell
+SHOWN, LONGEST = 20, 60
 DEFINITIONS = {
     "rating": "mean rating of a method's texts, 1 to 5 put to 0 to 1 (the paper's, as we read it)",
     "preference": "share of comparisons that a method won, a tie counting one half",
@@ -110,11 +113,14 @@ def read_ratings(path: Path, key: Key) -> list[Answer]:
     head = content.partition("\n")[0]
     file = io.StringIO(content, newline="")
     reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
-    lacking = [name for name in COLUMNS[:6] if name not in (reader.fieldnames or ())]
+    try:
+        lacking = [name for name in COLUMNS[:6] if name not in (reader.fieldnames or ())]
+    except csv.Error as error:
+        raise UserError(f"{path} line 1 is no line of CSV: {error}") from None
     if lacking:
         raise UserError(f"{path} has no column '{lacking[0]}'")
     answers, wrong, seen = list[Answer](), list[str](), set[str]()
-    for row in reader:
+    for row in _rows(reader, path):
         try:
             answer = _answer(row, key, seen)
         except UserError as error:
@@ -122,8 +128,16 @@ def read_ratings(path: Path, key: Key) -> list[Answer]:
         else:
             answers += [answer] if answer.ratings or answer.preference else []
     if wrong:
-        raise UserError(f"{path}: {'; '.join(wrong)}")
+        more = [f"and {len(wrong) - SHOWN} more lines"] if len(wrong) > SHOWN else []
+        raise UserError(f"{path}: {visible('; '.join([*wrong[:SHOWN], *more]))}")
     return answers
+
+
+def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{path} line {reader.line_num} is no line of CSV: {error}") from None
 
 
 def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
@@ -131,7 +145,7 @@ def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
     name = value["pair"]
     pair = key.pairs.get(name)
     if pair is None:
-        raise UserError(f"'{name}' is no pair of the key")
+        raise UserError(f"'{name[:LONGEST]}' is no pair of the key")
     if name in seen:
         raise UserError(f"pair {name} stands twice")
     seen.add(name)
@@ -139,7 +153,7 @@ def _answer(row: Mapping[str, str | None], key: Key, seen: set[str]) -> Answer:
         raise UserError(f"pair {name} has other texts than were exported")
     answer = value["answer"].lower()
     if answer and answer not in ANSWERS:
-        raise UserError(f"answer '{value['answer']}' is none of A, B, tie")
+        raise UserError(f"answer '{value['answer'][:LONGEST]}' is none of A, B, tie")
     preference = (ANSWERS[answer], 1 - ANSWERS[answer]) if answer else None
     a, b = _step(value["rating A"]), _step(value["rating B"])
     if (a is None) != (b is None):
@@ -151,7 +165,7 @@ def _step(mark: str) -> float | None:
     """A step of the scale, put to [0, 1]; None for no mark."""
     steps = {str(i + 1): i / (len(SCALE) - 1) for i in range(len(SCALE))}
     if mark and mark not in steps:
-        raise UserError(f"rating '{mark}' is none of 1 to {len(SCALE)}")
+        raise UserError(f"rating '{mark[:LONGEST]}' is none of 1 to {len(SCALE)}")
     return steps.get(mark)
 
 

@@ -35,12 +35,13 @@ def check_name(name: str, what: str, *, dots: bool = True) -> str:
     if not _NAME.fullmatch(name) or name.endswith(".") or (not dots and "." in name):
         signs = "'_', '-' and '.'" if dots else "'_' and '-'"
         raise UserError(
-            f"{what} cannot be called '{shown}': choose another name, of at most {LONGEST} letters, "
-            f"digits, {signs}, '_', a letter or a digit first"
+            f"{what} cannot be called '{shown}': choose another name, of at most {LONGEST} "
+            f"letters, digits, {signs}, a letter, a digit or '_' first"
         )
     if name.lower() in TAKEN:
         raise UserError(
-            f"{what} cannot be called '{shown}': results call something else so, choose another name"
+            f"{what} cannot be called '{shown}': results call something else so, choose another "
+            "name"
         )
     return name
 
