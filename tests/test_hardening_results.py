@@ -19,6 +19,7 @@ from eval.reading.figures import build
 from eval.reading.figures.ablation import ABLATIONS
 from eval.reading.figures.style import Missing, Plot, looks
 from eval.reading.figures.training import TRAINING
+from eval.reading.measured import measured_tasks
 from eval.reading.page.data import embedded, glance, provenance, samples
 from eval.reading.results import ResultSet
 from eval.reading.tables.build import all_tables
@@ -69,6 +70,7 @@ TRIED = (
         PICTURES,
         "a picture, or one line that names the file",
     ),
+    Tried("result folder", "counts of another metric than it says", 3),
     Tried("result folder", "what a command would write first stays unwritten", 3),
 )
 
@@ -197,6 +199,17 @@ def test_any_figure(data: st.DataObject, name: str, base: Path) -> None:
                 assert not said or str(path) in said
     finally:
         path.write_bytes(before)
+
+
+@pytest.mark.parametrize("counts", [3.0, [1.0, 2.0], ["a", "b"]])
+def test_counts_of_another_metric(counts: object, tmp_path: Path) -> None:
+    folder = small_set("demo-stories", tmp_path / "set")
+    for path in folder.glob("infilling/*/scores.jsonl"):
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        for record in records:
+            record["scores"]["bleu4"] = counts
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert str(folder / "infilling") in mistake(lambda: measured_tasks(ResultSet(folder)))
 
 
 def test_an_error_names_file_line_and_field(base: Path, tmp_path: Path) -> None:
