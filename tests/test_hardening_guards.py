@@ -26,7 +26,7 @@ PARSED: dict[str, tuple[str, ...]] = {
     "500 words": ("The",) * 500,
     "other scripts": ("\U0001f600", "é", "名"),
     "a long word": ("a" * 20_000,),
-    "brackets": ("(", ")", "-LRB-"),
+    "brackets": ("(", ")", "[", "]"),
 }
 EMPTIED = ((), ("\n",), ("\u200b",), ("\x00",), ("\ufffd",), ("\u0301",))
 READ = {

@@ -72,7 +72,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", visible(self.title))
-        object.__setattr__(self, "notes", tuple(map(visible, self.notes)))
+        object.__setattr__(self, "notes", list(map(visible, self.notes)))
 
     @property
     def groups(self) -> list[tuple[str, int]]:
