@@ -22,6 +22,7 @@ from models.nets.finite import NotFinite, check_weights
 from models.nets.unk import HUB_TIMEOUT
 from tasks.base import Words
 from tasks.common.errors import UserError
+from tasks.common.hub import pinned, revised
 from tasks.controls import Infill
 
 #: words that end a sentence
@@ -129,9 +130,11 @@ class NextSentenceRanking:
         from transformers import AutoTokenizer, BertForNextSentencePrediction
 
         def read(**more: Any) -> tuple[Any, Any]:
-            tokenizer = AutoTokenizer.from_pretrained(name, **more)
+            place, options = pinned(name)
+            more |= options
+            tokenizer = AutoTokenizer.from_pretrained(place, **more)
             loaded: Any = BertForNextSentencePrediction.from_pretrained(
-                name, output_loading_info=True, dtype=torch.float32, **more
+                place, output_loading_info=True, dtype=torch.float32, **more
             )
             model, report = loaded
             if report["missing_keys"]:
@@ -145,7 +148,8 @@ class NextSentenceRanking:
                 if Path(name).is_dir():
                     raise
                 # one question first: loading asks a hub that is out of reach many times
-                HfApi().model_info(name, timeout=HUB_TIMEOUT)
+                place, revision = revised(name)
+                HfApi().model_info(place, revision=revision, timeout=HUB_TIMEOUT)
                 tokenizer, model = read()
             except Exception:  # of the hub or the network below it
                 raise UserError(

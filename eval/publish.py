@@ -38,7 +38,8 @@ def main(given: Sequence[str]) -> None:
 
 
 def publish(given: Sequence[str]) -> list[Path]:
-    """Copies the artefacts; raises ``UserError`` naming the first one that is not built yet."""
+    """Copies the artefacts; raises ``UserError`` naming the first one that is not built yet, or
+    that links to something elsewhere, before anything is copied."""
     from eval.running.command import parse
     from eval.running.display import Display
     from eval.running.runner import Run
@@ -50,13 +51,13 @@ def publish(given: Sequence[str]) -> list[Path]:
     recipes = [r for job in run.cells for r in job.recipes.values()]
     recipes += run.judges.values()
     store = Store(Path(config.store))
+    wanted = {r.key: r for r in recipes if r.spec.kind not in LEFT_OUT}
+    for key in wanted:
+        if not store.find(key):
+            raise UserError(f"{key} is not built yet: run python -m eval.run first")
+        store.refuse_links(key)
     target.mkdir(parents=True, exist_ok=True)
-    places = []
-    for recipe in {r.key: r for r in recipes if r.spec.kind not in LEFT_OUT}.values():
-        if not store.find(recipe.key):
-            raise UserError(f"{recipe.key} is not built yet: run python -m eval.run first")
-        places.append(store.export(recipe, target))
-    return places
+    return [store.export(recipe, target) for recipe in wanted.values()]
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def main(given: Sequence[str]) -> None:
     results = ResultSet(Path(chosen.run))
     against = ResultSet(Path(chosen.against)) if chosen.against else None
     place = Path(chosen.out or f"{chosen.run}/report.html")
-    place.parent.mkdir(parents=True, exist_ok=True)
     text = page(results, against, chosen.targets, chosen.samples)
+    place.parent.mkdir(parents=True, exist_ok=True)
     write_text(place, text)
     print(f"{place}  {len(text.encode()) / 2**20:.1f} MiB")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.common import stop
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.lease import AGAIN
 from tasks.common.own import blaming
 from tasks.common.terminal import one_line, show_anyway
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from eval.running.runner import Run
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+#: of an error that lists several mistakes, one a line
+LINES = "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -183,10 +184,12 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
 
 def _refused(one: Run) -> dict[str, str]:
     """Why cells cannot be, by task/method: also of the runs that filled other cells of the set."""
-    path = one.config.folder / "run.json"
+    from eval.running.schema import RunFile
+    from tasks.common.schema import read_json
+
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8")).get("refused", {})
-    except (OSError, ValueError):
+        earlier = read_json(one.config.folder / "run.json", RunFile).get("refused", {})
+    except UserError:  # none yet, or what is written now takes its place
         earlier = {}
     asked = {f"{task}/{method}" for task in one.config.tasks for method in one.config.methods}
     kept = {name: reason for name, reason in earlier.items() if name not in asked}
@@ -204,7 +207,7 @@ def write_summary(one: Run) -> None:
         "artefacts": {role: recipe.key for job in one.jobs for role, recipe in job.recipes.items()},
         "judges": {role: recipe.key for role, recipe in one.judges.items()},
     }
-    write_text(one.config.folder / "run.json", json.dumps(summary, indent=1))
+    write_text(one.config.folder / "run.json", json_text(summary, indent=1, escape=True))
 
 
 if __name__ == "__main__":

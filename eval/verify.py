@@ -5,7 +5,6 @@ Exit code 1 if anything is damaged, each thing named in one line. Nothing is cha
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from pathlib import Path
 
 from eval.run import guarded
 from eval.running.keys import key_list, override, pairs
-from eval.running.store import DIGESTS, SPEC, read_digests, verify
+from eval.running.store import BUILDING, DIGESTS, SPEC, read_digests, read_spec, verify
 from tasks.common.errors import UserError
-from tasks.common.recipe import Spec
+from tasks.common.names import is_key
 
 DAMAGED = 1
-BUILDING = ".building-"
+#: names of other folders that an error shows
+SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def damage(folder: Path) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
-    spec = Spec(**json.loads((folder / SPEC).read_text(encoding="utf-8")))
+    spec = read_spec(folder)
     if spec.key != folder.name:
         yield f"{folder / SPEC} is that of {spec.key}"
     known = {*read_digests(folder), SPEC, DIGESTS}
@@ -62,21 +62,34 @@ def unfinished(folder: Path) -> Iterator[str]:
             yield f"{error} (training will start afresh)"
 
 
+def _is_artefact(folder: Path) -> bool:
+    return folder.name.startswith(BUILDING) or is_key(folder.name)
+
+
 def main(given: Sequence[str]) -> None:
     if "--help" in given or "-h" in given:
         print(f"usage: python -m eval.verify store=DIR\n\n{__doc__}\n{key_list(VerifyConfig())}")
         return
     config = override(VerifyConfig(), pairs(given, VerifyConfig))
-    whole, damages = 0, list[str]()
+    whole, damages, others = 0, list[str](), list[str]()
     for store in map(Path, config.store.split(",")):
         if not store.is_dir():
             raise UserError(f"store={store}: there is no such folder")
-        for folder in sorted(path for path in store.iterdir() if path.is_dir()):
+        folders = sorted(path for path in store.iterdir() if path.is_dir())
+        if folders and not any(map(_is_artefact, folders)):
+            raise UserError(
+                f"store={store}: no folder of artefacts, each of which is called "
+                f"KIND-0123456789abcdef (here: {', '.join(path.name for path in folders[:SHOWN])})"
+            )
+        for folder in folders:
             building = folder.name.startswith(BUILDING)
+            if not _is_artefact(folder):
+                others.append(f"{folder} is no artefact, and was not looked at")
+                continue
             wrong = list(unfinished(folder) if building else damage(folder))
             whole += not wrong and not building
             damages += wrong
-    print("\n".join([*damages, f"{whole} artefacts are whole, {len(damages)} damages"]))
+    print("\n".join([*others, *damages, f"{whole} artefacts are whole, {len(damages)} damages"]))
     if damages:
         raise Damaged
 

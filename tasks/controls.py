@@ -13,12 +13,13 @@ import dataclasses
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import canonical
+from tasks.common.schema import misfit
+from tasks.wording import SENTENCES, named
 
 Words = tuple[str, ...]
 #: tags of a sequence that its short form shows
@@ -363,35 +364,6 @@ class AllOf(Control, kind="all_of"):
         return {"kind": self.kind, "controls": [part.to_json() for part in self.controls]}
 
 
-#: treebank labels in English
-LABELS = {
-    "ADJP": "an adjective phrase", "ADVP": "an adverb phrase", "CONJP": "a conjunction phrase",
-    "FRAG": "a fragment", "INTJ": "an interjection", "LST": "a list marker",
-    "NML": "a nominal modifier", "NP": "a noun phrase", "PP": "a prepositional phrase",
-    "PRN": "a parenthetical", "PRT": "a particle", "QP": "a quantifier phrase",
-    "RRC": "a reduced relative clause", "S": "a clause", "SBAR": "a subordinate clause",
-    "SBARQ": "a question", "SINV": "an inverted clause", "SQ": "a yes-no question",
-    "UCP": "a coordination of unlike phrases", "VP": "a verb phrase",
-    "WHADJP": "a wh-adjective phrase", "WHADVP": "a wh-adverb phrase", "WHNP": "a wh-noun phrase",
-    "WHPP": "a wh-prepositional phrase",
-}  # fmt: skip
-#: fields whose values want a sentence of their own
-SENTENCES: Mapping[str, Callable[[str], str]] = {
-    "near": lambda value: f"it is near {value}",
-    "family friendly": lambda value: {
-        "yes": "it is family friendly",
-        "no": "it is not family friendly",
-    }.get(value, f"its being family friendly is {value}"),
-}
-
-
-def named(label: str) -> str:
-    """A constituent's label in English: ``a noun phrase``; of a unary chain, ``a clause made of a
-    verb phrase alone``."""
-    names = [LABELS.get(one, f"a constituent {one}") for one in label.split("::")]
-    return " made of ".join(names) + (" alone" if len(names) > 1 else "")
-
-
 def _frozen(value: Any) -> Any:
     """Lists of JSON as the tuples that they were."""
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
@@ -416,6 +388,8 @@ def from_json(data: dict[str, Any]) -> Control:
     """Of a kind that no class here or of a registered task has, a :class:`Stored`, where the short
     form is there (:func:`to_stored`). Raises ``UserError`` for an unknown kind without it, and for
     fields that do not fit."""
+    if not isinstance(data, dict):
+        raise UserError("a control is a JSON object with its 'kind'")
     fields = dict(data)
     kind, text = str(fields.pop("kind", "")), fields.pop("brief", None)
     if kind not in Control.kinds:
@@ -423,11 +397,26 @@ def from_json(data: dict[str, Any]) -> Control:
 
         for name in TASKS:
             TASKS.load(name)
-    if kind not in Control.kinds:
-        if isinstance(text, str):
+    if kind not in Control.kinds or kind == Stored.kind:
+        if isinstance(text, str) and kind != Stored.kind:
             return Stored(kind, canonical(fields), text)
         raise unknown("control", kind, Control.kinds)
     try:
-        return Control.kinds[kind](**{name: _frozen(value) for name, value in fields.items()})
-    except TypeError as error:
+        return _built(Control.kinds[kind], {n: _frozen(value) for n, value in fields.items()})
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise UserError(f"malformed {kind} control {data}: {error}") from None
+
+
+def _built(cls: type[Control], fields: dict[str, Any]) -> Control:
+    """Raises what the class raises, and ``TypeError`` for a field that is of another type than a
+    control of the project's own has there."""
+    if cls.__module__.startswith("tasks.") and cls is not AllOf:
+        hints = get_type_hints(cls)
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            name = field.name
+            wrong = misfit(fields[name], hints[name]) if name in fields else None
+            if wrong:
+                raise TypeError(f"{name}: {wrong}")
+    control = cls(**fields)
+    hash(control)  # what marks and tables look up by
+    return control

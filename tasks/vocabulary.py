@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
+from tasks.common.schema import read_json
 
 SPECIALS = ("START", "END", "UNK", "PAD")
 START, END, UNK, PAD = range(4)
@@ -42,10 +43,8 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        try:
-            return cls(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as error:
-            raise UserError(f"cannot read vocabulary {path}: {error}") from None
+        """Raises ``UserError`` for a file that is missing, or no list of words."""
+        return cls(read_json(path, list[str], "vocabulary"))
 
     def save(self, path: Path) -> None:
         write_text(path, json.dumps(self.words, ensure_ascii=False))

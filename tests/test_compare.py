@@ -73,6 +73,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_sweep_replaces_a_point(tmp_path: Path) -> None:
     results = ResultSet(make_set(tmp_path / "set"))
     point = {"task": "length", "method": "fudge", "key": "fudge.lam", "value": 2.0, "nfe": 1}
+    point |= {"ctrl": [50.0, 40.0, 60.0], "lm": [5.0, 4.0, 6.0]}
     store(results, [point, {**point, "value": 1.0}])
     store(results, [{**point, "nfe": 3}])
     stored = json.loads((results.folder / "sweep.json").read_text())["points"]

@@ -174,7 +174,8 @@ def test_a_shard_torn_by_a_kill_is_filled_up(tmp_path: Path) -> None:
 
 
 def test_times_of_older_cells_are_read_from_their_samples(tmp_path: Path) -> None:
-    (tmp_path / "samples.jsonl").write_text('{"target": "a", "index": 0, "seconds": 2.5}\n')
+    line = {"target": "a", "index": 0, "words": [], "seconds": 2.5}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(line) + "\n")
     assert read_samples(tmp_path)[0]["seconds"] == 2.5
 
 

@@ -99,7 +99,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         f"{path}:NotComplete": "lacks metrics, examples, prompt, prompt_tokens, score, targets",
         f"{write(tmp_path, 'length')}:LastWordTask": r"\(line \d+\).*kind 'length' is Length's",
         f"{write(tmp_path, 'taken', taken)}:LastWordTask": "kind 'length' is Length's",
-        f"{write(tmp_path, 'folder', folder)}:LastWordTask": "letters, digits, _ and - only",
+        f"{write(tmp_path, 'folder', folder)}:LastWordTask": "choose another name",
         f"{write(tmp_path, 'broken', 'x = 1' + chr(10) + 'y = (')}:Last": r"line 2\): SyntaxError",
         f"{write(tmp_path, 'nothing', 'x = 1')}:Last": "nor any tasks.base.Task",
         f"{path}:LastWordTask+lenth": "did you mean 'length'",

@@ -58,7 +58,7 @@ class ColdSettings(Checked):
     #: avoid: UNK is never chosen; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"
-    #: hub id or local folder
+    #: hub id (name@revision pins it) or local folder
     repair_model: str | None = None
 
     def __post_init__(self) -> None:

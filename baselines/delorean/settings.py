@@ -42,12 +42,12 @@ class DeloreanSettings(Checked):
     #: lm: the language model ranks the candidates; nsp: next-sentence predictions of
     #: ``rank_model`` do, as published
     ranking: Literal["lm", "nsp"] = "lm"
-    #: BERT with a next-sentence head: hub id or local folder
+    #: BERT with a next-sentence head: hub id (name@revision pins it) or local folder
     rank_model: str | None = None
     #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"
-    #: hub id or local folder
+    #: hub id (name@revision pins it) or local folder
     repair_model: str | None = None
 
     def __post_init__(self) -> None:

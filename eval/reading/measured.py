@@ -16,7 +16,7 @@ from typing import Any
 from eval.reading import paper
 from eval.reading.names import REFERENCES, TaskTraits, method_name, paper_compositions, paper_tasks
 from eval.reading.notes import task_notes
-from eval.reading.paired import Comparison, compare
+from eval.reading.paired import Comparison, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.stats import (
     distinct,
@@ -178,6 +178,8 @@ def measure(
             "program made them. Judge the samples again: "
             + results.command(task.name, ",".join(results.methods(task.name)))
         ) from None
+    except Unfit as error:
+        raise UserError(f"{results.folder / task.name}: {error}: judge the samples again") from None
     meanings = {metric: task.metrics[metric] for metric in metrics}
     return Measured(task, meanings, rows, task_notes(results, task, meanings), paired)
 
@@ -294,16 +296,10 @@ def ctrl(records: Records, metric: str, task: TaskTraits) -> Number:
         return Number(None, None)
     total = task.pooled.get(metric)
     if total is not None:
-        return Number(None, *pooled([r["scores"][metric] for r in values], _percent(total)))
+        return Number(None, *pooled([r["scores"][metric] for r in values], percent_of(total)))
     over = by_target(values, lambda r: 100 * as_ratio(r["scores"][metric])[0])
     under = by_target(values, lambda r: as_ratio(r["scores"][metric])[1])
     return Number(None, macro(over, under), *interval(over, weights=under))
-
-
-def _percent(
-    total: Callable[[Sequence[float]], float],
-) -> Callable[[Sequence[float]], float]:
-    return lambda sums: 100 * total(sums)
 
 
 def fluency(records: Records) -> dict[str, float] | None:

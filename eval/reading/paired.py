@@ -12,6 +12,7 @@ from eval.reading.names import TaskTraits, reference
 from eval.reading.results import ResultSet
 from eval.reading.stats import Difference, Total, paired, paired_pooled
 from eval.running.cells import as_ratio
+from tasks.common.errors import UserError
 
 #: the metric of fluency, beside a task's headlines
 LM = "lm"
@@ -59,15 +60,27 @@ def difference(
         both = [target for target in b if target in a]
         if not both:
             return None
-        return paired_pooled([a[t] for t in both], [b[t] for t in both], _percent_of(total))
+        return paired_pooled([a[t] for t in both], [b[t] for t in both], percent_of(total))
     groups, other = _shared(_groups(first, metric), _groups(second, metric))
     if not groups:
         return None
     return paired(_columns(groups), _columns(other), np.exp if metric == LM else _percent)
 
 
-def _percent_of(total: Total) -> Callable[[Sequence[float]], float]:
-    return lambda sums: 100 * total(sums)
+class Unfit(UserError):
+    """Stored counts are not those of their metric."""
+
+
+def percent_of(total: Total) -> Callable[[Sequence[float]], float]:
+    """A pooled metric in percent. Raises :class:`Unfit` for counts of another kind."""
+
+    def percent(sums: Sequence[float]) -> float:
+        try:
+            return 100 * total(sums)
+        except (TypeError, ValueError, LookupError, ArithmeticError):
+            raise Unfit("the stored counts are not those of their metric") from None
+
+    return percent
 
 
 def _percent(means: Any) -> Any:

@@ -6,9 +6,8 @@ Nothing here loads a model or a corpus. What is missing is said with the command
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,15 +22,19 @@ from eval.running.cells import (
     SAMPLES,
     SCORES,
     TARGETS,
+    read_config,
     read_samples,
+    read_scores,
     read_targets,
 )
+from eval.running.schema import AnnotationLine, CellConfig, FluencyLine, RunFile, ScoreLine
 from eval.running.scoring import FLOOR, HUMAN
 from models.base import Card
 from tasks import known, load_task
 from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
-from tasks.common.jsonl import read
+from tasks.common.names import is_name
+from tasks.common.schema import built, read_json, read_lines
 from tasks.controls import Control
 
 if TYPE_CHECKING:
@@ -60,23 +63,24 @@ class CellFiles:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return read_json(self.folder / CONFIG)
+        """Raises ``UserError`` where there is none."""
+        stored: dict[str, Any] = read_json(self.folder / CONFIG, CellConfig)
+        return stored
 
     @cached_property
     def samples(self) -> list[dict[str, Any]]:
         """Each with its share of the wall time as ``seconds``, where that is known."""
-        records = read_samples(self.folder)
-        return _checked(self.folder / SAMPLES, records, ("target", "index", "words"))
+        return read_samples(self.folder)
 
     @cached_property
     def scores(self) -> list[dict[str, Any]]:
-        return _records(self.folder / SCORES, ("target", "index", "scores"))
+        return read_scores(self.folder / SCORES)
 
     @cached_property
     def annotations(self) -> dict[Words, dict[str, Any]]:
         """What this cell's judges said of each text that they read."""
         judges, readings = self.config.get("judges", {}), dict[Words, dict[str, Any]]()
-        for record in _records(self.folder / ANNOTATIONS, ("words",)):
+        for record in read_lines(self.folder / ANNOTATIONS, AnnotationLine):
             by = record.pop("judges", {})
             if all(judges.get(role, name) == name for role, name in by.items()):
                 words = tuple(record.pop("words"))
@@ -105,7 +109,7 @@ class ResultSet:
     def __init__(self, folder: Path, tasks: Sequence[str] = ()) -> None:
         self.folder = folder
         self._cells: dict[tuple[str, str], CellFiles] = {}
-        self._scores: dict[Path, list[dict[str, Any]]] = {}
+        self._scores: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self._targets: dict[str, list[Target]] = {}
         self._cards: dict[str, Record] = {}
         self._task_records: dict[str, Record] = {}
@@ -126,7 +130,8 @@ class ResultSet:
     def run(self) -> dict[str, Any]:
         """``run.json``: the settings of the last run; empty where there is none."""
         path = self.folder / RUN
-        return read_json(path) if path.exists() else {}
+        stored: dict[str, Any] = read_json(path, RunFile) if path.exists() else {}
+        return stored
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -134,18 +139,23 @@ class ResultSet:
         stored = self.run.get("config")
         if stored is None:
             stored = next((c.config["config"] for c in self.cells() if "config" in c.config), {})
-        return stored if isinstance(stored, dict) else {}
+        return stored
 
     def config(self, store: str, prebuilt: str) -> RunConfig:
-        """The settings of the set's run, with artefacts elsewhere. Raises ``UserError`` where they
-        are not stored."""
-        from pydantic import TypeAdapter
-
+        """The settings of the set's run, with artefacts elsewhere. Of its tasks and methods those
+        of files are left out: what is stored runs no code. Raises ``UserError`` where the settings
+        are not stored, or are none of this version's."""
         from eval.running.config import run_config
 
         if not self.settings:
             raise UserError(f"{self.folder} has no {RUN}: its settings are not known")
-        config: RunConfig = TypeAdapter(run_config()).validate_python(dict(self.settings))
+        stored = {
+            **self.settings,
+            "task": ",".join(task for task in self.tasks if known(task)) or "all",
+            "method": ",".join(registered(str(self.settings.get("method", "all")))) or "all",
+            "out": str(self.folder),
+        }
+        config: RunConfig = built(run_config(), stored, f"the settings of {self.folder}")
         return dataclasses.replace(config, store=store, prebuilt=prebuilt)
 
     @property
@@ -159,7 +169,7 @@ class ResultSet:
         return {(k.rpartition("/")[0], k.rpartition("/")[2]): v for k, v in stored.items()}
 
     def _tasks(self) -> list[str]:
-        stored = {path.parent.name for path in self.folder.glob(f"*/{TARGETS}")}
+        stored = _named(self.folder.glob(f"*/{TARGETS}"))
         return [name for name in names.task_order(stored, self._task_record) if name in stored]
 
     def targets(self, task: str) -> list[Target]:
@@ -170,8 +180,7 @@ class ResultSet:
 
     def methods(self, task: str) -> list[str]:
         """Methods with samples under a task, in the order of tables."""
-        stored = {path.parent.name for path in (self.folder / task).glob(f"*/{SAMPLES}")}
-        stored -= {HUMAN, FLOOR}
+        stored = _named((self.folder / task).glob(f"*/{SAMPLES}")) - {HUMAN, FLOOR}
         return [m for m in self.method_order(stored) if m in stored]
 
     def cell(self, task: str, method: str) -> CellFiles | None:
@@ -192,30 +201,30 @@ class ResultSet:
 
     def scored_cells(self, task: str) -> list[str]:
         """Methods and references that have scores under a task."""
-        return [path.parent.name for path in (self.folder / task).glob(f"*/{SCORES}")]
+        return sorted(_named((self.folder / task).glob(f"*/{SCORES}")))
 
     def scores(self, task: str, name: str) -> list[dict[str, Any]]:
         """The scores of a method or of a reference (``human``) under a task; none without any."""
         cell = self.cell(task, name)
-        return cell.scores if cell else self._read(self.folder / task / name / SCORES)
+        return cell.scores if cell else self._read(task, name, ScoreLine)
 
     def common_scores(self, name: str) -> list[dict[str, Any]]:
         """The lm-scores of a reference, which all tasks share."""
-        return self._read(self.folder / name / SCORES)
+        return self._read("", name, FluencyLine)
 
     @cached_property
     def floor_samples(self) -> list[dict[str, Any]]:
         """The samples without control, which all tasks share."""
         return CellFiles("", FLOOR, self.folder / FLOOR).samples
 
-    def _read(self, path: Path) -> list[dict[str, Any]]:
-        if path not in self._scores:
-            self._scores[path] = read(path)
-        return self._scores[path]
+    def _read(self, task: str, name: str, line: type) -> list[dict[str, Any]]:
+        if (task, name) not in self._scores:
+            self._scores[task, name] = read_scores(self.folder / task / name / SCORES, line)
+        return self._scores[task, name]
 
     def configs(self, task: str) -> list[dict[str, Any]]:
         """What the cells of a task say of themselves, methods and references alike."""
-        return [read_json(path) for path in sorted((self.folder / task).glob(f"*/{CONFIG}"))]
+        return [read_config(path) for path in sorted((self.folder / task).glob(f"*/{CONFIG}"))]
 
     # how it is all called
 
@@ -263,48 +272,36 @@ class ResultSet:
         # one command for a task of which nothing was run
         return f"{what}: {self.command(task, method if self.methods(task) else 'all')}"
 
+    @property
+    def arguments(self) -> list[str]:
+        """The words of the command line of the set's last run; none where it is not known."""
+        try:
+            return shlex.split(self.run.get("command", ""))
+        except ValueError:  # a quotation without an end
+            return []
+
     def command(self, task: str, method: str) -> str:
         """The command of this result set's run for another task and method."""
-        given = shlex.split(str(self.run.get("command", ""))) or ["python", "-m", "eval.run"]
+        given = self.arguments or ["python", "-m", "eval.run"]
         kept = [part for part in given if not part.startswith(("task=", "method=", "out="))]
         return shlex.join([*kept, f"task={task}", f"method={method}", f"out={self.folder}"])
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises ``UserError`` for a file that is missing, damaged or something else."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is damaged: {error}") from None
-    if not isinstance(stored, dict):
-        raise UserError(f"{path} holds no JSON object")
-    return stored
+def registered(methods: str) -> list[str]:
+    """Of names of methods as ``method=`` has them those of this version: no files."""
+    names = [name.strip() for name in methods.split(",")]
+    return [name for name in names if name in METHODS or name == "all"]
+
+
+def _named(files: Iterable[Path]) -> set[str]:
+    """The folders that files lie in, where their names can be those of tasks and methods."""
+    return {path.parent.name for path in files if is_name(path.parent.name)}
 
 
 def _part(path: Path, name: str) -> Record:
     """One entry of a ``config.json``; nothing where there is none."""
-    stored = read_json(path).get(name) if path.exists() else None
-    return stored if isinstance(stored, dict) else NOTHING
-
-
-def _records(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:
-    return _checked(path, read(path), needed)
-
-
-def _checked(
-    path: Path, records: list[dict[str, Any]], needed: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """The records. Raises ``UserError`` naming the first one that lacks an entry."""
-    for number, record in enumerate(records, 1):
-        lacking = [name for name in needed if name not in record]
-        if lacking:
-            raise UserError(
-                f"{path} line {number} has no '{lacking[0]}': it was made by another version of "
-                "this program"
-            )
-    return records
+    part: Record = read_config(path).get(name, NOTHING)
+    return part
 
 
 def _nearest(folder: Path) -> str:

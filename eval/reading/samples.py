@@ -11,6 +11,7 @@ from eval.reading.marks import mark_all, marked
 from eval.reading.results import ResultSet
 from eval.running.cells import is_answer, share
 from tasks.base import Words
+from tasks.common.shown import visible
 from tasks.controls import Control
 from tasks.marks import Marks
 
@@ -41,7 +42,7 @@ def pick(results: ResultSet, task: str, methods: Sequence[str], each: int = 3) -
         for record in cell.samples:
             if is_answer(record) and record["target"] in targets:
                 target, words = targets[record["target"]], tuple(record["words"])
-                shares = headlines(scores[target.id, record["index"]])
+                shares = headlines(scores.get((target.id, record["index"]), {}))
                 marks = mark_all(words, cell.judged(target, words))
                 shown.append(Shown(method, target.control, words, shares, marks))
     return shown
@@ -65,7 +66,7 @@ def show(samples: Sequence[Shown]) -> list[RichText]:
     those that do what was asked marked in green and those that violate it in red."""
     lines: list[RichText] = []
     for control in dict.fromkeys(s.control for s in samples):
-        lines.append(RichText(control.brief(), style="bold"))
+        lines.append(RichText(visible(control.brief()), style="bold"))
         for sample in (s for s in samples if s.control == control):
             verdict = " ".join(_verdict(score) for score in sample.scores)
             line = RichText(f"  {verdict:3} {sample.method:14}")
@@ -80,10 +81,11 @@ def _verdict(score: float) -> str:
 
 def _marked(sample: Shown) -> RichText:
     line = RichText()
-    for part, score in zip(sample.control.parts, sample.scores, strict=True):
+    # a sample that was not judged has no scores
+    for part, score in zip(sample.control.parts, sample.scores, strict=bool(sample.scores)):
         measure = part.measure(sample.words)
         if measure:
-            line.append(f"({measure}) ", style=_STYLES["good" if score == 1 else "bad"])
+            line.append(f"({visible(measure)}) ", style=_STYLES["good" if score == 1 else "bad"])
     for segment in marked(sample.words, sample.marks):
         if segment.style in _STYLES and not segment.text.startswith("[missing "):
             line.append(f"[{segment.text}]", style=_STYLES[segment.style])

@@ -15,10 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.running.schema import (
+    CellConfig,
+    SampleLine,
+    ScoreFits,
+    ScoreLine,
+    TargetLine,
+    TimingLine,
+    sample_fits,
+)
 from tasks.base import Annotation, Score, Target
+from tasks.common import schema
 from tasks.common.errors import UserError
-from tasks.common.files import canonical, write_text
-from tasks.common.jsonl import append, mend, read
+from tasks.common.files import canonical, json_text, write_text
+from tasks.common.jsonl import append, mend
+from tasks.common.schema import read_json
 from tasks.controls import Control, Withheld, from_json, to_json, to_stored
 
 if TYPE_CHECKING:
@@ -53,16 +64,7 @@ class Cell:
 
     def config(self) -> dict[str, Any]:
         """What ``config.json`` holds; empty where there is none."""
-        path = self.folder / CONFIG
-        if not path.exists():
-            return {}
-        try:
-            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return stored
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path} is damaged ({error}): delete the folder {path.parent}"
-            ) from None
+        return read_config(self.folder / CONFIG)
 
     def check(self, overwrite: bool) -> None:
         """Refuses a folder with another identity; with ``overwrite``, empties it instead."""
@@ -84,7 +86,7 @@ class Cell:
     def write_config(self, **more: Any) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         record = {"identity": self.identity, **more}
-        write_text(self.folder / CONFIG, json.dumps(record, indent=1, ensure_ascii=False))
+        write_text(self.folder / CONFIG, json_text(record, indent=1))
 
     @property
     def shards(self) -> Path:
@@ -103,7 +105,7 @@ class Cell:
         # reader beside it sees every sample in one place or in both
         samples: dict[str, list[dict[str, Any]]] = {}
         for folder in [*sorted(self.shards.glob("*")), self.folder]:
-            samples |= _complete(folder / SAMPLES)
+            samples |= _complete(sample_lines(folder))
         return samples
 
     def stored(self, targets: Sequence[Target]) -> Iterator[TargetSamples]:
@@ -129,8 +131,8 @@ class Cell:
             mend(self.folder / name)
         samples, folders = self.samples(), [*sorted(self.shards.glob("*")), self.folder]
         records = [record for target in targets for record in samples.get(target.id, ())]
-        if records != read(self.folder / SAMPLES):
-            times = {r["target"]: r for folder in folders for r in read(folder / TIMING)}
+        if records != sample_lines(self.folder):
+            times = {r["target"]: r for folder in folders for r in read_timing(folder)}
             write_lines(self.folder / TIMING, [times[t.id] for t in targets if t.id in times])
             write_lines(self.folder / SAMPLES, records)
         shutil.rmtree(self.shards, ignore_errors=True)
@@ -173,26 +175,48 @@ class Cell:
         return self.config().get("judges") if (self.folder / SCORES).exists() else None
 
 
-def _complete(path: Path) -> dict[str, list[dict[str, Any]]]:
+def read_config(path: Path) -> dict[str, Any]:
+    """What a ``config.json`` holds; empty where there is none."""
+    stored: dict[str, Any] = read_json(path, CellConfig) if path.exists() else {}
+    return stored
+
+
+def sample_lines(folder: Path) -> list[dict[str, Any]]:
+    """The records of a cell's samples as they are stored."""
+    return schema.read_lines(folder / SAMPLES, SampleLine, sample_fits)
+
+
+def read_timing(folder: Path) -> list[dict[str, Any]]:
+    """Seconds of the samples of each target."""
+    return schema.read_lines(folder / TIMING, TimingLine)
+
+
+def _complete(stored: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     samples: dict[str, list[dict[str, Any]]] = {}
-    for record in read(path):
+    for record in stored:
         samples.setdefault(record["target"], []).append(record)
     return {
         target: records
         for target, records in samples.items()
-        if [r["index"] for r in records] == list(range(records[0]["of"]))
+        if [r["index"] for r in records] == list(range(records[0].get("of", 0)))
     }
 
 
 def read_samples(folder: Path) -> list[dict[str, Any]]:
     """The records of a cell's samples, each with its share of the wall time as ``seconds``, where
     that is known."""
-    times = {record["target"]: record["seconds"] for record in read(folder / TIMING)}
-    records = read(folder / SAMPLES)
+    times = {record["target"]: record["seconds"] for record in read_timing(folder)}
+    records = sample_lines(folder)
     for record in records:
-        if record["target"] in times:
-            record["seconds"] = times[record["target"]][record["index"]]
+        seconds = times.get(record["target"], ())
+        if record["index"] < len(seconds):
+            record["seconds"] = seconds[record["index"]]
     return records
+
+
+def read_scores(path: Path, line: type = ScoreLine) -> list[dict[str, Any]]:
+    """The records of a ``scores.jsonl``; ``line``: what one holds."""
+    return schema.read_lines(path, line, ScoreFits())
 
 
 def is_answer(record: Mapping[str, Any]) -> bool:
@@ -203,14 +227,14 @@ def is_answer(record: Mapping[str, Any]) -> bool:
 
 def external(folder: Path) -> list[str]:
     """The cells in a task's folder whose samples another program made (``eval.score``)."""
-    cells = [path.parent for path in sorted(folder.glob(f"*/{CONFIG}"))]
-    return [path.name for path in cells if "external" in Cell(path, {}).config()["identity"]]
+    configs = {path.parent.name: read_config(path) for path in sorted(folder.glob(f"*/{CONFIG}"))}
+    return [name for name, config in configs.items() if "external" in config.get("identity", {})]
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """A whole JSON-lines file at once, renamed into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+    write_text(path, "".join(json_text(r) + "\n" for r in records))
 
 
 #: what an identity does not say of a setting
@@ -249,14 +273,27 @@ def write_targets(path: Path, targets: Sequence[Target], withhold: bool = False)
 
 
 def read_targets(path: Path) -> list[Target]:
-    return [
-        Target(
-            record["id"],
-            from_json(record["control"]),
-            released=from_json(record["released"]) if "released" in record else None,
-        )
-        for record in read(path)
-    ]
+    """Raises ``UserError`` naming file and line for a target that is none, or stands twice."""
+    seen = set[str]()
+
+    def wrong(record: dict[str, Any]) -> str | None:
+        if record["id"] in seen:
+            return f"target {record['id']} stands twice"
+        seen.add(record["id"])
+        try:
+            targets.append(_target(record))
+        except UserError as error:
+            return str(error)
+        return None
+
+    targets = list[Target]()
+    schema.read_lines(path, TargetLine, wrong)
+    return targets
+
+
+def _target(record: Mapping[str, Any]) -> Target:
+    released = from_json(record["released"]) if "released" in record else None
+    return Target(record["id"], from_json(record["control"]), released=released)
 
 
 #: a sample's target, its index and what the judges say of it

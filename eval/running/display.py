@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from tasks.common.progress import Progress
+from tasks.common.shown import visible
 
 #: a stage that is expected to take longer is announced, in seconds
 LONG = 60.0
@@ -38,7 +39,7 @@ class Display:
         self.done = 0
 
     def say(self, text: str) -> None:
-        self.console.print(escape(text))
+        self.console.print(escape(visible(text, keep="\n")))
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:

@@ -29,7 +29,7 @@ COPY = "left_context"
 class BertScoreSection(Checked):
     """BERTScore of sentence infilling (reference notes, section 3.3)."""
 
-    #: model on the hub or a local folder; empty: leave BERTScore out
+    #: model on the hub (name@revision pins it) or a local folder; empty: leave BERTScore out
     model: str = maybe_empty("roberta-large")
     #: layer; null: the one that bert-score chose for the model
     layer: int | None = ranged(None, least=1, most=1000)
@@ -119,7 +119,10 @@ def answers(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tup
     chosen = {}
     for target, records in samples.items():
         index = records[0].get("chosen") or 0
-        chosen[target] = index, tuple(records[index]["words"])
+        # of a target that was cut short the chosen sample may not be there
+        words = next((r["words"] for r in records if r["index"] == index), None)
+        if words is not None:
+            chosen[target] = index, tuple(words)
     return chosen
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from tasks.common.errors import UserError
-from tasks.common.files import canonical, file_digest, write_text
+from tasks.common.files import canonical, file_digest, json_text, write_text
 from tasks.corpora import load_corpus, stamp
 
 
@@ -24,7 +24,7 @@ def corpus_digest(name: str, data: Path | None, store: Path) -> str:
     if made_from not in digests:
         digests[made_from] = load_corpus(name, data).digest
         store.mkdir(parents=True, exist_ok=True)
-        write_text(known, json.dumps(digests, indent=1))
+        write_text(known, json_text(digests, indent=1, escape=True))
     return digests[made_from]
 
 

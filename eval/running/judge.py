@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from eval.running.schema import AnnotationLine
 from eval.running.store import read_digests
 from tasks.base import Annotation, Target, Task, Words
 from tasks.common.errors import UserError
-from tasks.common.jsonl import append, mend, read
+from tasks.common.jsonl import append, mend
 from tasks.common.lease import hold
 from tasks.common.progress import Progress, silent
+from tasks.common.schema import read_lines
 
 CHUNK = 256
 #: what an annotation may hold, by the role of its judge
@@ -177,8 +179,9 @@ class Judge:
 
     def _stored(self, cache: Path, role: str) -> dict[Words, dict[str, Any]]:
         readings = {}
-        for record in read(cache):
-            if record["judges"].get(role) == self.ids[role]:
+        for record in read_lines(cache, AnnotationLine):
+            lacking = any(record.get(name) is None for name in FIELDS[role])
+            if record.get("judges", {}).get(role) == self.ids[role] and not lacking:
                 facts = {name: record[name] for name in FIELDS[role]}
                 if role == "tagger":
                     facts["tags"] = tuple(facts["tags"])

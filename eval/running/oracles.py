@@ -13,8 +13,10 @@ from tasks.base import Corpus
 from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
+from tasks.common.schema import read_json
 from tasks.corpora import load_corpus
 from tasks.corpora.stored import VALID, VOCABULARY, read_corpus, words_of, write_corpus
+from tasks.oracles.config import ParserFile
 from tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -160,5 +162,5 @@ def load_parser(folder: Path) -> Any:
     from tasks.oracles.parser import ChartParserOracle
     from tasks.oracles.pretrained import BeneparParser
 
-    saved = json.loads((folder / "parser.json").read_text(encoding="utf-8"))
+    saved = read_json(folder / "parser.json", ParserFile)
     return BeneparParser() if "published" in saved["meta"] else ChartParserOracle.load(folder)

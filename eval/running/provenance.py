@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from tasks.common.schema import read_json
+from tasks.oracles.config import ParserFile
 
 PACKAGES = (
     "torch",
@@ -49,8 +51,7 @@ def _git(*arguments: str) -> str:
 
 def parser_figures(folder: Path) -> dict[str, Any]:
     """What the oracle parser was trained on and how well it did on held-out sentences."""
-    saved = json.loads((folder / "parser.json").read_text(encoding="utf-8"))
-    figures: dict[str, Any] = saved["meta"]
+    figures: dict[str, Any] = read_json(folder / "parser.json", ParserFile)["meta"]
     return figures
 
 

@@ -18,7 +18,9 @@ from tasks.common.errors import UserError
 from tasks.common.files import canonical, file_digest, write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, recipe
+from tasks.common.schema import read_json
 from tasks.corpora.stored import read_corpus, write_corpus
+from tasks.oracles.config import TaggerFile
 
 if TYPE_CHECKING:
     from tasks.oracles.base import Tagger
@@ -103,13 +105,13 @@ def tags_recipe(texts: Recipe, tagger: Recipe) -> Recipe:
 
 def load_tagger(folder: Path) -> Tagger:
     """The oracle tagger of an artefact."""
-    return _open(folder, json.loads((folder / META).read_text(encoding="utf-8"))["source"])
+    return _open(folder, read_json(folder / META, TaggerFile)["source"])
 
 
 def tagger_figures(folder: Path) -> dict[str, Any]:
     """What is known of the oracle tagger: what it was trained on, how well it does."""
-    saved: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-    return dict(saved["meta"])
+    figures: dict[str, Any] = read_json(folder / META, TaggerFile)["meta"]
+    return figures
 
 
 def _open(folder: Path, source: str) -> Tagger:

@@ -8,18 +8,19 @@ again, and a killed run goes on where it was.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Ablation
 from eval.reading.stats import perplexity
 from tasks.base import Target
 from tasks.common.errors import UserError, unknown
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
+from tasks.common.schema import read_json
 from tasks.controls import Length
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def measure(
 def store(results: ResultSet, variant: Variant, figures: Mapping[str, float]) -> None:
     """Adds a point to the stored ones, in place of one of the same variant and dimension."""
     path = results.folder / ABLATION
-    old: list[dict[str, Any]] = read_json(path)["variants"] if path.exists() else []
+    old: list[dict[str, Any]] = read_json(path, Ablation)["variants"] if path.exists() else []
     network = variant.config.network
     size = {"layers": network.layers, "width": network.width, "steps": variant.config.train.steps}
     record = {"group": variant.group, "variant": variant.name, "dim": variant.dim}
@@ -175,4 +176,4 @@ def store(results: ResultSet, variant: Variant, figures: Mapping[str, float]) ->
         return point["group"], point["variant"], point["dim"]
 
     kept = [point for point in old if name(point) != name(record)]
-    write_text(path, json.dumps({"variants": [*kept, record]}, indent=1) + "\n")
+    write_text(path, json_text({"variants": [*kept, record]}, indent=1, escape=True) + "\n")

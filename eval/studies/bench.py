@@ -8,7 +8,6 @@ recipes, and decode from there.
 from __future__ import annotations
 
 import dataclasses
-import json
 import resource
 import statistics
 import tempfile
@@ -29,7 +28,7 @@ from eval.running.store import Store
 from eval.targets import writable
 from models.nets.config import TrainConfig
 from tasks.base import Corpus, Target, Text
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
 from tasks.controls import Infill, Span
@@ -319,4 +318,4 @@ def main(arguments: Sequence[str]) -> None:
         figures = Bench(config, Path(folder), lambda line: print(line, flush=True)).run()
     print(f"peak memory: {figures['peak memory GiB']:.2f} GiB")
     if config.out:
-        write_text(Path(config.out), json.dumps(figures, indent=1))
+        write_text(Path(config.out), json_text(figures, indent=1, escape=True))

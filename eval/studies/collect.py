@@ -7,7 +7,6 @@ can be drawn where no artefact is. Loads no network.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from eval.reading.results import ResultSet
+from eval.reading.schema import Noise
 from eval.running.roles import roles
 from eval.running.store import Store
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
-from tasks.common.jsonl import read
+from tasks.common.files import json_text, write_text
 from tasks.common.ranges import maybe_empty
+from tasks.common.schema import Real, read_json, read_lines
 from tasks.vocabulary import SPECIALS
 
 USAGE = """\
@@ -34,6 +34,8 @@ result set's artefacts beside its results, for python -m eval.plots.
   python -m eval.collect run=results/demo
 """
 CURVES, EMBEDDING = "curves.json", "embedding.json"
+#: a point of a curve
+Figures = dict[str, Real]
 #: kinds of artefact that are no trained network
 UNTRAINED = ("corpus", "vocabulary", "parses", "tags")
 
@@ -78,22 +80,23 @@ def collect(results: ResultSet, store: Store) -> list[Path]:
         key: {
             "kind": key.rpartition("-")[0],
             "tasks": sorted(named[key]),
-            "curve": [_rounded(point) for point in read(folder / "curve.jsonl")],
+            "curve": [_rounded(point) for point in read_lines(folder / "curve.jsonl", Figures)],
             "noise": [_rounded(point) for point in _noise(folder)],
         }
         for key, folder in sorted(folders.items())
     }
     missing = sorted(set(named) - set(folders))
-    written = [results.folder / CURVES]
-    write_text(written[0], _json({"artefacts": entries, "missing": missing}))
+    written = {results.folder / CURVES: _json({"artefacts": entries, "missing": missing})}
     tables = {name: role.embedding for name, role in roles().items() if role.embedding}
     for key in folders:
         if key.rpartition("-")[0] in tables:
-            written.append(results.folder / EMBEDDING)
             table = tables[key.rpartition("-")[0]]
-            write_text(written[1], _json(embedding(results, key, folders[key], table)))
+            made = embedding(results, key, folders[key], table)
+            written[results.folder / EMBEDDING] = _json(made)
             break
-    return written
+    for path, text in written.items():
+        write_text(path, text)
+    return list(written)
 
 
 def artefacts(results: ResultSet) -> dict[str, set[str]]:
@@ -113,14 +116,20 @@ def artefacts(results: ResultSet) -> dict[str, set[str]]:
 
 def embedding(results: ResultSet, key: str, folder: Path, table_name: str) -> dict[str, Any]:
     """The learned embeddings of all words in a plane (t-SNE), each with its part of speech."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     from eval.reading.projection import PERPLEXITY, tsne
 
-    vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    vocabulary = read_json(folder / "vocabulary.json", list[str], "vocabulary")
     words = [word for word in vocabulary if word not in SPECIALS]
-    with safe_open(folder / "weights.safetensors", framework="numpy") as file:
-        table = file.get_tensor(table_name).astype(np.float64)
+    weights = folder / "weights.safetensors"
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            table = file.get_tensor(table_name).astype(np.float64)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"cannot read {table_name} of {weights}: {error}") from None
+    if table.ndim != 2 or len(table) != len(vocabulary) or not np.isfinite(table).all():
+        raise UserError(f"{table_name} of {weights} is no table of {len(vocabulary)} embeddings")
     rows = [i for i, word in enumerate(vocabulary) if word not in SPECIALS]
     places = tsne(table[rows])
     tags = word_tags(results)
@@ -162,7 +171,8 @@ def _tagged(results: ResultSet) -> Iterator[tuple[Sequence[str], Sequence[str]]]
 
 def _noise(folder: Path) -> list[dict[str, float]]:
     path = folder / "curve_noise.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    stored: list[dict[str, float]] = read_json(path, Noise, "curve") if path.exists() else []
+    return stored
 
 
 def _rounded(point: Mapping[str, float]) -> dict[str, float]:
@@ -171,4 +181,4 @@ def _rounded(point: Mapping[str, float]) -> dict[str, float]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=None, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json_text(value, tight=True) + "\n"

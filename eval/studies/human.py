@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +23,10 @@ from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratin
 from tasks import known
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
+from tasks.common.shown import visible
+from tasks.common.spreadsheet import guarded
 from tasks.controls import Control, Withheld
 from tasks.metrics.text import detokenize
 
@@ -113,8 +114,8 @@ def _import(chosen: ImportOptions) -> None:
         raise UserError(f"these pairs were exported from {key.run}, not from {results.name}")
     scores = import_ratings(files, key)
     path = results.folder / filling(results) / "human_ratings.json"
-    write_text(path, json.dumps(scores, indent=1) + "\n")
-    print(show(scores))
+    write_text(path, json_text(scores, indent=1, escape=True) + "\n")
+    print(visible(show(scores), keep="\n"))
     print(f"ratings: {path}")
 
 
@@ -192,7 +193,7 @@ def export(
         pair_id = f"p{name}-{number:04}"
         key.pairs[pair_id] = Pair(target, methods[a], methods[b], digest(*shown))
         around = [detokenize(words) for words in asked[target].contexts or ((), ())]
-        writer.writerow([pair_id, *around, *shown, "", "", ""])
+        writer.writerow([pair_id, *map(guarded, (*around, *shown)), "", "", ""])
     return file.getvalue(), key
 
 

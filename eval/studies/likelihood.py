@@ -9,7 +9,6 @@ bound on its likelihood is one on the text's.)
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from eval.reading.results import ResultSet
 from eval.reading.stats import DRAWS
 from eval.running.store import Store
 from tasks.common.errors import UserError, unknown
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def main(given: Sequence[str]) -> None:
         stored = measure(folders, [t.words for t in valid], chosen, device, progress)
     stored |= {"corpus": results.corpus, "artefacts": {r: f.name for r, f in folders.items()}}
     path = results.folder / LIKELIHOOD
-    write_text(path, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json_text(stored, indent=1) + "\n")
     for model in stored["models"]:
         display.say(f"{model['label']}: {model['nats']:.3f} nats, {model['bits']:.3f} bits a token")
     display.say(str(path))

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,10 +25,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from eval.reading.results import read_json
+from eval.reading.schema import RatingKey
 from eval.reading.stats import interval, macro, paired
 from tasks.common.errors import UserError
+from tasks.common.files import json_text
 from tasks.common.given import read_text
+from tasks.common.schema import read_json
+from tasks.common.shown import visible
+from tasks.common.spreadsheet import unguarded
 
 COLUMNS = (
     *("pair", "left context", "right context", "text A", "text B"),
@@ -40,6 +43,8 @@ SCALE = ("strongly disagree", "disagree", "undecided", "agree", "strongly agree"
 SHOWN = 20
 ANSWERS: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}
 QUANTITIES = ("rating", "preference")
+#: malformed lines that an error shows, and letters of a cell
+SHOWN, LONGEST = 20, 60
 DEFINITIONS = {
     "rating": "mean rating of a method's texts, 1 to 5 put to 0 to 1 (the paper's, as we read it)",
     "preference": "share of comparisons that a method won, a tie counting one half",
@@ -67,17 +72,17 @@ class Key:
     pairs: dict[str, Pair]
 
     def text(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json_text(asdict(self), indent=1, escape=True) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Key:
         """Raises ``UserError`` for a file that is missing or no key."""
-        stored = read_json(path)
-        try:
-            pairs = {name: Pair(**fields) for name, fields in stored["pairs"].items()}
-            return cls(stored["run"], stored["methods"], stored["seed"], pairs)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is no key of pairs: {error}") from None
+        stored = read_json(path, RatingKey, "key of pairs")
+        fields = ("target", "a", "b", "digest")
+        pairs = {
+            name: Pair(*(pair[field] for field in fields)) for name, pair in stored["pairs"].items()
+        }
+        return cls(stored["run"], stored["methods"], stored["seed"], pairs)
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def read_ratings(path: Path, key: Key) -> list[Answer]:
             answers += [answer] if answer.ratings or answer.preference else []
     if wrong:
         more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        raise UserError(f"{path}: {'; '.join(wrong[:SHOWN])}{more}")
+        raise UserError(f"{path}: {visible('; '.join(wrong[:SHOWN]))}{more}")
     return answers
 
 
@@ -162,11 +167,11 @@ def _columns(cells: Sequence[str], path: Path) -> list[str]:
 
 
 def _answer(row: Mapping[str, str], key: Key, seen: set[str]) -> Answer:
-    value = {name: row.get(name, "") for name in COLUMNS}
+    value = {name: unguarded(row.get(name, "")).strip() for name in COLUMNS}
     name = value["pair"]
     pair = key.pairs.get(name)
     if pair is None:
-        raise UserError(f"'{name}' is no pair of the key")
+        raise UserError(f"'{name[:LONGEST]}' is no pair of the key")
     if name in seen:
         raise UserError(f"pair {name} stands twice")
     seen.add(name)
@@ -174,7 +179,7 @@ def _answer(row: Mapping[str, str], key: Key, seen: set[str]) -> Answer:
         raise UserError(f"pair {name} has other texts than were exported")
     answer = value["answer"].lower()
     if answer and answer not in ANSWERS:
-        raise UserError(f"answer '{value['answer']}' is none of A, B, tie")
+        raise UserError(f"answer '{value['answer'][:LONGEST]}' is none of A, B, tie")
     preference = (ANSWERS[answer], 1 - ANSWERS[answer]) if answer else None
     a, b = _step(value["rating A"]), _step(value["rating B"])
     if (a is None) != (b is None):
@@ -187,7 +192,7 @@ def _step(mark: str) -> float | None:
     steps = {str(i + 1): i / (len(SCALE) - 1) for i in range(len(SCALE))}
     whole = re.sub(r"[.,]0+$", "", mark)
     if mark and whole not in steps:
-        raise UserError(f"rating '{mark}' is none of 1 to {len(SCALE)}")
+        raise UserError(f"rating '{mark[:LONGEST]}' is none of 1 to {len(SCALE)}")
     return steps.get(whole)
 
 

@@ -7,18 +7,20 @@ against steps.
 
 from __future__ import annotations
 
-import json
-import shlex
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Sweep
 from eval.running.values import cut, read, shown
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
@@ -34,6 +36,7 @@ control, fluency and cost of each for python -m eval.plots.
       key=diffusion_lm.sampling.steps values=20,50,100
 """
 SWEEP = "sweep.json"
+_PLAIN, _OTHER = re.compile(r"\w[\w.+-]*"), re.compile(r"[^\w.+-]")
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,10 @@ def configured(
     they were resolved for the task and the one replaced."""
     from eval.running.command import parse
 
-    try:
-        given = shlex.split(str(results.run.get("command", "")))[3:]
-    except ValueError as error:
-        raise UserError(f"{results.folder / 'run.json'}: its command: {error}") from None
+    given = results.arguments[3:]
     skipped = ("task=", "method=", "out=", "store=", "floor=", f"{key}=")
     arguments = [part for part in given if not part.startswith(skipped)]
-    place = Path(chosen.store) / "sweep" / results.name / f"{task}-{key}-{value}"
+    place = Path(chosen.store) / "sweep" / results.name / _folder(f"{task}-{key}-{value}")
     arguments += [f"task={task}", f"method={chosen.method}", f"store={chosen.store}"]
     # the floor is the set's own: one sample of it is all that a run does without
     arguments += [f"out={place}", "floor=1", f"{key}={value}"]
@@ -127,6 +127,13 @@ def configured(
         arguments += [f"{card.name}.{name}={v}" for name, v in card.free.items()]
         arguments += [f"{name}={v}" for name, v in names.items() if name != key]
     return parse(arguments), arguments
+
+
+def _folder(name: str) -> str:
+    """One folder's name; a value that could be a path, or could not be a name, goes by a digest."""
+    if _PLAIN.fullmatch(name):
+        return name
+    return f"{_OTHER.sub('_', name)[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _point(folder: Path, task: str, method: str, key: str, value: str) -> dict[str, Any]:
@@ -146,11 +153,11 @@ def _rounded(figure: Any) -> Any:
 def store(results: ResultSet, points: Sequence[dict[str, Any]]) -> None:
     """Adds points to the stored ones, in place of those of the same task, method, key and value."""
     path = results.folder / SWEEP
-    old = read_json(path)["points"] if path.exists() else []
+    old = read_json(path, Sweep)["points"] if path.exists() else []
 
     def name(point: dict[str, Any]) -> tuple[Any, ...]:
         return point["task"], point["method"], point["key"], point["value"]
 
     every = {name(point): point for point in [*old, *points]}
     ordered = [every[at] for at in sorted(every)]
-    write_text(path, json.dumps({"points": ordered}, indent=1) + "\n")
+    write_text(path, json_text({"points": ordered}, indent=1, escape=True) + "\n")

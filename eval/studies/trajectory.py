@@ -6,7 +6,6 @@ same random numbers, so that its end is that sample.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,9 @@ from eval.running.cells import TARGETS
 from eval.running.store import Store
 from tasks import known
 from tasks.common.errors import UserError, unknown
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
+from tasks.common.schema import built
 
 if TYPE_CHECKING:
     import torch
@@ -70,9 +70,9 @@ def main(given: Sequence[str]) -> None:
     target = _target(results, cell, chosen.target)
     store = Store(Path(chosen.store), [Path(p) for p in chosen.prebuilt.split(",") if p])
     generator = load_generator(cell, store, pick_device(chosen.device))
-    stored = trajectory(generator, target, int(cell.config["identity"]["seed"]), chosen.frames)
+    stored = trajectory(generator, target, _seed(cell), chosen.frames)
     record = {"task": cell.task, **stored, "equals the stored sample": _same(cell, target, stored)}
-    write_text(results.folder / TRAJECTORY, json.dumps(record, ensure_ascii=False) + "\n")
+    write_text(results.folder / TRAJECTORY, json_text(record) + "\n")
     print(f"{len(stored['frames'])} frames: {results.folder / TRAJECTORY}")
 
 
@@ -97,24 +97,33 @@ def _target(results: ResultSet, cell: CellFiles, name: str | None) -> Target:
     return targets[name or next(iter(targets))]
 
 
+def _seed(cell: CellFiles) -> int:
+    seed = cell.config.get("identity", {}).get("seed")
+    if not isinstance(seed, int):
+        raise UserError(f"{cell.folder} does not say which seed its samples have")
+    return seed
+
+
 def load_generator(cell: CellFiles, store: Store, device: torch.device) -> DiffusionLM:
     """The generator that made the samples of ``cell``. Raises ``UserError`` naming an artefact that
     is not in the store."""
-    from pydantic import TypeAdapter
-
     from models.diffusion_lm.config import DiffusionLMSettings
     from models.diffusion_lm.method import DiffusionLM
     from tasks import load_task
 
-    identity = cell.config["identity"]
+    identity = cell.config.get("identity", {})
     folders = {}
-    for role, key in identity["artefacts"].items():
+    for role, key in identity.get("artefacts", {}).items():
         folder = store.find(key)
         if folder is None:
             raise UserError(f"{key} ({role} of {cell.folder}) is not in {store.root}: set store=")
         folders[role] = folder
-    settings = TypeAdapter(DiffusionLMSettings).validate_python(identity["settings"])
-    return DiffusionLM.load(folders, load_task(cell.task), settings, device)
+    place = f"the settings of {cell.folder}"
+    settings = built(DiffusionLMSettings, identity.get("settings", {}), place)
+    try:
+        return DiffusionLM.load(folders, load_task(cell.task), settings, device)
+    except KeyError as role:
+        raise UserError(f"{cell.folder} does not say which artefact was its {role}") from None
 
 
 def trajectory(generator: DiffusionLM, target: Target, seed: int, frames: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from baselines import METHODS
+from eval.reading.schema import TunePoint
 from eval.reading.stats import macro, perplexity
 from eval.running.cells import ANNOTATIONS, as_ratio
 from eval.running.command import check_fits, parse
@@ -45,11 +46,12 @@ from eval.targets import one_task, split
 from tasks import load_task
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
-from tasks.common.jsonl import append, mend, read
+from tasks.common.files import json_text, write_text
+from tasks.common.jsonl import append, mend
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.ranges import Checked, ranged
+from tasks.common.schema import Real, misfit, read_lines
 
 if TYPE_CHECKING:
     from eval.running.runner import Run
@@ -212,7 +214,7 @@ def tune(
         "targets": [target.id for target in targets],
     }
     same = json.loads(json.dumps(same))
-    stored = {_name(r["point"]): r for r in read(folder / POINTS) if r["under"] == same}
+    stored = {_name(r["point"]): r for r in _points(folder) if r["under"] == same}
     run.display.total = run.display.done + sum(_name(p) not in stored for p in points)
     tried = []
     for point in points:
@@ -236,13 +238,23 @@ def tune(
         **same,
         **run.provenance,
     }
-    write_text(folder / CHOSEN, json.dumps(record, indent=1, ensure_ascii=False))
+    write_text(folder / CHOSEN, json_text(record, indent=1))
     run.display.say(f"chosen: {_name(best.point)}  (all of it: {folder / CHOSEN})")
     extra = "".join(f"{method}.{key}={value} " for key, value in job.card.free.items())
     run.display.say(
         f"python -m eval.run task={task} method={method} {extra}{_name(best.point)} ..."
     )
     return best
+
+
+def _points(folder: Path) -> list[dict[str, Any]]:
+    """What was tried and stored."""
+
+    def wrong(record: dict[str, Any]) -> str | None:
+        figures = {k: v for k, v in record.items() if k not in TunePoint.__annotations__}
+        return misfit(figures, dict[str, Real])
+
+    return read_lines(folder / POINTS, TunePoint, wrong)
 
 
 def attempt(

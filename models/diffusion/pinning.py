@@ -3,17 +3,19 @@ rest as it is."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from models.diffusion.loop import Process
 from tasks.common.errors import UserError
+from tasks.common.schema import Whole, read_json
 from tasks.vocabulary import END, PAD, START
 
 
@@ -79,16 +81,18 @@ def draw_slots(counts: Mapping[int, int], room: int, rng: torch.Generator) -> in
     raise AssertionError("the draw lies below the sum of all counts")
 
 
+class Lengths(TypedDict):
+    """``lengths.json``: a number of words -> how many middle sentences have it."""
+
+    counts: dict[Annotated[str, Field(pattern=r"^\d{1,6}$")], Whole]
+
+
 def read_lengths(folder: Path) -> dict[int, int]:
     """How often middle sentences have each number of words, at least 1, from ``lengths.json``.
     Raises ``UserError`` for a missing or damaged file."""
     path = folder / "lengths.json"
-    try:
-        counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
-        lengths = {int(n): int(count) for n, count in counts.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-    lengths = {n: count for n, count in lengths.items() if n > 0 and count > 0}
+    counts = read_json(path, Lengths)["counts"]
+    lengths = {int(n): count for n, count in counts.items() if int(n) > 0 and count > 0}
     if not lengths:
         raise UserError(f"{path} counts no sentence")
     return lengths

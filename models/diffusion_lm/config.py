@@ -43,8 +43,9 @@ class DiffusionConfig(Checked):
     #: positions are noised alike
     clean_contexts: float = share(0.0)
     #: a pretrained BERT that the Transformer and its words start from, with output=words: a local
-    #: folder, a hub id, or PACKAGE/FOLDER of an installed package that carries it; the sizes of
-    #: ``network`` must be its own. Empty: a fresh network, as in the paper
+    #: folder, a hub id (owner/name, or owner/name@revision), or PACKAGE/FOLDER of an installed
+    #: package that carries it; the sizes of ``network`` must be its own. Empty: a fresh network, as
+    #: in the paper
     init_pretrained: str = ""
     #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
     positions: int = size(512)
@@ -134,7 +135,7 @@ class InfillingConfig(Checked):
     #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"
-    #: hub id (bert-base-cased in the released code) or local folder
+    #: hub id (bert-base-cased in the released code; name@revision pins it) or local folder
     repair_model: str | None = None
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from torch import nn
 
 from models.nets.finite import refuse
 from tasks.common.errors import UserError
-from tasks.common.files import naming, place, write_text
+from tasks.common.files import naming, open_as_others, place, write_text
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
@@ -135,7 +135,7 @@ def read_config(path: Path, cls: type[C]) -> C:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise unreadable(path, f"{place}: {first['msg']}" if place else first["msg"]) from None
-    except (OSError, ValueError, UserError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, UserError) as error:
         raise unreadable(path, error) from None
 
 
@@ -151,6 +151,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     try:
         save_file(contiguous, part, metadata={"meta": json.dumps(meta, sort_keys=True)})
+        open_as_others(part)
         with naming(path):
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
@@ -168,7 +169,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             names = list(file.keys())
             tensors = {name: file.get_tensor(name) for name in names}
             meta = json.loads((file.metadata() or {}).get("meta", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError) as error:
         raise UserError(f"damaged or missing weights {path}: {error}") from None
     return tensors, meta if isinstance(meta, dict) else {}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.nets.pretrained import load_tokenizer, located, missing_pretrained
+from models.nets.pretrained import load_tokenizer, missing_pretrained, source
 from tasks.common.errors import UserError
 from tasks.vocabulary import END, PAD, START, UNK, Vocabulary
 
@@ -70,12 +70,12 @@ def start_from_bert(
 def _load(name: str, section: str) -> tuple[Any, Any]:
     from transformers import AutoConfig, BertModel
 
-    place = located(name)
+    place, options = source(name)
     try:
-        kind = AutoConfig.from_pretrained(place).model_type
+        kind = AutoConfig.from_pretrained(place, **options).model_type
         if kind != "bert":
             raise UserError(f"{section}.init_pretrained: '{name}' is a {kind}, not a BERT")
-        bert = BertModel.from_pretrained(place, dtype=torch.float32)
+        bert = BertModel.from_pretrained(place, dtype=torch.float32, **options)
     except (OSError, ValueError) as error:
         raise missing_pretrained(name, error) from None
     return bert, load_tokenizer(name)

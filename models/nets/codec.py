@@ -346,8 +346,11 @@ def codec_from_json(data: dict[str, Any]) -> Codec:
             return PlainCodec(
                 data["tokenizer"], data["bos"], data["eos"], vocabulary, data["reverse"]
             )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"malformed codec: {error}") from None
+    except UserError:
+        raise
+    except Exception as error:  # the library of tokenizers raises whatever it likes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"malformed codec: {reason}") from None
     raise unknown("codec", str(data["kind"]), ["words", "tokenizer", "plain"])
 
 

@@ -108,9 +108,10 @@ class LMConfig(Transformer):
     dropout: float = dropping(0.1)
     #: longest sequence in tokens, prompt, START and END included; longer ones lose their end
     max_length: int = size(128, least=4)
-    #: hub id or local folder of a pretrained GPT-2 or Llama, GGUF file of a Llama, or PACKAGE/PATH
-    #: of an installed package that carries one, whose weights and tokenizer are then used; the
-    #: empty string trains from scratch on the corpus vocabulary. PPLM needs a GPT-2
+    #: hub id (owner/name, or owner/name@revision) or local folder of a pretrained GPT-2 or Llama,
+    #: GGUF file of a Llama, or PACKAGE/PATH of an installed package that carries one, whose weights
+    #: and tokenizer are then used, and never code; the empty string trains from scratch on the
+    #: corpus vocabulary. PPLM needs a GPT-2
     pretrained: str = ""
     #: ask ``pretrained`` as it is, in plain text, instead of training it on the corpus, as
     #: Left-only, DELOREAN and COLD are published. For what no pretrained model does, to read from

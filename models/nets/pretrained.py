@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.hub import pinned
 
 GGUF = ".gguf"
 
@@ -24,17 +25,24 @@ def located(name: str) -> str:
     return name
 
 
-def source(name: str) -> tuple[str, dict[str, str]]:
-    """What ``from_pretrained`` takes: a place, and the file in it where that is a GGUF file.
+def source(name: str) -> tuple[str, dict[str, Any]]:
+    """What ``from_pretrained`` takes: a place, and its options: the revision of a hub id
+    (``name@revision``), the file in a folder where that is a GGUF file (``gguf_file``), and that no
+    code of the model's is run.
 
-    Raises ``UserError`` for a GGUF file that is not there; no hub is asked for one.
+    Raises ``UserError`` for a GGUF file that is not there (no hub is asked for one), and for a
+    folder that asks for code of its own.
     """
     place = located(name)
-    if not place.endswith(GGUF):
-        return place, {}
-    if not Path(place).is_file():
-        raise missing_pretrained(name, FileNotFoundError("there is no such file"))
-    return str(Path(place).parent), {"gguf_file": Path(place).name}
+    try:
+        if not place.endswith(GGUF):
+            return pinned(place)
+        if not Path(place).is_file():
+            raise FileNotFoundError("there is no such file")
+        folder, options = pinned(str(Path(place).parent))
+    except (OSError, ValueError) as error:
+        raise missing_pretrained(name, error) from None
+    return folder, {**options, "gguf_file": Path(place).name}
 
 
 def missing_pretrained(name: str, error: Exception) -> UserError:

@@ -13,6 +13,7 @@ import torch
 from models.nets import finite
 from tasks.base import Words
 from tasks.common.errors import UserError
+from tasks.common.hub import pinned, revised
 from tasks.vocabulary import SPECIALS, UNKNOWN
 
 #: seconds to find out whether the hub can be reached
@@ -40,10 +41,16 @@ class MaskedRepair:
 
         name = str(name)
 
+        try:
+            place, options = pinned(name)
+        except ValueError as error:
+            raise _missing(name, error) from None
+
         def read(**more: Any) -> tuple[Any, Any]:
-            tokenizer = AutoTokenizer.from_pretrained(name, **more)
+            more |= options
+            tokenizer = AutoTokenizer.from_pretrained(place, **more)
             model, report = AutoModelForMaskedLM.from_pretrained(
-                name, output_loading_info=True, dtype=torch.float32, **more
+                place, output_loading_info=True, dtype=torch.float32, **more
             )
             if report["missing_keys"]:
                 raise ValueError(f"it lacks {min(report['missing_keys'])}")
@@ -135,7 +142,8 @@ def _ask_hub(name: str) -> None:
     from huggingface_hub import HfApi
 
     try:
-        HfApi().model_info(name, timeout=HUB_TIMEOUT)
+        place, revision = revised(name)
+        HfApi().model_info(place, revision=revision, timeout=HUB_TIMEOUT)
     except Exception as error:  # of the hub, the network below it, or a malformed name
         raise _missing(name, error) from None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
-from tasks.common.files import naming, write_bytes
+from tasks.common.files import json_text, naming, write_bytes
 from tasks.common.lease import fenced, first
 
 #: bytes that are read at once when the last newline is looked for
@@ -25,7 +25,7 @@ BLOCK = 1 << 16
 def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Appends the records in one write and waits until the disk has them; all of them or none,
     where the disk is full: the ``OSError`` names the file. Fenced by this process's leases."""
-    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    lines = "".join(json_text(record) + "\n" for record in records)
     data = memoryview(lines.encode())
     path.parent.mkdir(parents=True, exist_ok=True)
     _renew(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from tasks.common.errors import UserError
+from tasks.common.shown import visible
 
 #: the longest name, in letters: a file system's limit, less what is put around a name
 LONGEST = 100
@@ -30,15 +31,17 @@ def check_name(name: str, what: str, *, dots: bool = True) -> str:
     """The name, fit for a method or a task of the user's own. ``what``: how an error begins, as
     ``name=a/b:`` or ``Mine in my.py``; ``dots``: whether it may hold any, which the keys of a
     method's settings may not. Raises ``UserError`` for a name that is none, or is taken."""
+    shown = visible(name)
     if not _NAME.fullmatch(name) or name.endswith(".") or (not dots and "." in name):
         signs = "'_', '-' and '.'" if dots else "'_' and '-'"
         raise UserError(
-            f"{what} cannot be called '{name}': choose another name, of at most {LONGEST} letters, "
-            f"digits, {signs}, '_', a letter or a digit first"
+            f"{what} cannot be called '{shown}': choose another name, of at most {LONGEST} "
+            f"letters, digits, {signs}, a letter, a digit or '_' first"
         )
     if name.lower() in TAKEN:
         raise UserError(
-            f"{what} cannot be called '{name}': results call something else so, choose another name"
+            f"{what} cannot be called '{shown}': results call something else so, choose another "
+            "name"
         )
     return name
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import re
 import sys
 import traceback
 from abc import ABC, abstractmethod
@@ -15,12 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError, unknown
+from tasks.common.names import check_name
 from tasks.common.registry import Registry
 
-#: what results and command lines call other things by
-TAKEN = ("all", "human", "left_context")
-#: names become folders of results, and ``,`` and ``+`` join them
-_NAME = re.compile(r"\w[\w-]*")
 #: what the names of modules from files begin with
 _MODULE = "own_"
 #: (module, class) -> what results call a class of a file, with its kind
@@ -122,17 +118,12 @@ class OwnClasses(ABC):
             raise UserError(f"{self.kind}={given}: there is no file {path}")
         cls = self._class(self._module(file, path), wanted, path)
         name = self.called(cls)
-        if not _NAME.fullmatch(name):
-            raise UserError(
-                f"{cls.__name__} in {path} is called '{name}': letters, digits, _ and - only"
-            )
         other = self._files.get(name)
         if self.registered(name) or (other and other[0] != file):
             raise UserError(
                 f"{cls.__name__} in {path} is called '{name}', as another {self.kind} is"
             )
-        if name in TAKEN:
-            raise UserError(f"{cls.__name__} in {path} cannot be called '{name}'")
+        check_name(name, f"{cls.__name__} in {path}", dots=False)
         self._files[name] = (file, cls)
         _called[cls.__module__, cls.__name__] = f"{self.kind} {name}"
         return name

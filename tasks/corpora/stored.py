@@ -6,9 +6,13 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from tasks.common.files import write_text
-from tasks.common.jsonl import read
+from tasks.common.schema import OPEN, Whole, read_lines
 from tasks.texts import Corpus, Text, Words
 from tasks.vocabulary import Vocabulary
 
@@ -23,6 +27,24 @@ def write_texts(path: Path, texts: Iterable[Text]) -> None:
     write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records))
 
 
+@with_config(OPEN)
+class TextLine(TypedDict):
+    """A text of a stored corpus (``tasks.texts.Text``)."""
+
+    words: list[str]
+    tree: NotRequired[str]
+    tags: NotRequired[list[str]]
+    fields: NotRequired[list[Annotated[list[str], Field(min_length=2, max_length=2)]]]
+    sentences: NotRequired[list[Whole]]
+
+
+def _sentences(record: dict[str, Any]) -> str | None:
+    parts = record.get("sentences")
+    if parts and sum(parts) != len(record["words"]):
+        return f"'sentences': {sum(parts)} words of {len(record['words'])}"
+    return None
+
+
 def read_texts(path: Path) -> tuple[Text, ...]:
     return tuple(
         Text(
@@ -32,7 +54,7 @@ def read_texts(path: Path) -> tuple[Text, ...]:
             fields=tuple((a, b) for a, b in record.get("fields", ())),
             sentences=tuple(record.get("sentences", ())),
         )
-        for record in read(path)
+        for record in read_lines(path, TextLine, _sentences)
     )
 
 

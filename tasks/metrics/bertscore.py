@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.hub import pinned, revised
 from tasks.metrics.text import detokenize
 from tasks.texts import Words
 
@@ -47,8 +48,10 @@ class BertScore:
     ) -> None:
         self.rescale, self.device, self.batch = rescale, device, batch
         self.local = Path(model).is_dir()
-        self.model = Path(model).resolve().name if self.local else model
-        self._place = model if self.local else _place(model)
+        # bert-score knows layers and baselines by the name alone
+        self.model = Path(model).resolve().name if self.local else revised(model)[0]
+        self.revision = None if self.local else revised(model)[1]
+        self._place = model if self.local else _place(self.model, self.revision)
         if rescale and self.local:
             raise UserError(
                 f"BERTScore cannot be rescaled with the local folder {model}: baselines are "
@@ -81,7 +84,8 @@ class BertScore:
         its weights. Two figures are comparable where their hashes are equal."""
         from bert_score.utils import get_hash
 
-        name = f"{self.model}@{self._digest()}" if self.local else self.model
+        at = self._digest() if self.local else self.revision
+        name = f"{self.model}@{at}" if at else self.model
         return str(get_hash(name, self.layer, False, self.rescale, False, False))
 
     def _digest(self) -> str:
@@ -100,14 +104,15 @@ class BertScore:
         from transformers import AutoConfig, AutoTokenizer
 
         try:
-            config = AutoConfig.from_pretrained(self._place)
+            place, options = pinned(self._place)
+            config = AutoConfig.from_pretrained(place, **options)
             # bert-score asks for this at every call, which transformers 5 does not hear; only
             # tokenizers of RoBERTa's kind take any notice.
-            tokenizer = AutoTokenizer.from_pretrained(self._place, add_prefix_space=True)
+            tokenizer = AutoTokenizer.from_pretrained(place, add_prefix_space=True, **options)
             layers = getattr(config, "num_hidden_layers", self.layer)
             if not 0 <= self.layer <= layers:
                 raise UserError(f"'{self.model}' has {layers} layers: none is layer {self.layer}")
-            network = get_model(self._place, self.layer).to(self.device)
+            network = get_model(place, self.layer).to(self.device)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"skipped: {self.model} cannot be loaded ({reason})") from None
@@ -156,20 +161,28 @@ class BertScore:
         return [(f1 - self._baseline) / (1 - self._baseline) for f1 in scores[:, 2].tolist()]
 
 
-def _place(model: str) -> str:
+def _place(model: str, revision: str | None = None) -> str:
     """The folder of a model in the hub's cache, or its name where the hub has it. Raises
     ``UserError`` where neither is so: asking takes seconds, and loading would take minutes to
     give up."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import (
+        get_hf_file_metadata,
+        hf_hub_url,
+        snapshot_download,
+        try_to_load_from_cache,
+    )
     from huggingface_hub.errors import HFValidationError
 
     try:
-        cached = try_to_load_from_cache(model, "config.json")
+        cached = try_to_load_from_cache(model, "config.json", revision=revision)
         if isinstance(cached, str):
             folder = Path(cached).parent
             if any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
                 return str(folder)
-        get_hf_file_metadata(hf_hub_url(model, "config.json"), timeout=PATIENCE)
+        url = hf_hub_url(model, "config.json", revision=revision)
+        get_hf_file_metadata(url, timeout=PATIENCE)
+        if revision:  # bert-score loads by name alone
+            return snapshot_download(model, revision=revision)
     except HFValidationError:
         raise UserError(f"skipped: {model} not available: there is no such folder") from None
     except Exception:  # the hub's client has an error for each way of not getting there

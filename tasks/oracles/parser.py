@@ -17,9 +17,10 @@ from torch import Tensor
 
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
+from tasks.common.files import open_as_others, write_text
 from tasks.common.progress import Progress, silent
-from tasks.oracles.config import ParserConfig
+from tasks.common.schema import built, read_json
+from tasks.oracles.config import ParserConfig, ParserFile
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
 from tasks.oracles.segments import join, segment
 from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, unescape
@@ -163,10 +164,10 @@ class ChartParserOracle:
         from tasks.oracles.chart import FeatureChartParser, Vocabularies
 
         try:
-            saved = json.loads((folder / "parser.json").read_text(encoding="utf-8"))
+            saved = read_json(folder / "parser.json", ParserFile)
             if saved["version"] != VERSION:
                 raise UserError(f"{folder} holds parser version {saved['version']}, not {VERSION}")
-            config = ParserConfig(**saved["config"])
+            config = built(ParserConfig, saved["config"], str(folder / "parser.json"))
             vocabularies = Vocabularies(**saved["vocabularies"])
             with safe_open(folder / "parser.safetensors", framework="pt") as file:
                 tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
@@ -176,10 +177,11 @@ class ChartParserOracle:
                 raise UserError(f"damaged parser {folder}: its weights are not finite")
         except (
             OSError,
-            json.JSONDecodeError,
             SafetensorError,
-            KeyError,
+            LookupError,
             TypeError,
+            ValueError,
+            AssertionError,
             RuntimeError,
         ) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -237,6 +239,7 @@ def save_parser(folder: Path, objective: ParserObjective, meta: Mapping[str, Any
         save_file(tensors, folder / "parser.safetensors")
     except SafetensorError as error:  # of a full disk, for one
         raise UserError(f"cannot write {folder / 'parser.safetensors'}: {error}") from None
+    open_as_others(folder / "parser.safetensors")
     if objective.tagger is not None:
         save_perceptron(folder / "tagger", objective.tagger, compress=True)
     saved = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eval.reading.figures.style import Missing, Plot, axes, plain, series
-from eval.reading.results import ResultSet, read_json
+from eval.reading.figures.style import Missing, Plot, arms, axes, literal, plain, series
+from eval.reading.results import ResultSet
+from eval.reading.schema import Ablation
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,20 +25,21 @@ def draw(results: ResultSet) -> Figure:
     path = results.folder / ABLATION
     if not path.exists():
         raise Missing(f"python -m eval.ablation run={results.folder} trains the variants")
-    variants = read_json(path)["variants"]
+    variants = read_json(path, Ablation)["variants"]
     groups = [g for g in PANELS if any(v["group"] == g for v in variants)]
+    if not groups:
+        raise Missing(f"{path} has no variant of {', '.join(PANELS)}")
     figure, panels = axes(len(groups), 1, 2.6)
     for axis, group in zip(panels, groups, strict=True):
         members = [v for v in variants if v["group"] == group]
         for i, name in enumerate(dict.fromkeys(v["variant"] for v in members)):
             points = sorted((v for v in members if v["variant"] == name), key=lambda v: v["dim"])
             ys = [v["ppl"] for v in points]
-            spans = [
-                [v["ppl"] - v["low"] for v in points],
-                [v["high"] - v["ppl"] for v in points],
-            ]
+            spans = arms([(v["ppl"], v["low"], v["high"]) for v in points])
             xs = [v["dim"] for v in points]
-            axis.errorbar(xs, ys, yerr=spans, **series(i), elinewidth=0.8, capsize=2, label=name)
+            axis.errorbar(
+                xs, ys, yerr=spans, **series(i), elinewidth=0.8, capsize=2, label=literal(name)
+            )
         axis.set(title=PANELS[group], xlabel="embedding dimension", ylabel="lm: perplexity")
         sizes = {tuple(v[name] for name in SIZE) for v in members if all(n in v for n in SIZE)}
         if len(sizes) == 1:

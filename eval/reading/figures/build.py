@@ -28,27 +28,32 @@ PLOTS = (
 )
 
 
-def write_figures(results: ResultSet, folder: Path) -> Iterator[tuple[Plot, str]]:
-    """Writes each figure as PDF and PNG, and the trajectory as GIF too; yields each with the reason
+def write_figures(results: ResultSet, folder: Path) -> list[tuple[Plot, str]]:
+    """Writes each figure as PDF and PNG, and the trajectory as GIF too; gives each with the reason
     why it could not be drawn, empty where it was. A file of a figure that can no longer be drawn
-    is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    is removed. Nothing is written before everything has been drawn."""
+    drawn, files = list[tuple[Plot, str]](), dict[Path, bytes | None]()
     with looks():
         for plot in PLOTS:
-            files = {kind: folder / f"{plot.name}.{kind}" for kind in ("pdf", "png")}
+            places = {kind: folder / f"{plot.name}.{kind}" for kind in ("pdf", "png")}
             if plot is DENOISING:
-                files["gif"] = folder / f"{plot.name}.gif"
+                places["gif"] = folder / f"{plot.name}.gif"
             try:
                 figure = plot.draw(results)
             except Missing as missing:
-                for path in files.values():
-                    path.unlink(missing_ok=True)
-                yield plot, str(missing)
+                files |= dict.fromkeys(places.values())
+                drawn.append((plot, str(missing)))
                 continue
-            for kind, path in files.items():
-                data = animation(results) if kind == "gif" else render(figure, kind)
-                write_bytes(path, data)
-            yield plot, ""
+            for kind, path in places.items():
+                files[path] = animation(results) if kind == "gif" else render(figure, kind)
+            drawn.append((plot, ""))
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, data in files.items():
+        if data is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_bytes(path, data)
+    return drawn
 
 
 def svg_figures(results: ResultSet) -> Iterator[tuple[Plot, str, str]]:

@@ -18,8 +18,11 @@ from eval.reading.figures.style import (
     Missing,
     Plot,
     axes,
+    literal,
 )
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Embedding
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +47,7 @@ def draw(results: ResultSet) -> Figure:
     path = results.folder / EMBEDDING
     if not path.exists():
         raise Missing(f"python -m eval.collect run={results.folder} projects the embeddings")
-    points = read_json(path)["points"]
+    points = read_json(path, Embedding)["points"]
     known = {tag for tags, _ in CLASSES.values() for tag in tags}
     if not any(p["tag"] in known for p in points):
         raise Missing(f"no word of {results.folder} has a part of speech")
@@ -89,7 +92,7 @@ def _label(
         x, y = p["x"], p["y"]
         if shown < LABELS and all(abs(x - a) > 5 or abs(y - b) > 1.6 for a, b in taken):
             place: dict[str, Any] = {"xytext": (3, 3), "textcoords": "offset points"}
-            axis.annotate(p["word"], (x, y), **place, fontsize=6.5, color=colour)
+            axis.annotate(literal(p["word"]), (x, y), **place, fontsize=6.5, color=colour)
             taken.append((x, y))
             shown += 1
 

@@ -7,7 +7,7 @@ marker and line as well, so that figures read in black and white.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eval.reading.names import palette
 from eval.reading.results import ResultSet
+from tasks.common.shown import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,6 +130,19 @@ def look(method: Card, others: int = 0) -> dict[str, Any]:
     """Colour, marker and line of a method, the same in every figure; of the ``others``-th one
     without a colour of its own."""
     return series(palette() + others if method.colour is None else method.colour)
+
+
+def literal(text: str) -> str:
+    """A text of the user's, or from a file, as a figure shows it: matplotlib would set what stands
+    between two dollars as mathematics, and stop at a mistake in it."""
+    return visible(text, keep="\n").replace("$", r"\$")
+
+
+def arms(figures: Sequence[tuple[float, float, float]]) -> list[list[float]]:
+    """The arms of error bars, below and above, of (value, low, high): a skewed bootstrap may leave
+    the value outside its interval, and an arm has no length below zero."""
+    lengths = [(max(0.0, value - low), max(0.0, high - value)) for value, low, high in figures]
+    return [[low for low, _ in lengths], [high for _, high in lengths]]
 
 
 def render(figure: Figure, kind: str) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.figures.style import GREY, Missing, Plot, axes, look, plain
+from eval.reading.figures.style import GREY, Missing, Plot, arms, axes, literal, look, plain
 from eval.reading.measured import Measured, measured_tasks
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Sweep
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +30,7 @@ def points(results: ResultSet) -> list[Point]:
     tasks = measured_tasks(results)
     cells = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
     path = results.folder / SWEEP
-    return cells + (read_json(path)["points"] if path.exists() else [])
+    return cells + (read_json(path, Sweep)["points"] if path.exists() else [])
 
 
 def _cells(name: str, measured: Measured) -> list[Point]:
@@ -84,7 +86,7 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
 
 
 def _title(results: ResultSet, task: str) -> str:
-    return results.task_name(task).replace(" + ", " +\n")
+    return literal(results.task_name(task).replace(" + ", " +\n"))
 
 
 def _over_steps(results: ResultSet, point: Point) -> bool:
@@ -112,14 +114,14 @@ def pareto(results: ResultSet) -> Figure:
                 axis.errorbar(
                     x[0],
                     y[0],
-                    xerr=[[x[0] - x[1]], [x[2] - x[0]]],
-                    yerr=[[y[0] - y[1]], [y[2] - y[0]]],
+                    xerr=arms([(x[0], x[1], x[2])]),
+                    yerr=arms([(y[0], y[1], y[2])]),
                     color=style["color"],
                     marker=style["marker"],
                     linestyle="none",
                     elinewidth=0.8,
                     capsize=2,
-                    label=results.method_name(method),
+                    label=literal(results.method_name(method)),
                 )
         axis.set(
             title=_title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
@@ -151,11 +153,10 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             line = sorted((p for p in known if p["method"] == method), key=lambda p: p[name])
             line = [p for p in line if "value" not in p or _over_steps(results, p)]
             xs, ys = [p[name] for p in line], [p["ctrl"][0] for p in line]
-            spans = [[p["ctrl"][0] - p["ctrl"][1] for p in line]]
-            spans.append([p["ctrl"][2] - p["ctrl"][0] for p in line])
+            spans = arms([(p["ctrl"][0], p["ctrl"][1], p["ctrl"][2]) for p in line])
             style = look(results.method(method), i)
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
-            axis.plot([], [], **style, label=results.method_name(method))
+            axis.plot([], [], **style, label=literal(results.method_name(method)))
             named = labels.setdefault(axis, [])
             named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in line]
         axis.set(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.figures.style import Missing, Plot, axes, plain, series
+from eval.reading.figures.style import Missing, Plot, axes, literal, plain, series
 from eval.reading.names import network, task_order
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Curves
+from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,14 +23,14 @@ def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
     path = results.folder / CURVES
     if not path.exists():
         raise Missing(f"python -m eval.collect run={results.folder} gathers the training curves")
-    records: dict[str, dict[str, Any]] = read_json(path)["artefacts"]
+    records: dict[str, dict[str, Any]] = read_json(path, Curves)["artefacts"]
     return records
 
 
 def label(results: ResultSet, artefact: Mapping[str, Any]) -> str:
     """The tasks that a network is for, or what it is."""
     tasks = ", ".join(results.task_name(task) for task in artefact["tasks"])
-    return tasks or network(artefact["kind"]).title
+    return literal(tasks or network(artefact["kind"]).title)
 
 
 def _look(artefact: Mapping[str, Any], other: int) -> dict[str, Any]:
@@ -58,7 +60,9 @@ def curves(results: ResultSet) -> Figure:
             (line,) = axis.plot([p["step"] for p in known], [p[name] for p in known], **style)
             if artefact["tasks"] or len(members) > 1:
                 lines.setdefault(text, line)
-        axis.set(title=shown.title, xlabel="training step", ylabel=shown.curve_label)
+        axis.set(
+            title=literal(shown.title), xlabel="training step", ylabel=literal(shown.curve_label)
+        )
         if shown.log_scale:
             axis.set_yscale("log")
             plain(axis.yaxis)

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.reading.figures.style import BLUE, GREY, Missing, Plot, axes
+from eval.reading.figures.style import BLUE, GREY, Missing, Plot, axes, literal
 from eval.reading.marks import NEWLINE
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Trajectory, control_of
+from tasks.common.schema import read_json
+from tasks.common.shown import visible
 from tasks.controls import from_json
 
 if TYPE_CHECKING:
@@ -36,7 +39,9 @@ def load(results: ResultSet) -> dict[str, Any]:
     path = results.folder / TRAJECTORY
     if not path.exists():
         raise Missing(f"python -m eval.trajectory run={results.folder} stores one")
-    return read_json(path)
+    stored: dict[str, Any] = read_json(path, Trajectory)
+    control_of(path, stored)
+    return stored
 
 
 def positions(stored: Mapping[str, Any]) -> int:
@@ -65,7 +70,7 @@ def draw(results: ResultSet) -> Figure:
         for i in range(shown):
             _word(axis, i % per_line, top + i // per_line, frame["words"][i], final[i], 6.5)
     title = from_json(stored["control"]).brief()
-    axis.set_title(f"control: {title}", fontsize=8, fontweight="normal")
+    axis.set_title(literal(f"control: {title}"), fontsize=8, fontweight="normal")
     return figure
 
 
@@ -114,7 +119,7 @@ def _word(axis: Axes, x: float, y: float, word: str, final: str, size: float) ->
 
 
 def _shown(word: str) -> str:
-    return NEWLINE if word == "\n" else word[:LONGEST]
+    return NEWLINE if word == "\n" else visible(word)[:LONGEST]
 
 
 def _look(settled: bool) -> dict[str, Any]:

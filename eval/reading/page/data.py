@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from eval.reading.samples import headlines
 from eval.running.cells import is_answer
 from eval.running.scoring import FLOOR, HUMAN
 from tasks.base import Target
+from tasks.common.files import json_text
 
 #: a word's state in one letter
 LETTERS = {"": ".", "good": "g", "bad": "b"}
@@ -147,10 +147,10 @@ def _judges(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
+    return json_text(value, indent=1)
 
 
 def embedded(value: Any) -> str:
     """JSON that can stand inside a script element: no ``</`` and no line separators."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json_text(value, tight=True)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ from eval.reading.page.data import embedded, glance, provenance, samples
 from eval.reading.results import ResultSet
 from eval.reading.tables.build import all_tables
 from eval.reading.tables.grid import Grid, html_table
+from tasks.common.files import json_text
 from tasks.controls import from_json
 
 HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def page(results: ResultSet, against: ResultSet | None, targets: int, each: int)
         name=results.name,
         folder=str(results.folder),
         settings=results.settings,
-        settings_text=json.dumps(results.settings, indent=1, ensure_ascii=False),
+        settings_text=json_text(results.settings, indent=1),
         command=results.run.get("command", ""),
         tasks=[task["name"] for task in browser.values()],
         glance=glance(results),

@@ -14,6 +14,9 @@ from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
+from tasks.common.shown import visible
+from tasks.common.spreadsheet import guarded
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
@@ -29,6 +32,9 @@ class Segment:
     text: str
     style: Style = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", visible(self.text))
+
 
 #: one cell: its segments stand side by side
 Entry = tuple[Segment, ...]
@@ -42,6 +48,10 @@ class Column:
     group: str = ""
     wide: bool = False
     right: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("title", "group"):
+            object.__setattr__(self, name, visible(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,10 @@ class Grid:
     _: KW_ONLY
     records: Sequence[Mapping[str, Any]] = ()
     typed: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", visible(self.title))
+        object.__setattr__(self, "notes", list(map(visible, self.notes)))
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -172,12 +186,16 @@ def csv_text(grid: Grid) -> str:
         names = list(dict.fromkeys(name for record in grid.records for name in record))
         writer = csv.DictWriter(out, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(grid.records)
+        writer.writerows({k: _csv_cell(v) for k, v in one.items()} for one in grid.records)
     else:
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(_full_titles(grid))
-        rows.writerows([plain(cell) for cell in row] for row in grid.rows)
+        rows.writerow(map(guarded, _full_titles(grid)))
+        rows.writerows([guarded(plain(cell)) for cell in row] for row in grid.rows)
     return out.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    return guarded(visible(value)) if isinstance(value, str) else value
 
 
 # LaTeX
@@ -218,6 +236,9 @@ _TEX = {
     **{c: "\\" + c for c in "&%$#_"},
 }
 
+#: letters below U+0180 without a glyph
+_NOT_IN_T1 = frozenset("ĦħĸĿŀŉŦŧſ\N{CEDILLA}")
+
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[a4paper,landscape,margin=15mm]{geometry}
@@ -231,7 +252,19 @@ PREAMBLE = r"""\documentclass{article}
 
 def tex_escape(text: str) -> str:
     """Text as pdflatex reads it; a character that it cannot set becomes ``[U+XXXX]``."""
-    return "".join(_TEX.get(c) or (c if ord(c) < 0x180 else f"[U+{ord(c):04X}]") for c in text)
+    return "".join(_TEX.get(c) or (c if _sets(c) else f"[U+{ord(c):04X}]") for c in text)
+
+
+def _sets(char: str) -> bool:
+    """Whether the T1 encoding and ``textcomp`` have a character: no controls, and of Latin
+    Extended-A what has a glyph or is one with an accent."""
+    return char.isprintable() and ord(char) < 0x180 and char not in _NOT_IN_T1
+
+
+def _tex_row(cells: Iterable[str]) -> str:
+    """A row of a table. What follows a line end in brackets, or as a star, would be its option."""
+    row = " & ".join(cells)
+    return ("{}" if row.lstrip().startswith(("[", "*")) else "") + row + r" \\"
 
 
 def latex(grid: Grid) -> str:
@@ -248,7 +281,7 @@ def latex(grid: Grid) -> str:
         if i in grid.rules:
             body.append(r"\midrule")
         cells = ["".join(_tex(segment) for segment in cell) for cell in row]
-        body.append(" & ".join(cells) + r" \\")
+        body.append(_tex_row(cells))
     caption = tex_escape(grid.title)
     notes = [rf"\par\noindent {tex_escape(note)}" for note in grid.notes]
     spec = "@{}" + "".join(kinds) + "@{}"
@@ -288,7 +321,7 @@ def _tex(segment: Segment) -> str:
 
 
 def _tex_head(grid: Grid) -> list[str]:
-    titles = " & ".join(tex_escape(c.title) for c in grid.columns) + r" \\"
+    titles = _tex_row(tex_escape(c.title) for c in grid.columns)
     if not any(name for name, _ in grid.groups):
         return [titles]
     spans, rules, at = [], [], 1

@@ -8,10 +8,13 @@ from typing import Any
 from eval.reading import paper
 from eval.reading.measured import Measured, Number
 from eval.reading.names import REFERENCES, TaskTraits, paper_tasks
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Ratings
 from eval.reading.tables.entries import Footnotes, short, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry
+from eval.running.cells import CONFIG, read_config
 from models.base import INFILLING
+from tasks.common.schema import read_json
 
 RATINGS = "human_ratings.json"
 RATED = "human"
@@ -47,7 +50,7 @@ class _InfillingTable:
         self.results, self.task, self.measured = results, task, measured
         self.paper, self.footnotes = paper.values(task.name), Footnotes()
         path = results.folder / task.name / RATINGS
-        self.ratings: dict[str, Any] = read_json(path).get("methods", {}) if path.exists() else {}
+        self.ratings: dict[str, Any] = read_json(path, Ratings)["methods"] if path.exists() else {}
         rated = [RATED] if self.paper or self.ratings else []
         self.metrics = [*task.ctrl, *rated]
 
@@ -112,8 +115,7 @@ class _InfillingTable:
         return None, self._skipped(method, metric) or reason
 
     def _config(self, method: str) -> dict[str, Any]:
-        path = self.results.folder / self.task.name / method / "config.json"
-        return read_json(path) if path.exists() else {}
+        return read_config(self.results.folder / self.task.name / method / CONFIG)
 
     def _skipped(self, method: str, metric: str) -> str:
         """Why a metric could not be computed when the cell was scored."""

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.reading import paper
-from eval.reading.results import ResultSet, read_json
+from eval.reading.results import ResultSet
+from eval.reading.schema import Likelihood
 from eval.reading.tables.entries import full, short
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
+from tasks.common.schema import read_json
 
 LIKELIHOOD = "likelihood.json"
 COLUMNS = (
@@ -42,7 +44,7 @@ def table7(results: ResultSet) -> Grid:
             for key in MODELS
         ]
         return Grid("table7", TITLE, COLUMNS, rows, [f"[a] {reason}", *notes], records=records)
-    stored = read_json(path)
+    stored = read_json(path, Likelihood)
     rows, records = [], []
     for record in stored["models"]:
         model = record["model"]

@@ -4,7 +4,6 @@ method with all that is known of its cell, then each method against the referenc
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from eval.reading.names import reference
 from eval.reading.paired import LM, Comparison
 from eval.reading.tables.entries import published, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain
-from tasks.common.files import write_text
+from tasks.common.files import json_text, write_text
 
 COLUMNS = (
     Column("method", right=False),
@@ -105,5 +104,4 @@ def store(folder: Path, tables: Sequence[Measured], legend: Sequence[str]) -> No
     text = "\n".join(markdown(grid) for measured in tables for grid in run_tables(measured))
     write_text(folder / "table.md", text + "\n" + "".join(f"- {note}\n" for note in legend))
     data = {"tables": [measured.as_json() for measured in tables], "legend": list(legend)}
-    shown = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / "table.json", shown)
+    write_text(folder / "table.json", json_text(data, indent=1))

@@ -98,14 +98,15 @@ def load_pretrained(name: str) -> CausalLM:
     from transformers import AutoConfig
 
     place, more = source(name)
+    file = more.pop("gguf_file", None)
     try:
-        kind = AutoConfig.from_pretrained(place, **more).model_type
-        if kind not in BACKBONES or (more and not backbone(kind).gguf):
+        kind = AutoConfig.from_pretrained(place, gguf_file=file, **more).model_type
+        if kind not in BACKBONES or (file and not backbone(kind).gguf):
             of_gguf = " and ".join(known for known in BACKBONES if backbone(known).gguf)
             raise UserError(
                 f"pretrained model '{name}' is a {kind}; {' and '.join(BACKBONES)} are known, "
                 f"of GGUF files {of_gguf}"
             )
-        return backbone(kind).from_pretrained(place, more.get("gguf_file"))
+        return backbone(kind).from_pretrained(place, file, more)
     except (OSError, ValueError, ImportError) as error:
         raise missing_pretrained(name, error) from None

@@ -166,9 +166,10 @@ class CausalLM(Decoder):
 
     @classmethod
     @abstractmethod
-    def from_pretrained(cls, place: str, gguf_file: str | None) -> Self:
+    def from_pretrained(cls, place: str, gguf_file: str | None, options: Mapping[str, Any]) -> Self:
         """A pretrained network in fp32. ``place``: hub id or folder; ``gguf_file``: the file in it,
-        where it is one. Raises ``OSError`` or ``ValueError`` if it cannot be had."""
+        where it is one; ``options``: as :func:`models.nets.pretrained.source` has them. Raises
+        ``OSError`` or ``ValueError`` if it cannot be had."""
 
     @property
     @abstractmethod

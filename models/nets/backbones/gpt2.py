@@ -78,10 +78,9 @@ class GPT2(CausalLM):
         return cls.fresh(**record)
 
     @classmethod
-    def from_pretrained(cls, place: str, gguf_file: str | None) -> Self:
-        return cls(
-            GPT2LMHeadModel.from_pretrained(place, attn_implementation="eager", dtype=torch.float32)
-        )
+    def from_pretrained(cls, place: str, gguf_file: str | None, options: Mapping[str, Any]) -> Self:
+        form: dict[str, Any] = {"attn_implementation": "eager", "dtype": torch.float32}
+        return cls(GPT2LMHeadModel.from_pretrained(place, **form, **options))
 
     @property
     def record(self) -> dict[str, Any]:

@@ -32,14 +32,13 @@ class Llama(CausalLM):
         return cls(LlamaForCausalLM(made))
 
     @classmethod
-    def from_pretrained(cls, place: str, gguf_file: str | None) -> Self:
-        more = {"gguf_file": gguf_file} if gguf_file else {}
-        config = AutoConfig.from_pretrained(place, **more)
+    def from_pretrained(cls, place: str, gguf_file: str | None, options: Mapping[str, Any]) -> Self:
+        config = AutoConfig.from_pretrained(place, gguf_file=gguf_file, **options)
         model = cls.from_record({cls.kind: config.to_dict()})
         if gguf_file:
             model._fill_from_gguf(Path(place) / gguf_file)
         else:
-            loaded = LlamaForCausalLM.from_pretrained(place, dtype=torch.float32)
+            loaded = LlamaForCausalLM.from_pretrained(place, dtype=torch.float32, **options)
             model.network.load_state_dict(loaded.state_dict())
         return model
 
