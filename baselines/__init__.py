@@ -42,7 +42,12 @@ def _places() -> list[tuple[str, Sequence[str]]]:
 METHODS = MethodRegistry(sorted(_cards(), key=lambda card: (card.order, card.name)))
 
 
-def suited(tasks: Sequence[Task]) -> list[str]:
-    """The methods that ``method=all`` stands for under these tasks."""
-    tables = {task.table for task in tasks}
-    return [name for name in METHODS if METHODS.card(name).tables & tables]
+#: what ``method=`` takes beside names: all, the methods of the paper's comparison, and the groups
+#: that cards name
+GROUPS = ("all", *dict.fromkeys(card.group for card in METHODS.values() if card.group))
+
+
+def suited(tasks: Sequence[Task], group: str = "all") -> list[str]:
+    """The methods that a group stands for under these tasks."""
+    tables, named = {task.table for task in tasks}, "" if group == "all" else group
+    return [name for name, card in METHODS.items() if card.group == named and card.tables & tables]

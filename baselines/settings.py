@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.common.errors import UserError
+from tasks.common.ranges import Checked, ranged
 
 
-def check_decoding(temperature: float, max_words: int) -> None:
-    """Raises ``UserError`` for a temperature that is not positive and a text without words."""
-    if temperature <= 0 or max_words < 1:
-        raise UserError("temperature must be positive and max_words at least 1")
+def divisor(default: float = 1.0) -> Any:
+    """A field that holds a temperature: logits divided by a smaller one would overflow."""
+    return ranged(default, least=1e-6, most=1e6)
+
+
+def count(default: int, least: int = 0) -> Any:
+    """A field that counts tokens, words, candidates or steps."""
+    return ranged(default, least=least, most=10**6)
+
+
+def probability(default: float = 1.0) -> Any:
+    """A field that holds a probability that tokens are to reach together."""
+    return ranged(default, above=0, most=1)
 
 
 @dataclass(frozen=True)
-class MiddleSettings:
+class MiddleSettings(Checked):
     """Decoding options of methods that sample a middle from a language model."""
 
     #: divides the logits before a token is drawn
-    temperature: float = 1.0
+    temperature: float = divisor()
     #: draw among the k likeliest tokens; 0: among all, as released
-    top_k: int = 0
+    top_k: int = count(0)
     #: draw from the smallest set of tokens with this probability
-    top_p: float = 1.0
+    top_p: float = probability()
     #: longest middle in words
-    max_words: int = 32
+    max_words: int = count(32, least=1)
     #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"
@@ -33,8 +43,6 @@ class MiddleSettings:
     repair_model: str | None = None
 
     def __post_init__(self) -> None:
-        check_decoding(self.temperature, self.max_words)
-        if self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise UserError("top_k must be at least 0 and top_p in (0, 1]")
+        super().__post_init__()
         if self.unk == "repair" and not self.repair_model:
             raise UserError("unk=repair needs repair_model, such as bert-base-cased")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,21 @@ class CompareOptions:
 def main(given: Sequence[str]) -> None:
     from eval.reading.tables.build import write_tables
     from eval.reading.tables.terminal import show
+    from eval.running.keys import keys
     from eval.running.options import options
 
-    named = [part for part in given if not part.startswith("-") and "=" not in part]
+    own = keys(CompareOptions)
+    # a folder may be called lr=0.1
+    named = [
+        part
+        for part in given
+        if not part.startswith("-") and ("=" not in part or is_folder(part, own))
+    ]
     chosen = options(CompareOptions, [part for part in given if part not in named], USAGE)
     if chosen is None:
         return
+    if any(not part.strip() or "\0" in part for part in named):
+        raise UserError("a result set has a name")
     if len(named) != 2:
         raise UserError(f"two result sets are compared, not {len(named)}: eval.compare A B")
     first, second = (ResultSet(Path(name)) for name in named)
@@ -52,6 +61,14 @@ def main(given: Sequence[str]) -> None:
     if chosen.out:
         write_tables([grid], Path(chosen.out))
         print(f"comparison: {chosen.out}/")
+
+
+def is_folder(part: str, own: Container[str]) -> bool:
+    """Whether an argument with ``=`` in it is a folder rather than a key and its value."""
+    try:
+        return part.partition("=")[0] not in own and Path(part).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.run import guarded
+from tasks.common.ranges import Checked, ranged
 
 USAGE = """\
 usage: python -m eval.report key=value ...
@@ -21,7 +22,7 @@ from. The page loads nothing from anywhere. Needs no GPU and no models.
 
 
 @dataclass(frozen=True)
-class ReportOptions:
+class ReportOptions(Checked):
     """What to read, where to write, how much to show."""
 
     #: folder of the result set
@@ -31,24 +32,20 @@ class ReportOptions:
     #: file of the page; by default RUN/report.html
     out: str | None = None
     #: targets of each task in the sample browser
-    targets: int = 40
+    targets: int = ranged(40, least=1, most=10**6)
     #: samples of each target in the sample browser
-    samples: int = 5
+    samples: int = ranged(5, least=1, most=10**6)
 
 
 def main(given: Sequence[str]) -> None:
     from eval.reading.page.page import page
     from eval.reading.results import ResultSet
     from eval.running.options import options
-    from tasks.common.errors import UserError
     from tasks.common.files import write_text
 
     chosen = options(ReportOptions, given, USAGE)
     if chosen is None:
         return
-    for name in ("targets", "samples"):
-        if getattr(chosen, name) < 1:
-            raise UserError(f"{name}={getattr(chosen, name)}: at least 1")
     results = ResultSet(Path(chosen.run))
     against = ResultSet(Path(chosen.against)) if chosen.against else None
     place = Path(chosen.out or f"{chosen.run}/report.html")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.common import stop
 from tasks.common.errors import UserError
 from tasks.common.lease import AGAIN
+from tasks.common.terminal import one_line, show_anyway
 
 if TYPE_CHECKING:
     from rich.console import Console as AnyConsole
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
     """0; 2 for a mistake that the user can mend (one line on stderr); 75 for work that was asked to
     stop, by a signal or a time limit of the user's, and can go on; or 130 for Ctrl-C."""
+    show_anyway()
     try:
         command(list(arguments))
         return 0
@@ -40,7 +42,7 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         print("stopped, and saved; run the same command to go on", file=sys.stderr)
         return AGAIN
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return USAGE_ERROR
     except BrokenPipeError:
         # whoever read the output (head, a pager) has gone: nothing is wrong, and the interpreter
@@ -49,7 +51,8 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"error: cannot use{where}: {error.strerror or error}", file=sys.stderr)
+        reason = one_line(f"cannot use{where}: {error.strerror or error}")
+        print(f"error: {reason}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command to go on", file=sys.stderr)
@@ -60,6 +63,8 @@ def _main(given: Sequence[str]) -> None:
     from eval.running.command import asks_help, parse
 
     if "--list" in given:
+        if len(given) > 1:
+            raise UserError("--list stands alone")
         print(listing())
         return
     if asks_help(given):

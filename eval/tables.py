@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.run import guarded
+from tasks.common.ranges import Checked, ranged
 
 USAGE = """\
 usage: python -m eval.tables key=value ...
@@ -20,7 +21,7 @@ Markdown, CSV and LaTeX (booktabs). Needs no GPU and no models.
 
 
 @dataclass(frozen=True)
-class TablesOptions:
+class TablesOptions(Checked):
     """What to read and where to write."""
 
     #: folder of the result set
@@ -28,7 +29,7 @@ class TablesOptions:
     #: folder of the tables; by default RUN/tables
     out: str | None = None
     #: targets that each table of samples shows
-    targets: int = 6
+    targets: int = ranged(6, least=1, most=10**6)
     #: print the tables
     show: bool = True
 
@@ -37,13 +38,10 @@ def main(given: Sequence[str]) -> None:
     from eval.reading.results import ResultSet
     from eval.reading.tables.build import all_tables, write_tables
     from eval.running.options import options
-    from tasks.common.errors import UserError
 
     chosen = options(TablesOptions, given, USAGE)
     if chosen is None:
         return
-    if chosen.targets < 1:
-        raise UserError(f"targets={chosen.targets}: at least 1")
     grids = all_tables(ResultSet(Path(chosen.run)), chosen.targets)
     folder = Path(chosen.out or f"{chosen.run}/tables")
     write_tables(grids, folder)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from eval.run import guarded
 from eval.running.options import explains
 from tasks.common.errors import UserError
+from tasks.common.terminal import shows_all
 
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
@@ -24,10 +25,25 @@ if TYPE_CHECKING:
 
 
 def split(given: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The ``name=value`` arguments called ``names``, and all others."""
+    """The ``name=value`` arguments called ``names``, and all others. Raises ``UserError`` for one
+    that is empty or given twice."""
     pairs = [argument.partition("=") for argument in given]
-    options = {key: value for key, equals, value in pairs if equals and key in names}
+    ours = [(key, value) for key, equals, value in pairs if equals and key in names]
+    for number, (key, value) in enumerate(ours):
+        if not value.strip() or "\0" in value:
+            raise UserError(f"{key}=: empty, or no text at all")
+        if key in dict(ours[:number]):
+            raise UserError(f"{key} is given twice: '{dict(ours[:number])[key]}' and '{value}'")
+    options = dict(ours)
     return options, ["".join(pair) for pair in pairs if pair[0] not in options]
+
+
+def writable(path: Path) -> None:
+    """Raises ``UserError`` where no file can be written: before the work whose end that is."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def one_task(config: RunConfig) -> str:
@@ -63,6 +79,8 @@ def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
     options, rest = split(given, ("file",))
+    if "file" in options:
+        writable(Path(options["file"]))
     run, name = planned(rest, "eval.targets")
     task = run.plan.task(name)
     from tasks.controls import to_json
@@ -73,7 +91,9 @@ def main(given: Sequence[str]) -> None:
         | ({} if task.quotes else {"prompt": task.prompt(t.control)})
         for t in run.lists.full(name)
     ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    # where other letters cannot be shown they are escaped, and the lines read as the same
+    plain = "file" not in options and not shows_all(sys.stdout)
+    text = "".join(json.dumps(line, ensure_ascii=plain) + "\n" for line in lines)
     if "file" in options:
         from tasks.common.files import write_text
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.run import guarded
-from eval.running.config import key_list, override, pairs
+from eval.running.keys import key_list, override, pairs
 from eval.running.store import DIGESTS, SPEC, read_digests, verify
 from tasks.common.errors import UserError
 from tasks.common.recipe import Spec

@@ -162,9 +162,11 @@ class Card:
     ``colour``: its place in the figures' palette; None takes a free one. ``Settings``: a frozen
     dataclass of its decoding options, all with defaults. ``uses``: the roles that it loads.
     ``brings``: the roles that it adds to those there are. ``tables``: the comparisons that it
-    belongs to. ``trained``: it was trained on the very control, so tables set it apart.
-    ``knows_rule``: it knows the metric's rule. ``reference``: paired tests compare with it.
-    ``floor``: it asks for no control and stands behind a table's floor.
+    belongs to. ``group``: what ``method=`` calls it together with others of its kind; methods
+    without one are those of ``method=all``, the paper's. ``trained``: it was trained on the very
+    control, so tables set it apart. ``knows_rule``: it knows the metric's rule. ``reference``:
+    paired tests compare with it. ``floor``: it asks for no control and stands behind a table's
+    floor.
 
     ``tradeoff``: the key of its section that trades control for fluency. ``step_size``: that of its
     gradient steps' size. ``free``: settings of its section that must be in force for those keys to
@@ -181,6 +183,7 @@ class Card:
     uses: tuple[str, ...] = ()
     brings: tuple[Role, ...] = ()
     tables: frozenset[str] = frozenset({CONTROL})
+    group: str = ""
     trained: bool = False
     knows_rule: bool = False
     reference: bool = False
@@ -214,6 +217,10 @@ class Card:
         """``settings`` with every default that depends on the task filled in, as stored with the
         samples; the generator takes either."""
         return settings
+
+    def check(self, config: Any, task: Task | None) -> None:
+        """Raises ``UserError`` for a run's settings under which it could not fill its cell of
+        ``task``: before anything is trained. ``task`` is None for a floor's cell."""
 
     def room(self, config: Any, task: Task) -> int | None:
         """The most words that a text of it can have under the run's settings; None: any number. By

@@ -14,7 +14,7 @@ from models.diffusion.words.config import WordsConfig, WordsSettings
 from models.diffusion.words.method import WordDiffusion
 from models.diffusion.words.objective import WordsObjective
 from models.diffusion.words.role import words_role
-from tasks.common.errors import UserError
+from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
     import torch
@@ -24,15 +24,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class D3PMConfig(WordsConfig):
     #: steps of the chain
-    T: int = 1000
+    T: int = ranged(1000, least=1, most=10**6)
     #: weight, beside a step's term of the bound, of plain cross-entropy (equation 5; the paper's
     #: best masked model has 0.01, the uniform one none)
-    hybrid: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.T < 1:
-            raise UserError(f"a chain has at least 1 step, not {self.T}")
+    hybrid: float = ranged(0.0, least=0, most=1e6)
 
 
 class Absorbing(WordsObjective[D3PMConfig]):

@@ -15,6 +15,7 @@ from models.diffusion.words.card import CLASSIFIER, WordsCard
 from models.diffusion.words.config import WordsSettings
 from models.diffusion.words.masked import MASKED, NETWORK
 from models.diffusion.words.method import WordDiffusion
+from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskGITSettings(WordsSettings):
-    steps: int = 24
+    steps: int = ranged(24, least=1, most=10**6)
     #: the surest words are kept, by the chance of the word drawn (maskgit, with noise that fades),
     #: by that of the word before the next likeliest (margin) or by the least entropy (entropy), for
     #: ever; or the least sure of all words are masked again in every step (mask_predict)
@@ -32,7 +33,7 @@ class MaskGITSettings(WordsSettings):
     #: how many words are left after a share of the steps: their cosine, or as many in each
     schedule: Literal["cosine", "linear"] = "cosine"
     #: times a Gumbel is added to log p of a drawn word, fading over the steps (maskgit)
-    noise: float = 4.5
+    noise: float = ranged(4.5, least=0, most=1e6)
 
 
 CARD = WordsCard(

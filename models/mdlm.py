@@ -12,6 +12,7 @@ from models.diffusion.words.card import CLASSIFIER, WordsCard
 from models.diffusion.words.config import WordsSettings
 from models.diffusion.words.masked import MASKED, NETWORK
 from models.diffusion.words.method import WordDiffusion
+from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ class MDLMSettings(WordsSettings):
         "first_hitting"
     )
     #: words of a block
-    block: int = 8
+    block: int = ranged(8, least=1, most=10**6)
 
 
 CARD = WordsCard(

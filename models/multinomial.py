@@ -14,6 +14,7 @@ from models.diffusion.words.config import WordsConfig, WordsSettings
 from models.diffusion.words.method import WordDiffusion
 from models.diffusion.words.objective import WordsObjective
 from models.diffusion.words.role import words_role
+from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class MultinomialConfig(WordsConfig):
     #: steps of the chain
-    T: int = 1000
+    T: int = ranged(1000, least=1, most=10**6)
 
 
 class Bound(WordsObjective[MultinomialConfig]):

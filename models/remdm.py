@@ -13,7 +13,7 @@ from models.diffusion.words.card import CLASSIFIER, WordsCard
 from models.diffusion.words.config import WordsSettings
 from models.diffusion.words.masked import MASKED, NETWORK
 from models.diffusion.words.method import WordDiffusion
-from tasks.common.errors import UserError
+from tasks.common.ranges import share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 class ReMDMSettings(WordsSettings):
     #: chance that a word is masked again, as a share of the largest that keeps the marginals (their
     #: rescaled schedule); 0 is ancestral sampling
-    eta: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.eta <= 1:
-            raise UserError(f"eta is a share between 0 and 1, not {self.eta}")
+    eta: float = share(0.1)
 
 
 CARD = WordsCard(

@@ -14,6 +14,7 @@ from models.diffusion.words.method import WordDiffusion
 from models.diffusion.words.objective import WordsObjective
 from models.diffusion.words.role import words_role
 from tasks.common.errors import UserError
+from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
     import torch
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SundaeConfig(WordsConfig):
     #: denoising steps of a training text, each from what the one before drew (section 2.2)
-    unrolled: int = 2
+    unrolled: int = ranged(2, least=1, most=1000)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.time:
             raise UserError("unrolled denoising has no time that a network could be told")
-        if self.unrolled < 1:
-            raise UserError(f"unrolled is at least 1, not {self.unrolled}")
 
 
 class Unrolled(WordsObjective[SundaeConfig]):
@@ -61,12 +60,7 @@ class Unrolled(WordsObjective[SundaeConfig]):
 @dataclass(frozen=True)
 class SundaeSettings(WordsSettings):
     #: share of the words that a step draws again
-    share: float = 0.3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.share <= 1:
-            raise UserError(f"share is above 0 and at most 1, not {self.share}")
+    share: float = ranged(0.3, above=0, most=1)
 
 
 SUNDAE = words_role(

@@ -5,19 +5,22 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from eval.running.command import parse
-from eval.running.config import RunConfig, key_list, keys, override, pairs
+from eval.running.config import RunConfig
+from eval.running.keys import Key, key_list, keys, override, pairs
+from eval.running.values import cut, read, shown
+from slurm.profile import read_profile
 from tasks.common.errors import UserError, unknown
+from tasks.common.ranges import SEEDS, Checked, ranged, refusal
 
 
 @dataclass(frozen=True)
-class SweepConfig:
+class SweepConfig(Checked):
     """Where the jobs of a sweep run, with which resources, and how many at once."""
 
     #: slurm (sbatch), local (processes on this machine) or debug (one after another, in this one)
@@ -32,40 +35,48 @@ class SweepConfig:
     #: generic resources as SLURM writes them (gpu:h200:1), instead of gpus
     gres: str | None = None
     #: GPUs of a training job; above 1 it trains data-parallel. Other jobs get one, or none with 0
-    gpus: int = 1
+    gpus: int = ranged(1, least=0, most=1024)
     #: processes of a data-parallel training; 0 is one for each GPU
-    processes: int = 0
+    processes: int = ranged(0, least=0, most=1024)
     #: CPU cores of a job; with cluster=local no more than its share of this machine's
-    cpus: int = 4
+    cpus: int = ranged(4, least=1, most=65_533)
     #: memory of a job (32GB); null is the cluster's default
     mem: str | None = None
     #: time limit of a job; one that reaches it is requeued and goes on
-    minutes: int = 240
+    minutes: int = ranged(240, least=1, most=10**7, unit="minutes")
     #: seconds before the time limit at which a job is told to save and stop
-    grace: int = 90
-    #: shell lines run before each job (module load cuda), as a list
+    grace: int = ranged(90, least=1, most=65_535, unit="seconds")
+    #: shell lines run before each job, as a list ([module load cuda, "echo a, b"]), or one line
     setup: list[str] = field(default_factory=list)
     #: jobs that run at once, over the whole sweep
-    max_parallel: int = 8
+    max_parallel: int = ranged(8, least=1, most=100_000)
+    #: the most jobs of one array; 0 is what the cluster allows (MaxArraySize), 1000 at most
+    max_array: int = ranged(0, least=0, most=4_000_001)
     #: parts that the targets of a cell are split into, each a job
-    shards: int = 1
+    shards: int = ranged(1, least=1, most=100_000)
     #: seeds of targets and samples, separated by commas, each a result set of its own in
     #: OUT/seed-N; null is the one of seed=
     seeds: str | None = None
     #: how often failed jobs are tried again
-    retries: int = 2
+    retries: int = ranged(2, least=0, most=10**6)
     #: how often a job may be requeued after reaching its time limit
-    requeues: int = 100
+    requeues: int = ranged(100, least=0, most=10**6)
     #: stay, show the state of every job, and end when the last one has
     wait: bool = False
     #: print the plan and end
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        least = {"gpus": 0, "processes": 0, "cpus": 1, "minutes": 1, "grace": 1}
-        for name, low in (least | {"max_parallel": 1, "shards": 1, "retries": 0}).items():
-            if getattr(self, name) < low:
-                raise UserError(f"{name}={getattr(self, name)}: at least {low}")
+        super().__post_init__()
+        if self.grace >= 60 * self.minutes:
+            raise UserError(
+                f"grace={self.grace}: below {60 * self.minutes}, the seconds of minutes="
+                f"{self.minutes}: jobs would be told to stop as soon as they start"
+            )
+        for name in ("partition", "account", "qos", "constraint", "gres", "mem"):
+            value = getattr(self, name)
+            if value is not None and not value.isprintable():
+                raise UserError(f"{name}={value!r}: a text on one line")
         if self.profile and self.profile.startswith("~"):
             raise UserError(f"profile={self.profile}: write the folder out")
 
@@ -91,7 +102,8 @@ def parse_sweep(arguments: Sequence[str]) -> Sweep:
     ours = {name: value for name, value in given.items() if name in sweep_keys}
     base = SweepConfig()
     if "profile" in ours:
-        base = _profile(Path(ours["profile"]))
+        sweep_keys["profile"].read("profile", ours["profile"])
+        base = _profile(Path(ours["profile"]), sweep_keys)
     config = override(base, ours)
     rest = [f"{name}={value}" for name, value in given.items() if name not in sweep_keys]
     run = parse(rest)
@@ -100,30 +112,33 @@ def parse_sweep(arguments: Sequence[str]) -> Sweep:
     if "seed" in given:
         raise UserError("give seed= or seeds=, not both")
     rest = [one for one in rest if not one.startswith("out=")]
-    try:
-        seeds = [int(part) for part in config.seeds.split(",")]
-    except ValueError:
-        raise UserError(f"seeds={config.seeds}: numbers separated by commas") from None
+    seeds = _seeds(config.seeds)
     runs = tuple((*rest, f"seed={n}", f"out={run.folder / f'seed-{n}'}") for n in seeds)
     return Sweep(config, runs, run.folder / ".sweep")
 
 
-def _profile(path: Path) -> SweepConfig:
-    import yaml
-
+def _seeds(text: str) -> list[int]:
+    """Raises ``UserError`` for anything but different seeds separated by commas."""
     try:
-        profile = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read profile {path}: {str(error).splitlines()[0]}") from None
-    if not isinstance(profile, dict):
-        raise UserError(f"profile {path} is no list of 'key: value'")
-    valid = keys(SweepConfig)
-    set_ = [(str(name), value) for name, value in profile.items() if value is not None]
-    for name, _ in set_:
-        if name not in valid or name == "profile":
-            raise unknown(f"key of profile {path}", name, [n for n in valid if n != "profile"])
-    plain = {name: json.dumps(value) if name == "setup" else str(value) for name, value in set_}
-    return override(SweepConfig(), plain)
+        seeds = [int(read(int, one)) for one in cut(text, "numbers")]
+    except ValueError as error:
+        reason = str(error) if "given twice" in str(error) else "numbers separated by commas"
+        raise UserError(f"seeds={shown(text)}: {reason}") from None
+    for seed in seeds:
+        why = refusal(seed, {"range": SEEDS})
+        if why:
+            raise UserError(f"seeds={shown(text)}: {seed}: {why}")
+        if seeds.count(seed) > 1:
+            raise UserError(f"seeds={shown(text)}: {seed} is given twice")
+    return seeds
+
+
+def _profile(path: Path, valid: dict[str, Key]) -> SweepConfig:
+    texts, lists = read_profile(path, {n: key for n, key in valid.items() if n != "profile"})
+    try:
+        return replace(override(SweepConfig(), texts), **lists)
+    except UserError as error:
+        raise UserError(f"profile {path}: {error}") from None
 
 
 USAGE = """\

@@ -37,7 +37,8 @@ def logs(state: State) -> dict[str, list[Path]]:
 def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
-    state, rest = find_state(given)
+    state, rest = find_state(given, more=1)
+    state.latest()
     by_job = logs(state)
     if not rest:
         print("\n".join(by_job) or "no job has printed anything yet")

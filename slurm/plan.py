@@ -8,8 +8,9 @@ from pathlib import Path
 
 from eval.running.cells import SCORES, TARGETS, Shard
 from eval.running.command import parse
-from eval.running.config import RunConfig, pairs
+from eval.running.config import RunConfig
 from eval.running.display import Display
+from eval.running.keys import pairs
 from eval.running.runner import Job as CellJob
 from eval.running.runner import Run
 from eval.running.store import Store

@@ -8,6 +8,7 @@ that dies without a word leaves none, and what is done is always read from the r
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import socket
@@ -15,17 +16,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eval.running.cells import Shard
-from slurm.config import Sweep, SweepConfig
-from slurm.estimate import Estimate
+from slurm.config import Sweep
 from slurm.plan import Job
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.jsonl import append, mend, read
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 PLAN, JOBS, LOGS = "plan-{}.json", "jobs.jsonl", "logs"
+#: what an outcome says
+OUTCOME = {"state": str, "error": str, "seconds": int | float, "host": str, "id": str}
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class State:
 
     def numbers(self) -> list[int]:
         """Of the plans, oldest first."""
-        return sorted(int(p.stem.split("-")[1]) for p in self.folder.glob(PLAN.format("*")))
+        names = (path.stem.partition("-")[2] for path in self.folder.glob(PLAN.format("*")))
+        return sorted(int(name) for name in names if name.isdecimal() and len(name) < 10)
 
     def write_plan(self, sweep: Sweep, jobs: Sequence[Job], code: str, attempt: int) -> StoredPlan:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -80,19 +85,17 @@ class State:
     def read_plan(self, number: int) -> StoredPlan:
         """Raises ``UserError`` if there is no such plan."""
         path = self.folder / PLAN.format(number)
+        from pydantic import ValidationError
+
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise UserError(f"cannot read the plan {path}: {error}") from None
-        sweep = data["sweep"]
-        return StoredPlan(
-            data["number"],
-            Sweep(SweepConfig(**sweep["config"]), tuple(map(tuple, sweep["runs"])), self.folder),
-            tuple(_job(record) for record in data["jobs"]),
-            data["code"],
-            data["attempt"],
-            data["cwd"],
-        )
+            plan = _schema().validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot read the plan {path}: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            at = ".".join(map(str, first["loc"]))
+            raise UserError(f"cannot read the plan {path}: {at}: {first['msg']}") from None
+        return dataclasses.replace(plan, sweep=dataclasses.replace(plan.sweep, folder=self.folder))
 
     def latest(self) -> StoredPlan:
         """Raises ``UserError`` if no sweep was ever started here."""
@@ -106,7 +109,9 @@ class State:
 
     def submitted(self) -> list[Submitted]:
         """Every job that was handed to a cluster, oldest first."""
-        return [Submitted(**record) for record in read(self.folder / JOBS)]
+        known = {part.name for part in dataclasses.fields(Submitted)}
+        records = [record for record in read(self.folder / JOBS) if isinstance(record, dict)]
+        return [Submitted(**record) for record in records if set(record) == known]
 
     def add(self, jobs: Sequence[Submitted]) -> None:
         """For the holder of :attr:`lock`."""
@@ -120,10 +125,13 @@ class State:
         """How the last attempt of a job ended: ``state`` (done, failed, stopped), ``error``,
         ``seconds``, ``host``, ``id``; empty where none has ended in order."""
         try:
-            outcome: dict[str, Any] = json.loads(self._outcome(name).read_text(encoding="utf-8"))
-            return outcome
-        except (OSError, json.JSONDecodeError):
+            outcome = json.loads(self._outcome(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
             return {}
+        whole = isinstance(outcome, dict) and all(
+            isinstance(outcome.get(key), kind) for key, kind in OUTCOME.items()
+        )
+        return dict(outcome) if whole else {}
 
     def write_outcome(self, name: str, state: str, began: float, error: str = "") -> None:
         if os.environ.get("RANK", "0") != "0":  # the first of several processes tells for all
@@ -144,6 +152,29 @@ class State:
     def clear_outcome(self, name: str) -> None:
         self._outcome(name).unlink(missing_ok=True)
 
+    def outcome_text(self, name: str) -> str | None:
+        """The file of :meth:`outcome` as it stands; None without one."""
+        try:
+            return self._outcome(name).read_text(encoding="utf-8")
+        except OSError:
+            return None
+
+    def restore_outcome(self, name: str, text: str | None) -> None:
+        """Puts back what :meth:`outcome_text` gave."""
+        if text is not None:
+            write_text(self._outcome(name), text)
+
+    def drop_plan(self, number: int) -> None:
+        """Takes a plan back of which nothing was submitted."""
+        (self.folder / PLAN.format(number)).unlink(missing_ok=True)
+
+
+@functools.cache
+def _schema() -> TypeAdapter[StoredPlan]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StoredPlan)
+
 
 def job_id() -> str:
     """SLURM's number of the job that this process runs in; empty outside of one."""
@@ -151,9 +182,3 @@ def job_id() -> str:
     if array:
         return f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
     return os.environ.get("SLURM_JOB_ID", "")
-
-
-def _job(record: dict[str, Any]) -> Job:
-    shard = Shard(**record["shard"]) if record["shard"] else None
-    estimate = Estimate(**record["estimate"])
-    return Job(**record | {"needs": tuple(record["needs"]), "shard": shard, "estimate": estimate})

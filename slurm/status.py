@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from eval.run import guarded
 from eval.running.display import duration
 from eval.running.options import explains
+from eval.running.values import shown
 from slurm.cluster import Queued, queue
 from slurm.state import State
 from tasks.common.errors import UserError
@@ -75,12 +76,16 @@ def table(entries: Sequence[Row]) -> Table:
     return shown
 
 
-def find_state(given: Sequence[str]) -> tuple[State, list[str]]:
-    """The sweep of the result folder that the first argument names, and the other arguments."""
-    if not given:
+def find_state(given: Sequence[str], more: int = 0) -> tuple[State, list[str]]:
+    """The sweep of the result folder that the first argument names, and the other arguments, of
+    which there are at most ``more``. Raises ``UserError``."""
+    folder = given[0].removeprefix("out=") if given else ""
+    if not folder.strip() or "\0" in folder:
         raise UserError("name the result folder of a sweep: python -m slurm.status results/SET")
-    folder = given[0].removeprefix("out=")
-    return State(Path(folder) / ".sweep"), list(given[1:])
+    rest = list(given[1:])
+    if len(rest) > more:
+        raise UserError(f"argument '{shown(rest[more])}' says nothing here (see --help)")
+    return State(Path(folder) / ".sweep"), rest
 
 
 def main(given: Sequence[str]) -> None:

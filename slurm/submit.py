@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from eval.running.display import duration
 from slurm.state import State
 from slurm.version import code_digest
+from tasks.common.errors import UserError
 from tasks.common.lease import hold
 
 if TYPE_CHECKING:
@@ -41,8 +43,25 @@ def store_plan(state: State, sweep: Sweep, attempt: int) -> StoredPlan:
 
 
 def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | None:
-    """Submits what is neither done nor in the queue already; None if that is nothing."""
-    from slurm.cluster import queue, release, submit
+    """Submits what is neither done nor in the queue already; None if that is nothing. Raises
+    ``UserError`` for what SLURM refuses; where nothing was submitted, folders are as they were."""
+    if not str(state.folder).isprintable() or "%" in str(state.folder):
+        raise UserError(f"out={state.folder.parent}: SLURM puts other things in the place of %")
+    made = [path for path in (state.folder, *state.folder.parents) if not path.exists()]
+    try:
+        return _submit(state, sweep, attempt)
+    except UserError:
+        if state.folder in made and not state.submitted():
+            shutil.rmtree(state.folder, ignore_errors=True)
+            for path in made[1:]:
+                if any(path.iterdir()):
+                    break
+                path.rmdir()
+        raise
+
+
+def _submit(state: State, sweep: Sweep, attempt: int) -> StoredPlan | None:
+    from slurm.cluster import Refused, queue, release, submit
 
     with hold(state.lock, lambda: print("another sweep is being submitted: waiting", flush=True)):
         queued = queue()
@@ -60,7 +79,12 @@ def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | N
             return plan
         if unsent:  # the tables wait for these too, so they are written once more after them
             live = {n: i for n, i in live.items() if not n.endswith("finish")}
-        sent = submit(state, plan, live)
+        try:
+            sent = submit(state, plan, live)
+        except Refused:
+            if not any(one.plan == plan.number for one in state.submitted()):
+                state.drop_plan(plan.number)
+            raise
     print(f"submitted {len(sent)} jobs; python -m slurm.status {state.folder.parent} shows them")
     return plan
 

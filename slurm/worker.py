@@ -18,6 +18,7 @@ from eval.run import USAGE_ERROR
 from tasks.common import stop
 from tasks.common.errors import UserError
 from tasks.common.lease import AGAIN, hold
+from tasks.common.terminal import show_anyway
 
 if TYPE_CHECKING:
     from eval.running.runner import Job as CellJob
@@ -32,6 +33,7 @@ SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 def main(arguments: Sequence[str]) -> int:
     from slurm.state import State
 
+    show_anyway()
     folder, number, name = arguments
     stop.on_signals(SIGNALS)
     state, began = State(Path(folder)), time.time()

@@ -14,7 +14,7 @@ from typing import Any
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 from tasks.controls import NONE, Control, FieldValue
 from tasks.marks import Marks, State, unmarked
 from tasks.targets import COMPOSED, released_rows, take
@@ -108,6 +108,10 @@ class SemanticContent(Task):
     def _released(self, corpus: Corpus, seed: int) -> list[Target]:
         rows = released_rows(corpus, self.data, RELEASED, check)
         controls = [from_row(row, place) for place, row in rows]
+        fields = {RENAMED.get(field, field) for text in corpus.train for field, _ in text.fields}
+        for (place, _), control in zip(rows, controls, strict=True):
+            if fields and control.field not in fields:
+                raise unknown(f"field in {place}", control.field, fields)
         order = draws.rng(seed, 4).permutation(len(controls))
         return [Target(f"released-{i:03d}", controls[i]) for i in order]
 

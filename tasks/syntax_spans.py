@@ -7,11 +7,12 @@ the constituents of the oracle's parse of the text, unary chains joined with ``:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 from tasks.controls import Control, Span
 from tasks.marks import Marks, stretch, unmarked
 from tasks.oracles.trees import spans
@@ -79,6 +80,11 @@ class SyntaxSpans(Task):
         return Marks(stretch(len(words), first, end, "good" if _stands(span, tree) else "bad"))
 
     def _released(self, corpus: Corpus) -> list[Target]:
+        @cache
+        def labels() -> set[str]:
+            texts = (*corpus.train, *corpus.valid)
+            return {label for t in texts if t.tree for _, _, label in spans(t.tree)}
+
         targets: list[Target] = []
         for place, row in released_rows(corpus, self.data, RELEASED):
             words: Words = tuple(row["words_"][1:-1])
@@ -87,6 +93,9 @@ class SyntaxSpans(Task):
                 raise UserError(f"{place}: no list of spans under 'spans'")
             for span in listed:
                 control = _span(span, len(words), place)
+                if control.label not in RELEASED_LABELS and control.label not in labels():
+                    known = {*RELEASED_LABELS, *labels()}
+                    raise unknown(f"label in {place}", control.label, known)
                 targets.append(Target(f"released-{len(targets):03d}", control, words))
         return targets
 
@@ -103,9 +112,13 @@ def _stands(span: Span, tree: str) -> bool:
 
 def _span(value: Any, words: int, place: str) -> Span:
     match value:
-        case [int(start), int(end), str(label)] if 0 <= start <= end < words and label:
-            return Span(start, end, label)
-    raise UserError(f"{place}: {value!r} is no span [start, end, label] within {words} words")
+        case [int(start), int(end), str(label)] if 0 <= start <= end < min(words, MAX_WORDS):
+            if label and bool not in (type(start), type(end)):
+                return Span(start, end, label)
+    shown = repr(value) if len(repr(value)) < 80 else f"{repr(value)[:60]}..."
+    raise UserError(
+        f"{place}: {shown} is no span [start, end, label] within {min(words, MAX_WORDS)} words"
+    )
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:

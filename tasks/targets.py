@@ -7,7 +7,6 @@ seed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError, unknown
+from tasks.common.foreign import loads
 from tasks.controls import Control
 from tasks.corpora import traits
 from tasks.texts import Corpus, Words
@@ -134,7 +134,7 @@ def released_rows(
     ``data``: the folder that holds ``control_targets/NAME``, or NAME itself. ``place`` names file
     and line, for error messages. ``check(row, place)`` refuses a malformed row; without it, a row
     is a JSON object with the text's words under ``words_``, from START to END. Raises
-    ``NoReleasedList``, or ``UserError`` for a line that is not JSON.
+    ``NoReleasedList``, or ``UserError`` for a line that is not JSON and a list without lines.
     """
     if traits(corpus.name).lists != CONTROL_TARGETS:
         raise NoReleasedList(f"there is no released target list for corpus {corpus.name}")
@@ -144,18 +144,18 @@ def released_rows(
     if path is None:
         raise NoReleasedList(f"{data} has no {CONTROL_TARGETS}/{name}")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text") from None
     rows = []
-    for number, line in enumerate(lines, start=1):
+    # a JSON string may hold U+2028 and its like, at which str.splitlines would cut
+    for number, line in enumerate(text.split("\n") if text else [], start=1):
         place = f"{path.name} line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg}") from None
+        row = loads(line, place)
         (check or _has_words)(row, place)
         rows.append((place, row))
+    if not rows:
+        raise UserError(f"{path} is empty: it holds no targets")
     return rows
 
 

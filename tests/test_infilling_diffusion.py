@@ -375,7 +375,7 @@ def test_items_that_do_not_fit_are_named() -> None:
     assert all(len(s.tokens) <= 2 for s in result.samples)
     with pytest.raises(UserError, match="target l: infilling cannot read Length"):
         generate(infilling(), [Target("l", Length(3))], 1, seed=0)
-    with pytest.raises(UserError, match="at least 1 slot"):
+    with pytest.raises(UserError, match="slots=0: at least 1"):
         InfillingConfig(slots=0)
     with pytest.raises(UserError, match="unk=repair needs repair_model"):
         InfillingConfig(unk="repair")
@@ -409,7 +409,7 @@ def test_defaults_are_the_released_ones() -> None:
 def test_settings_read_from_the_command_line_and_from_results() -> None:
     from pydantic import TypeAdapter
 
-    from eval.running.config import keys, override
+    from eval.running.keys import keys, override
 
     made = override(
         DiffusionLMSettings(),

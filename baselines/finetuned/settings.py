@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from baselines.settings import check_decoding
-from tasks.common.errors import UserError
+from baselines.settings import count, divisor, probability
+from tasks.common.ranges import Checked
 
 
 @dataclass(frozen=True)
-class FTSampleSettings:
+class FTSampleSettings(Checked):
     """Samples of a fine-tuned model; the defaults are plain ancestral sampling (paper, 6.3)."""
 
-    temperature: float = 1.0
+    temperature: float = divisor()
     #: draw among the k likeliest tokens; 0: among all
-    top_k: int = 0
+    top_k: int = count(0)
     #: draw from the smallest set of tokens with this probability
-    top_p: float = 1.0
+    top_p: float = probability()
     #: longest text in words
-    max_words: int = 64
-
-    def __post_init__(self) -> None:
-        if self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise UserError("top_k must be at least 0 and top_p in (0, 1]")
-        check_decoding(self.temperature, self.max_words)
+    max_words: int = count(64, least=1)
 
 
 @dataclass(frozen=True)
@@ -32,14 +27,9 @@ class FTPoESettings(FTSampleSettings):
 
 
 @dataclass(frozen=True)
-class FTSearchSettings:
+class FTSearchSettings(Checked):
     """Beam search over a fine-tuned model (paper, section 6.3)."""
 
-    beams: int = 4
+    beams: int = count(4, least=1)
     #: longest text in words
-    max_words: int = 64
-
-    def __post_init__(self) -> None:
-        if self.beams < 1:
-            raise UserError("beam search needs at least 1 beam")
-        check_decoding(1.0, self.max_words)
+    max_words: int = count(64, least=1)

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from baselines.settings import check_decoding
-from tasks.common.errors import UserError
+from baselines.settings import count, divisor
+from tasks.common.ranges import Checked, ranged
 
 
 @dataclass(frozen=True)
-class FudgeSettings:
+class FudgeSettings(Checked):
     """FUDGE (paper, appendix B and Table 6; reference notes, section 2.12)."""
 
     #: weight of the discriminator's log-probability; None: the paper's choice for the task
-    lam: float | None = None
+    lam: float | None = ranged(None, least=-1e6, most=1e6)
     #: tokens, the language model's best, whose continuations the discriminator judges
-    pre_top_k: int = 200
+    pre_top_k: int = count(200, least=1)
     #: tokens among which the next one is drawn, the best after reweighting
-    post_top_k: int = 10
-    temperature: float = 1.0
+    post_top_k: int = count(10, least=1)
+    temperature: float = divisor()
     #: longest text in words
-    max_words: int = 64
+    max_words: int = count(64, least=1)
     #: weights of a composition's discriminators, in the order of its parts; None: lam for all of
     #: them or, without it, the paper's choice for each
-    lams: tuple[float, ...] | None = None
+    lams: tuple[float, ...] | None = ranged(None, least=-1e6, most=1e6)
 
     def __post_init__(self) -> None:
         if self.lams is not None:  # the command line gives a list
             object.__setattr__(self, "lams", tuple(self.lams))
-        if self.pre_top_k < 1 or self.post_top_k < 1:
-            raise UserError("pre_top_k and post_top_k must be at least 1")
-        check_decoding(self.temperature, self.max_words)
+        super().__post_init__()

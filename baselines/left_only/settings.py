@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from baselines.settings import MiddleSettings
-from tasks.common.errors import UserError
+from baselines.settings import MiddleSettings, count
 
 
 @dataclass(frozen=True)
@@ -16,11 +15,6 @@ class LeftOnlySettings(MiddleSettings):
     """
 
     #: longest middle in words
-    max_words: int = 40
+    max_words: int = count(40, least=1)
     #: samples a target, of which the first is the answer; 0: as many as are asked for
-    candidates: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.candidates < 0:
-            raise UserError(f"candidates must not be negative, not {self.candidates}")
+    candidates: int = count(0)

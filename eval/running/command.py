@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from baselines import METHODS
-from eval.running.config import RunConfig, key_list, override, pairs
+from eval.running.config import RunConfig
+from eval.running.keys import key_list, override, pairs
 from eval.running.presets import PRESETS, preset_config
+from models.base import Card
 from tasks import TASKS, asked_of, load_task
 from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
@@ -34,7 +37,28 @@ def parse(arguments: Sequence[str]) -> RunConfig:
         given.setdefault("task", ",".join(suited_tasks(corpus)))
     config = override(preset_config(preset, corpus), given)
     _check_tasks(config)
+    check_fits(config)
     return config
+
+
+def check_fits(config: RunConfig) -> None:
+    """Raises ``UserError`` for settings that do not fit together in one of the run's cells: a
+    number of steps, say, that a method cannot decode with."""
+    used = set[str]()
+    for task in map(load_task, config.tasks):
+        for card in map(METHODS.card, config.methods):
+            if card.refuses(task) is None:
+                card.check(config, task)
+                used.update(card.needs(task, _own(config, card)))
+    for card in METHODS.floors.values() if config.floor else ():
+        needed = card.needs(None, _own(config, card))
+        if config.floor_by == card.name or (config.floor_by == "auto" and used.issuperset(needed)):
+            card.check(config, None)
+            return
+
+
+def _own(config: RunConfig, card: Card) -> Any:
+    return getattr(config, card.name, None) or card.Settings()
 
 
 def _check_tasks(config: RunConfig) -> None:

@@ -5,19 +5,16 @@ Nothing here imports torch: ``--help`` and mistyped keys answer at once.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import difflib
 import functools
-import inspect
-import textwrap
-import typing
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from baselines import METHODS, suited
+from baselines import GROUPS, METHODS, suited
 from eval.running.infilling import BertScoreSection
 from eval.running.roles import roles
 from models.base import NoSettings
@@ -25,21 +22,24 @@ from tasks import COMPOSITIONS, TASKS, load_task, parts
 from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
 from tasks.common.own import in_file
+from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
 from tasks.corpora import CORPORA
 
-Config = TypeVar("Config")
+#: names of devices as torch has them, of the kinds that networks here run on
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Checked):
     """One run: which tasks, methods and corpus, how many samples. The settings of every network
     and method are sections of :func:`run_config`'s class."""
 
     #: tasks, separated by commas, or all; a composition is written a+b, and
     #: path/to/file.py:ClassName is one of your own
-    task: str = "syntax_spans"
-    #: methods, separated by commas, or all; path/to/file.py:ClassName is one of your own
-    method: str = "all"
+    task: str = maybe_empty("syntax_spans")
+    #: methods, separated by commas, or all (those of the paper) or discrete (the families of
+    #: discrete diffusion); path/to/file.py:ClassName is one of your own
+    method: str = maybe_empty("all")
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
     #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling
@@ -47,26 +47,26 @@ class RunConfig:
     #: folder of the official corpus files; without it the public source is asked
     data: str | None = None
     #: sentences of a story that a network sees at once; 0: whole stories
-    window: int = 0
+    window: int = ranged(0, least=0, most=10**6)
     #: with a window: any sentences of a story in order, whether or not others lie between them. For
     #: infilling ten threes of a story of five instead of three, the contexts of aNLG (its first and
     #: last sentence) among them; stories that hold both contexts of an item of aNLG are left out
     gaps: bool = False
     #: control targets a task
-    targets: int = 200
+    targets: int = ranged(200, least=1, most=10**6)
     #: samples a target
-    samples: int = 50
+    samples: int = ranged(50, least=1, most=10**6)
     #: seed of targets and samples
-    seed: int = 0
+    seed: int = a_seed()
     #: seed of every trained artefact
-    train_seed: int = 0
+    train_seed: int = a_seed()
     #: where targets come from: the authors' released lists or drawn from validation texts; auto is
     #: released where the corpus has such a list
     source: Literal["auto", "released", "validation"] = "auto"
     #: the most words that a target may ask for, where targets are drawn from validation texts
-    longest: int = 62
+    longest: int = ranged(62, least=1, most=10**6)
     #: unconditional samples behind the floor; 0 leaves it out
-    floor: int = 50
+    floor: int = ranged(50, least=0, most=10**6)
     #: what makes them: auto is the one whose networks the run's methods need anyway, if there is
     #: one; or its name
     floor_by: str = "auto"
@@ -75,17 +75,17 @@ class RunConfig:
     #: folder of trained artefacts
     store: str = ".store"
     #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = "results/prebuilt"
+    prebuilt: str = maybe_empty("results/prebuilt")
     #: auto (a GPU where there is one), cpu, cuda, cuda:1, ...
     device: str = "auto"
     #: samples decoded at once; changes the speed and never a sample
-    batch: int = 64
+    batch: int = ranged(64, least=1, most=10**6)
     #: CPU threads; 0 leaves torch's choice
-    threads: int = 0
+    threads: int = ranged(0, least=0, most=1024)
     #: replace stored cells that were made with other settings
     overwrite: bool = False
     #: save and end after so many minutes, with exit code 75; the same command goes on. 0: never
-    stop_after: float = 0.0
+    stop_after: float = ranged(0.0, least=0, most=1e6, unit="minutes")
     bertscore: BertScoreSection = field(default_factory=BertScoreSection)
 
     if TYPE_CHECKING:
@@ -94,25 +94,14 @@ class RunConfig:
             """A section."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("targets", 1),
-            ("samples", 1),
-            ("batch", 1),
-            ("longest", 1),
-            ("floor", 0),
-        ):
-            if getattr(self, name) < least:
-                raise UserError(f"{name}={getattr(self, name)}: at least {least}")
+        super().__post_init__()
+        check_device(self.device)
         if self.floor_by != "auto" and self.floor_by not in METHODS.floors:
             raise unknown("floor", self.floor_by, ["auto", *METHODS.floors])
-        if self.stop_after < 0:
-            raise UserError(f"stop_after={self.stop_after}: at least 0 minutes")
-        if self.threads < 0:
-            raise UserError(f"threads={self.threads}: at least 0")
         if self.corpus not in CORPORA:
             raise unknown("corpus", self.corpus, CORPORA)
         _ = self.methods
-        if self.window < 0 or self.window in (1, 2):
+        if self.window in (1, 2):
             raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
         for role in roles().values():
             if role.check is not None and hasattr(self, role.section):
@@ -136,9 +125,10 @@ class RunConfig:
     def methods(self) -> list[str]:
         """Names of the methods asked for. Raises ``UserError`` for an unknown one."""
         names = [METHODS.name(name.strip()) for name in self.method.split(",")]
-        every = suited([load_task(name) for name in self.tasks]) if "all" in names else ()
-        names = [one for name in names for one in (every if name == "all" else [name])]
-        return _names("method", ",".join(names), list(METHODS), METHODS.own)
+        tasks = [load_task(name) for name in self.tasks]
+        every = {group: suited(tasks, group) for group in GROUPS if group in names}
+        names = [one for name in names for one in every.get(name, [name])]
+        return _names("method", ",".join(names), list(METHODS), METHODS.own, GROUPS[1:])
 
     @property
     def folder(self) -> Path:
@@ -146,13 +136,32 @@ class RunConfig:
         return Path(self.out or f"results/run-{self.preset}-{self.corpus}")
 
 
-def _names(what: str, text: str, valid: Sequence[str], also: Sequence[str] = ()) -> list[str]:
+def check_device(name: str) -> None:
+    """Raises ``UserError`` for what is no device on any machine."""
+    if not DEVICE.fullmatch(name):
+        raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:N)")
+
+
+def check_folder(key: str, folder: Path) -> None:
+    """Raises ``UserError`` where nothing can be written into a folder that may not be there yet:
+    before the work whose end that is."""
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise UserError(f"{key}={folder}: {place} is no folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{key}={folder}: {place} may not be written into")
+
+
+def _names(
+    what: str, text: str, valid: Sequence[str], also: Sequence[str] = (),
+    groups: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UserError(f"{what}= names nothing: choose from {', '.join(valid)} or all")
     for name in names:
         if name not in valid and name not in also:
-            raise unknown(what, name, [*valid, "all"])
+            raise unknown(what, name, [*valid, "all", *groups])
     return list(dict.fromkeys(names))
 
 
@@ -178,137 +187,3 @@ def _with_sections(sections: tuple[tuple[str, type], ...]) -> type[RunConfig]:
         "RunSettings", fields, bases=(RunConfig,), frozen=True
     )
     return made
-
-
-def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:
-    """``key=value`` arguments for the config dataclass ``cls``, its keys not checked yet."""
-    given: dict[str, str] = {}
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals or not name:
-            near = difflib.get_close_matches(argument, list(keys(cls)), n=1, cutoff=0.4)
-            hint = near[0] if near else next(iter(keys(cls)))
-            raise UserError(f"argument '{argument}' is not of the form key=value (as {hint}=...)")
-        if name in given:
-            raise UserError(f"{name} is given twice: '{given[name]}' and '{value}'")
-        given[name] = value
-    return given
-
-
-def override(base: Config, given: dict[str, str]) -> Config:
-    """``base``, a frozen dataclass, with the given dotted keys replaced."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    config = OmegaConf.structured(base)
-    valid = dict(keys(type(base)))
-    for name, value in given.items():
-        if name not in valid:
-            raise _unknown_key(name, valid)
-        change: Any = value
-        if valid[name].type == "str":  # as it stands, whatever YAML would make of it
-            for part in reversed(name.split(".")):
-                change = {part: change}
-        try:
-            if isinstance(change, str):
-                change = OmegaConf.from_dotlist([f"{name}={value}"])
-            config = OmegaConf.merge(config, change)
-        except (OmegaConfBaseException, YAMLError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{name}={value}: {reason} (expected {valid[name].type})") from None
-    resolved = OmegaConf.to_object(config)
-    assert isinstance(resolved, type(base))
-    return resolved
-
-
-def _unknown_key(name: str, valid: dict[str, Key]) -> UserError:
-    if any(key.startswith(name + ".") for key in valid):
-        inner = next(key for key in valid if key.startswith(name + "."))
-        return UserError(f"'{name}' is a section: set its keys, as {inner}=...")
-    # A key of the same section is nearer than a like-sounding one elsewhere.
-    section = name.rpartition(".")[0]
-    like = [key for key in valid if section and key.rpartition(".")[0] == section]
-    near = difflib.get_close_matches(name, like or list(valid), n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return UserError(f"unknown key '{name}': {hint}(--help lists every key)")
-
-
-@dataclass(frozen=True)
-class Key:
-    """One settable key: its type, default and meaning in words."""
-
-    type: str
-    default: Any
-    meaning: str
-
-
-def keys(cls: type, base: Any = None, prefix: str = "") -> dict[str, Key]:
-    """Every dotted key of a config dataclass, in order."""
-    return dict(_keys(cls, base if base is not None else cls(), prefix))
-
-
-def _keys(cls: type, base: Any, prefix: str) -> Iterator[tuple[str, Key]]:
-    hints = typing.get_type_hints(cls)
-    meanings = _comments(cls)
-    for part in dataclasses.fields(cls):
-        value = getattr(base, part.name)
-        if dataclasses.is_dataclass(value):
-            yield from _keys(type(value), value, f"{prefix}{part.name}.")
-        else:
-            meaning = meanings.get(part.name, part.name.replace("_", " "))
-            yield prefix + part.name, Key(_type_name(hints[part.name]), value, meaning)
-
-
-def _type_name(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return "|".join(map(str, typing.get_args(hint)))
-    if isinstance(hint, type):
-        return hint.__name__
-    return str(hint).replace(" | None", " or null")
-
-
-@functools.cache
-def _comments(cls: type) -> dict[str, str]:
-    """What is said of each field of a dataclass: ``#:`` lines above it, or a string below it."""
-    comments: dict[str, str] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        held: list[str] = []
-        try:
-            source = textwrap.dedent(inspect.getsource(base))
-        except (OSError, TypeError):  # a class that was made, not written
-            continue
-        for line in source.splitlines():
-            text = line.strip()
-            if text.startswith("#:"):
-                held.append(text.removeprefix("#:").strip())
-            elif held:
-                comments[text.split(":")[0]] = " ".join(held)
-                held = []
-        field_name = ""
-        for node in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                field_name = node.target.id
-            elif field_name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                comments[field_name] = " ".join(str(node.value.value).split())
-    return comments
-
-
-def as_dict(config: Any) -> dict[str, Any]:
-    """A config as plain nested data, for storing."""
-    return dataclasses.asdict(config)
-
-
-def key_list(base: Any) -> str:
-    """Every key of a config with its type, its value in ``base`` and its meaning."""
-    lines = []
-    section = ""
-    for name, key in keys(type(base), base).items():
-        top = name.split(".")[0] if "." in name else ""
-        if top != section:
-            section = top
-            doc = inspect.getdoc(type(getattr(base, top))) or ""
-            lines.append(f"\n{top}: {doc.splitlines()[0] if doc else ''}")
-        default = "null" if key.default is None else key.default
-        lines.append(f"  {name} ({key.type}) = {default}\n      {key.meaning}")
-    return "\n".join(lines)

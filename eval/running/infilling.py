@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.base import Target, Words
 from tasks.common.errors import UserError
 from tasks.common.files import canonical
+from tasks.common.ranges import Checked, maybe_empty, ranged
 
 if TYPE_CHECKING:
     from tasks.metrics.bertscore import BertScore
@@ -25,13 +26,13 @@ COPY = "left_context"
 
 
 @dataclass(frozen=True)
-class BertScoreSection:
+class BertScoreSection(Checked):
     """BERTScore of sentence infilling (reference notes, section 3.3)."""
 
     #: model on the hub or a local folder; empty: leave BERTScore out
-    model: str = "roberta-large"
+    model: str = maybe_empty("roberta-large")
     #: layer; null: the one that bert-score chose for the model
-    layer: int | None = None
+    layer: int | None = ranged(None, least=1, most=1000)
     #: rescale with the baseline that bert-score publishes for the model
     rescale: bool = False
 

@@ -20,12 +20,22 @@ def corpus_digest(name: str, data: Path | None, store: Path) -> str:
     """
     made_from = stamp(name, data)
     known = store / "corpora.json"
-    digests: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
+    digests = _remembered(known)
     if made_from not in digests:
         digests[made_from] = load_corpus(name, data).digest
         store.mkdir(parents=True, exist_ok=True)
         write_text(known, json.dumps(digests, indent=1))
     return digests[made_from]
+
+
+def _remembered(path: Path) -> dict[str, str]:
+    """What is known of corpora; a file that cannot be read is made anew."""
+    try:
+        digests = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    whole = isinstance(digests, dict) and all(isinstance(one, str) for one in digests.values())
+    return dict(digests) if whole else {}
 
 
 def _nltk_places(data: Path | None) -> list[Path]:

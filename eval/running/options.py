@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eval.running.config import Config, key_list, override, pairs
+from eval.running.keys import Config, key_list, override, pairs
 
 
 def explains(arguments: Sequence[str], page: str | None) -> bool:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.running.config import RunConfig
+from eval.running.config import RunConfig, check_device
 from eval.running.roles import roles
 from tasks import load_task
 from tasks.base import Task, Text, Words
@@ -31,12 +31,10 @@ def pick_device(name: str) -> torch.device:
     """``auto`` is a GPU where there is one. Raises ``UserError`` for a device that is not there."""
     import torch
 
+    check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:N)") from None
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"device={name}: {torch.cuda.device_count()} CUDA devices are available")
     return device

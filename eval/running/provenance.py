@@ -15,7 +15,6 @@ PACKAGES = (
     "transformers",
     "numpy",
     "safetensors",
-    "omegaconf",
     "benepar",
     "nltk",
     "spacy",

@@ -9,33 +9,29 @@ from baselines import METHODS
 from models.base import Role
 from models.nets.config import TrainConfig
 from models.nets.recipes import LM, TEACHER
-from tasks.common.errors import UserError
+from tasks.common.ranges import Checked, ranged
 from tasks.oracles.config import ParserConfig
 
 
 @dataclass(frozen=True)
-class VocabularyConfig:
+class VocabularyConfig(Checked):
     """The words that the systems know."""
 
     #: words counted more than this in the training texts (10 gives the reference's 821 on E2E)
-    above: int = 10
+    above: int = ranged(10, least=0, most=10**9)
 
 
 @dataclass(frozen=True)
-class ParserSection:
+class ParserSection(Checked):
     """The oracle parser, trained here where benepar_en3 is not at hand."""
 
     #: auto: benepar_en3 where installed, else trained; benepar: insist on benepar_en3; trained
     source: Literal["auto", "benepar", "trained"] = "auto"
     #: texts of the embedded grammar, with their gold trees, that a parser trained from the treebank
     #: also learns from: newspapers have no "family friendly pub called The Mill"
-    domain: int = 600
+    domain: int = ranged(600, least=0, most=10**6)
     model: ParserConfig = field(default_factory=ParserConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-
-    def __post_init__(self) -> None:
-        if self.domain < 0:
-            raise UserError(f"parser.domain is 0 or more, not {self.domain}")
 
 
 @dataclass(frozen=True)

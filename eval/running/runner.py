@@ -14,10 +14,11 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, Shard
-from eval.running.config import RunConfig, as_dict
+from eval.running.config import RunConfig, check_folder
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
 from eval.running.judge import Judge, guard
+from eval.running.keys import as_dict
 from eval.running.oracles import load_parser
 from eval.running.plan import Plan
 from eval.running.provenance import parser_figures, provenance
@@ -63,6 +64,8 @@ class Run:
     def __init__(self, config: RunConfig, display: Display, command: Sequence[str] = ()) -> None:
         self.config, self.display = config, display
         self.folder = config.folder
+        check_folder("out", self.folder)
+        check_folder("store", Path(config.store))
         self.plan = Plan(config)
         prebuilt = [Path(p) for p in config.prebuilt.split(",") if p]
         self.store = Store(Path(config.store), prebuilt, waiting=self._others)
@@ -109,6 +112,7 @@ class Run:
         """Does what is missing; returns whether anything was. Raises ``UserError`` where stored
         results were made with other settings."""
         self.check()
+        _ = self.plan.device  # one that is not there is said before anything is trained
         pending = [stage for stage in self._stages() if not stage.done()]
         needs = [need for stage in pending for need in stage.needs]
         missing = self.store.missing(needs)

@@ -19,6 +19,7 @@ from eval.reading.stats import perplexity
 from tasks.base import Target
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
+from tasks.common.ranges import Checked, maybe_empty, ranged
 from tasks.controls import Length
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ GROUPS: Mapping[str, Mapping[str, Callable[[DiffusionConfig], DiffusionConfig]]]
 
 
 @dataclass(frozen=True)
-class AblationOptions:
+class AblationOptions(Checked):
     """Which variants, how long, how many samples."""
 
     #: folder of the result set whose settings the variants start from
@@ -67,18 +68,18 @@ class AblationOptions:
     #: embedding (learned, random), objective (x0, eps), schedule (sqrt, cosine, linear)
     group: str = "embedding,objective"
     #: embedding dimensions
-    dims: str = "16,64,128,256"
+    dims: tuple[int, ...] = ranged((16, 64, 128, 256), least=1, most=2**20)
     #: training steps of each variant; 0 takes those of the set. The average of the weights covers
     #: the same share of the training, however long it is
-    steps: int = 0
+    steps: int = ranged(0, least=0, most=10**9)
     #: samples of each variant
-    samples: int = 500
+    samples: int = ranged(500, least=1, most=10**6)
     #: samples decoded at once
-    batch: int = 64
+    batch: int = ranged(64, least=1, most=10**6)
     #: folder of trained artefacts
     store: str = ".store"
     #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = "results/prebuilt"
+    prebuilt: str = maybe_empty("results/prebuilt")
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Variant:
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.running.config import override
     from eval.running.display import Display
+    from eval.running.keys import override
     from eval.running.options import options, section
 
     rest, network = section("diffusion", given)
@@ -116,19 +117,15 @@ def main(given: Sequence[str]) -> None:
 
 
 def plan(base: RunConfig, chosen: AblationOptions) -> Iterator[Variant]:
-    """The variants in order. Raises ``UserError`` for an unknown group or a bad dimension."""
-    try:
-        dims = [int(part) for part in chosen.dims.split(",")]
-    except ValueError:
-        raise UserError(f"dims={chosen.dims}: whole numbers, separated by commas") from None
-    if min(dims) < 1 or chosen.samples < 1 or chosen.steps < 0:
-        raise UserError("dims and samples are at least 1, steps at least 0")
+    """The variants in order. Raises ``UserError`` for an unknown group and without dimensions."""
+    if not chosen.dims:
+        raise UserError("dims= names no dimension")
     train = base.diffusion.train.lasting(chosen.steps or base.diffusion.train.steps)
     for group in chosen.group.split(","):
         if group not in GROUPS:
             raise unknown("group", group, GROUPS)
         for name, change in GROUPS[group].items():
-            for dim in dims:
+            for dim in chosen.dims:
                 config = dataclasses.replace(base.diffusion, embedding=dim, train=train)
                 yield Variant(group, name, dim, change(config))
 

@@ -26,6 +26,7 @@ from eval.running.command import asks_help, parse
 from eval.running.config import RunConfig
 from eval.running.plan import Plan
 from eval.running.store import Store
+from eval.targets import writable
 from models.nets.config import TrainConfig
 from tasks.base import Corpus, Target, Text
 from tasks.common.progress import Progress
@@ -307,6 +308,8 @@ def main(arguments: Sequence[str]) -> None:
     if asks_help(arguments, USAGE):
         return
     config = parse(arguments)
+    if config.out:
+        writable(Path(config.out))
     if config.threads:
         import torch
 

@@ -22,6 +22,7 @@ from eval.running.store import Store
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.jsonl import read
+from tasks.common.ranges import maybe_empty
 from tasks.vocabulary import SPECIALS
 
 USAGE = """\
@@ -46,7 +47,7 @@ class CollectOptions:
     #: folder of trained artefacts
     store: str = ".store"
     #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = "results/prebuilt"
+    prebuilt: str = maybe_empty("results/prebuilt")
 
 
 def main(given: Sequence[str]) -> None:

@@ -19,11 +19,13 @@ from pathlib import Path
 from eval.reading.results import ResultSet
 from eval.running.cells import withheld
 from eval.running.infilling import answers
+from eval.running.values import paths
 from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratings, show
 from tasks import known
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
+from tasks.common.ranges import Checked, maybe_empty, ranged
 from tasks.controls import Control, Withheld
 from tasks.metrics.text import detokenize
 
@@ -47,7 +49,7 @@ Contexts = Callable[[ResultSet], Mapping[str, Control]]
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(Checked):
     """What to have rated."""
 
     #: folder of the result set
@@ -55,7 +57,7 @@ class ExportOptions:
     #: two methods or more, separated by commas; every two of them make a pair
     methods: str = "diffusion_lm,ar_infilling"
     #: how many items; all, where there are fewer
-    items: int = 100
+    items: int = ranged(100, least=1, most=10**6)
     #: seed of the items drawn, of their order and of what is A and B
     seed: int = 0
     #: the CSV file; its key is written beside it, as NAME.key.json
@@ -65,7 +67,7 @@ class ExportOptions:
     #: folder of trained artefacts
     store: str = ".store"
     #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = "results/prebuilt"
+    prebuilt: str = maybe_empty("results/prebuilt")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ImportOptions:
 
 def main(given: Sequence[str], contexts: Contexts | None = None) -> None:
     """``contexts``: in place of those that the corpus gives."""
-    from eval.running.config import key_list
+    from eval.running.keys import key_list
     from eval.running.options import options
 
     command, rest = (given[0], list(given[1:])) if given else ("", [])
@@ -103,7 +105,7 @@ def main(given: Sequence[str], contexts: Contexts | None = None) -> None:
 
 def _import(chosen: ImportOptions) -> None:
     results = ResultSet(Path(chosen.run))
-    files = [Path(name.strip()) for name in chosen.ratings.split(",") if name.strip()]
+    files = paths(chosen.ratings)
     if not files:
         raise UserError("ratings= names no file")
     key = Key.read(Path(chosen.key) if chosen.key else key_path(files[0]))
@@ -123,8 +125,6 @@ def key_path(out: Path) -> Path:
 
 def _export(chosen: ExportOptions, contexts: Contexts | None) -> None:
     results, out = ResultSet(Path(chosen.run)), Path(chosen.out)
-    if chosen.items < 1:
-        raise UserError(f"items={chosen.items}: at least 1")
     for path in (out, key_path(out)):
         if path.exists():
             raise UserError(f"{path} exists, and may hold ratings: choose another out=")

@@ -23,6 +23,7 @@ from eval.reading.stats import DRAWS
 from eval.running.store import Store
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
+from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
 
 if TYPE_CHECKING:
     import torch
@@ -58,30 +59,30 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class LikelihoodOptions:
+class LikelihoodOptions(Checked):
     """What to measure, and where the networks lie."""
 
     #: folder of the result set
     run: str = "results/demo"
     #: validation texts, the first that fit Diffusion-LM whole
-    texts: int = 256
+    texts: int = ranged(256, least=1, most=10**6)
     #: noise levels evaluated for each text, of all T; the sum over all is estimated without bias
-    steps: int = 64
+    steps: int = ranged(64, least=1, most=10**6)
     #: texts at once
-    batch: int = 32
+    batch: int = ranged(32, least=1, most=10**6)
     #: likelihood models to train and measure too, separated by commas: bound (the set's network
     #: trained under the bound itself), simplex (one-hot latents, appendix F)
     train: str = ""
     #: training steps of each; 0 takes those of the set's Diffusion-LM
-    train_steps: int = 0
+    train_steps: int = ranged(0, least=0, most=10**9)
     #: seed of noise and noise levels
-    seed: int = 0
+    seed: int = a_seed()
     #: folder of the official corpus files; by default that of the run
     data: str | None = None
     #: folder of trained artefacts
     store: str = ".store"
     #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = "results/prebuilt"
+    prebuilt: str = maybe_empty("results/prebuilt")
     #: auto (a GPU where there is one), cpu, cuda, ...
     device: str = "auto"
 
@@ -93,9 +94,6 @@ def main(given: Sequence[str]) -> None:
     chosen = options(LikelihoodOptions, rest, USAGE)
     if chosen is None:
         return
-    for name in ("texts", "steps", "batch"):
-        if getattr(chosen, name) < 1:
-            raise UserError(f"{name}={getattr(chosen, name)}: at least 1")
     from eval.running.display import Display
     from eval.running.plan import pick_device
     from tasks.corpora import load_corpus
@@ -128,7 +126,7 @@ def likelihood_model(
 ) -> Recipe:
     """A network trained under the bound, at the size and on the texts of the set's Diffusion-LM
     but for the settings ``network``. Raises ``UserError`` for an unknown kind or setting."""
-    from eval.running.config import override
+    from eval.running.keys import override
     from eval.running.plan import Plan
     from models.diffusion_lm.bound import KINDS, train_bound
     from tasks.common.recipe import recipe, settings

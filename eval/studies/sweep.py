@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from baselines import METHODS
 from eval.reading.results import ResultSet, read_json
+from eval.running.values import cut, read, shown
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 
@@ -63,7 +64,7 @@ def main(given: Sequence[str]) -> None:
         return
     results = ResultSet(Path(chosen.run))
     having = [t for t in results.tasks if chosen.method in results.methods(t)]
-    tasks = chosen.task.split(",") if chosen.task else having
+    tasks = [name.strip() for name in chosen.task.split(",")] if chosen.task else having
     for task in tasks:
         if task not in having:
             raise UserError(f"{results.folder} has no samples of {chosen.method} under {task}")
@@ -75,7 +76,7 @@ def main(given: Sequence[str]) -> None:
     # every value is parsed before the first one runs
     jobs = [
         (task, value, configured(results, task, chosen, key, value))
-        for value in chosen.values.split(",")
+        for value in numbers(key, chosen.values)
         for task in tasks
     ]
     for task, value, (config, arguments) in jobs:
@@ -85,6 +86,20 @@ def main(given: Sequence[str]) -> None:
     display.say(str(results.folder / SWEEP))
 
 
+def numbers(key: str, text: str) -> list[str]:
+    """The values to try. Raises ``UserError`` for what is no number: figures have an axis of
+    them."""
+    if "." not in key:
+        raise UserError(f"key={shown(key)}: the setting of a method, as fudge.lam")
+    try:
+        values = list(cut(text, "numbers"))
+        for value in values:
+            read(float, value)
+    except ValueError as error:
+        raise UserError(f"values={shown(text)}: {error}") from None
+    return values
+
+
 def configured(
     results: ResultSet, task: str, chosen: SweepOptions, key: str, value: str
 ) -> tuple[RunConfig, list[str]]:
@@ -92,7 +107,10 @@ def configured(
     they were resolved for the task and the one replaced."""
     from eval.running.command import parse
 
-    given = shlex.split(str(results.run.get("command", "")))[3:]
+    try:
+        given = shlex.split(str(results.run.get("command", "")))[3:]
+    except ValueError as error:
+        raise UserError(f"{results.folder / 'run.json'}: its command: {error}") from None
     skipped = ("task=", "method=", "out=", "store=", "floor=", f"{key}=")
     arguments = [part for part in given if not part.startswith(skipped)]
     place = Path(chosen.store) / "sweep" / results.name / f"{task}-{key}-{value}"

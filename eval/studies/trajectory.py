@@ -18,6 +18,7 @@ from eval.running.store import Store
 from tasks import known
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import write_text
+from tasks.common.ranges import Checked, maybe_empty, ranged
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,7 @@ METHOD, TRAJECTORY = "diffusion_lm", "trajectory.json"
 
 
 @dataclass(frozen=True)
-class TrajectoryOptions:
+class TrajectoryOptions(Checked):
     """Which sample, and where the networks lie."""
 
     #: folder of the result set
@@ -47,11 +48,11 @@ class TrajectoryOptions:
     #: id of the target; by default the first
     target: str | None = None
     #: frames that are stored, first and last included
-    frames: int = 48
+    frames: int = ranged(48, least=2, most=10**6)
     #: folder of trained artefacts
     store: str = ".store"
     #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = "results/prebuilt"
+    prebuilt: str = maybe_empty("results/prebuilt")
     #: auto (a GPU where there is one), cpu, cuda, ...
     device: str = "auto"
 
@@ -62,8 +63,6 @@ def main(given: Sequence[str]) -> None:
     chosen = options(TrajectoryOptions, given, USAGE)
     if chosen is None:
         return
-    if chosen.frames < 2:
-        raise UserError(f"frames={chosen.frames}: at least 2")
     from eval.running.plan import pick_device
 
     results = ResultSet(Path(chosen.run))

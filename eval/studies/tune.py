@@ -30,15 +30,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from baselines import METHODS
 from eval.reading.stats import macro, perplexity
 from eval.running.cells import ANNOTATIONS, as_ratio
-from eval.running.command import parse
-from eval.running.config import RunConfig, override
+from eval.running.command import check_fits, parse
+from eval.running.config import RunConfig
+from eval.running.keys import override, pairs
 from eval.running.options import explains
 from eval.running.target_lists import TargetLists
+from eval.running.values import cut, shown
 from eval.targets import one_task, split
 from tasks import load_task
 from tasks.base import Target, Task
@@ -47,6 +49,7 @@ from tasks.common.files import write_text
 from tasks.common.jsonl import append, mend, read
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
+from tasks.common.ranges import Checked, ranged
 
 if TYPE_CHECKING:
     from eval.running.runner import Run
@@ -56,10 +59,18 @@ if TYPE_CHECKING:
 TARGETS, SAMPLES = 10, 5
 #: targets of infilling, whose metrics are of a set
 ITEMS = 100
-METRICS = ("bleu4", "rouge_l", "rouge_l_google", "cider")
 POINTS, CHOSEN = "points.jsonl", "chosen.json"
 
 Point = dict[str, str]
+
+
+@dataclass(frozen=True)
+class TuneOptions(Checked):
+    """The keys of the command's own; its page says what they mean."""
+
+    within: float = ranged(1.25, least=1, most=1e6)
+    metric: Literal["bleu4", "rouge_l", "rouge_l_google", "cider"] = "cider"
+    kept: int = ranged(200, least=0, most=10**6)
 
 
 @dataclass(frozen=True)
@@ -97,10 +108,15 @@ class Best:
 
 def grid(method: str, given: Mapping[str, str]) -> list[Point]:
     """Every combination of the values given for keys of ``method``, or of its card's ranges."""
-    values: Mapping[str, Sequence[str]] = {key: value.split(",") for key, value in given.items()}
+    values: dict[str, Sequence[str]] = {}
+    for key, text in given.items():
+        try:
+            values[key] = cut(text, "values")
+        except ValueError as error:
+            raise UserError(f"{key}={shown(text)}: {error}") from None
     if not values:
         ranges = METHODS.card(method).ranges
-        values = {f"{method}.{key}": tried for key, tried in ranges.items()}
+        values |= {f"{method}.{key}": tried for key, tried in ranges.items()}
     if not values:
         raise UserError(f"nothing to tune: give values, as {method}.KEY=0.1,0.2")
     return [
@@ -139,40 +155,33 @@ def main(given: Sequence[str]) -> None:
     if explains(given, __doc__):
         return
     options, rest = split(given, ("within", "kept", "metric"))
-    method = next((a.partition("=")[2] for a in rest if a.startswith("method=")), "")
-    ranges = {k: v for k, _, v in (a.partition("=") for a in rest) if k.startswith(f"{method}.")}
-    rest = [argument for argument in rest if argument.partition("=")[0] not in ranges]
+    asked = pairs(rest, RunConfig)
+    method = asked.get("method", "")
+    ranges = {key: value for key, value in asked.items() if key.startswith(f"{method}.")}
+    rest = [f"{key}={value}" for key, value in asked.items() if key not in ranges]
     filling = load_task(one_task(parse(rest))).fills
     for key, value in (("targets", ITEMS if filling else TARGETS), ("samples", SAMPLES)):
-        if not ((filling and key == "samples") or any(a.startswith(f"{key}=") for a in rest)):
+        if not ((filling and key == "samples") or key in asked):
             rest.append(f"{key}={value}")
     config = parse(rest)
     task = one_task(config)
     if len(config.methods) != 1:
         raise UserError(f"one method at a time, as method={config.methods[0]}")
-    try:
-        within, kept = float(options.get("within", "1.25")), int(options.get("kept", "200"))
-    except ValueError as error:
-        raise UserError(f"within= and kept= are numbers: {error}") from None
-    if within < 1 or kept < 0:
-        raise UserError(f"within={within} kept={kept}: at least 1 and 0")
-    rule = _rule(load_task(task), within, options)
+    chosen = override(TuneOptions(), options)
+    rule = _rule(load_task(task), chosen, options)
     points = grid(method, ranges)
-    for point in points:
-        override(config, point)  # mistyped keys and values show before anything is trained
-    tune(config, task, config.methods[0], points, rule, kept=kept, given=given)
+    for point in points:  # mistyped keys and values show before anything is trained
+        check_fits(override(config, point))
+    tune(config, task, config.methods[0], points, rule, kept=chosen.kept, given=given)
 
 
-def _rule(task: Task, within: float, options: Mapping[str, str]) -> Fluent | Best:
+def _rule(task: Task, chosen: TuneOptions, options: Mapping[str, str]) -> Fluent | Best:
     """What to choose by. Raises ``UserError`` for a rule that the task does not have."""
     wrong = "within" if task.fills else "metric"
     if wrong in options:
         by = "metric=, as it has no control" if task.fills else "control and within="
         raise UserError(f"{wrong}= says nothing under {task.name}: it is tuned by {by}")
-    metric = options.get("metric", "cider")
-    if metric not in METRICS:
-        raise UserError(f"metric={metric} is none of {', '.join(METRICS)}")
-    return Best(metric) if task.fills else Fluent(within)
+    return Best(chosen.metric) if task.fills else Fluent(chosen.within)
 
 
 def tune(
@@ -192,7 +201,7 @@ def tune(
     run = Run(config, Display(), ["python", "-m", "eval.tune", *given])
     if run.refused:
         raise UserError(f"{method} under {task}: {next(iter(run.refused.values()))}")
-    job = run.jobs[0]
+    job, _ = run.jobs[0], run.plan.device  # one that is not there is said at once
     run.build([*job.recipes.values(), *run.judges.values(), run.plan.texts_for(task)])
     targets = held_out(run, task, config.targets, kept)
     if "tags" in run.plan.task(task).needs:

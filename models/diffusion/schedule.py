@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.diffusion.config import LINEAR_TOO_SHORT
 from tasks.common.errors import UserError, unknown
 
 Array = np.ndarray
@@ -81,8 +82,10 @@ def make_schedule(name: str, steps: int) -> Schedule:
     for an unknown name, or a linear schedule too short to keep its betas below 1.
     """
     if name == "linear":
-        if steps <= 20:
-            raise UserError(f"a linear schedule needs more than 20 steps, not {steps}")
+        if steps <= LINEAR_TOO_SHORT:
+            raise UserError(
+                f"a linear schedule needs more than {LINEAR_TOO_SHORT} steps, not {steps}"
+            )
         betas = _linear_betas(steps)
     elif name in ("sqrt", "cosine"):
         betas = _betas_from(_sqrt if name == "sqrt" else _cosine, steps)

@@ -16,6 +16,7 @@ from models.diffusion_lm.config import (
     DiffusionLMSettings,
     InfillingConfig,
     UnconditionalSettings,
+    check_decoding,
     control_kinds,
     guidance_for,
 )
@@ -126,6 +127,21 @@ class DiffusionLMCard(Card):
         guidance = guidance_for(settings, task.name)
         return dataclasses.replace(settings, guidance=guidance, infilling=None)
 
+    def check(self, config: Any, task: Task | None) -> None:
+        assert task is not None
+        settings: DiffusionLMSettings = getattr(config, self.name)
+        if task.fills:
+            sampling = (settings.infilling or InfillingConfig()).sampling
+            check_decoding(config.diffusion, sampling, f"{self.name}.infilling.sampling")
+            return
+        steps = settings.sampling.steps
+        check_decoding(config.diffusion, settings.sampling, f"{self.name}.sampling")
+        if len(self.needs(task, settings)) > 1 and steps != config.classifier.steps:
+            raise UserError(
+                f"{self.name}.sampling.steps={steps}: the classifier of {task.name} is trained for "
+                f"classifier.steps={config.classifier.steps}: set both to the same"
+            )
+
     def room(self, config: Any, task: Task) -> int | None:
         return int(config.diffusion.length) - 2
 
@@ -153,7 +169,18 @@ DIFFUSION_LM = DiffusionLMCard(
         "guidance.lr": ("0.05", "0.1", "0.15", "0.2"),
     },
 )
-UNCONDITIONAL = Card(
+
+
+@dataclass(frozen=True)
+class UnconditionalCard(Card):
+    """No guidance, and nothing pinned."""
+
+    def check(self, config: Any, task: Task | None) -> None:
+        sampling = getattr(config, self.name).sampling
+        check_decoding(config.diffusion, sampling, f"{self.name}.sampling")
+
+
+UNCONDITIONAL = UnconditionalCard(
     "unconditional",
     "models.diffusion_lm.method:Unconditional",
     order=2000,

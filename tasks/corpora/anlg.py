@@ -6,13 +6,13 @@ ROCStories, as in the paper's Table 5. Words are those of ``rocstories``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.foreign import loads
 from tasks.corpora import rocstories
 from tasks.corpora.rocstories import stamp, tokenizer
 from tasks.corpora.stories import INSTEAD
@@ -91,10 +91,7 @@ def load_items(data: Path | None = None) -> list[Item]:
         raise UserError(f"{path} is not UTF-8 text") from None
     if path.suffix == ".jsonl":
         return items(_grouped(_rows(content, path.name)), path.name)
-    try:
-        return items(json.loads(content), path.name)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
+    return items(loads(content, str(path)), path.name)
 
 
 def find_file(data: Path) -> Path:
@@ -151,10 +148,7 @@ def _rows(content: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(place, row) of every line of the official form."""
     for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
         place = f"{name} line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg}") from None
+        row = loads(line, place)
         if not isinstance(row, dict) or not row.get("story_id"):
             raise UserError(f"{place}: no object with a story_id")
         yield f"{place} (story_id {row['story_id']})", row

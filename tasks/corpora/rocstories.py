@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
+from tasks.common.foreign import loads
 from tasks.corpora import e2e
 from tasks.corpora.sentences import split
 from tasks.texts import Corpus, Text, Words
@@ -196,10 +196,7 @@ def _lines(content: str, name: str) -> Iterator[str]:
     # not splitlines(): JSON strings may hold its rarer line ends as they are
     for number, line in enumerate(content.removesuffix("\n").split("\n"), start=1):
         place = f"{name} line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg}") from None
+        row = loads(line, place)
         if not (isinstance(row, list) and len(row) == 1 and isinstance(row[0], str)):
             raise UserError(f"{place}: no list of one story")
         if not row[0].strip():

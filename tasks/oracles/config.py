@@ -6,49 +6,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.common.errors import UserError
+from tasks.common.ranges import Checked, ranged
+
 
 @dataclass(frozen=True)
-class ParserConfig:
+class ParserConfig(Checked):
     """Sizes and regularisation of a ``ChartParser``; the defaults are for the treebank sample."""
 
     encoder: Literal["lstm", "transformer"] = "lstm"
     """Bidirectional LSTM (Gaddy et al. 2018) or benepar's partitioned Transformer."""
-    d_model: int = 320
+    d_model: int = ranged(320, least=2, most=2**20)
     """Width of the encoder's states, both directions together; even."""
-    layers: int = 2
+    layers: int = ranged(2, least=1, most=2**20)
     """Layers of the encoder."""
-    d_char: int = 48
+    d_char: int = ranged(48, least=1, most=2**20)
     """Character embedding."""
-    d_word: int = 100
+    d_word: int = ranged(100, least=1, most=2**20)
     """Embedding of words seen often in training."""
-    d_input: int = 48
+    d_input: int = ranged(48, least=0, most=2**20)
     """Embedding of the input's predicted part-of-speech tags; unused without an input tagger."""
-    d_label: int = 160
+    d_label: int = ranged(160, least=1, most=2**20)
     """Hidden width of the span classifier and of the tag classifier."""
-    dropout: float = 0.35
+    dropout: float = ranged(0.35, least=0, below=1)
     """On the encoder's input, between its layers and on its output."""
-    word_dropout: float = 0.2
+    word_dropout: float = ranged(0.2, least=0, below=1)
     """Share of training words whose word embedding is replaced by that of the unknown word."""
-    tag_dropout: float = 0.15
+    tag_dropout: float = ranged(0.15, least=0, below=1)
     """Share of training words whose predicted tag is hidden: it is wrong more often elsewhere than
     on the newspaper text that the tagger was trained on."""
-    tag_loss: float = 2.0
+    tag_loss: float = ranged(2.0, least=0, most=1000)
     """Weight of the tag classifier's cross-entropy beside the span loss."""
-    min_word: int = 2
+    min_word: int = ranged(2, least=0, most=2**20)
     """Words seen at least so often in training have an embedding."""
-    min_label: int = 3
+    min_label: int = ranged(3, least=0, most=2**20)
     """Labels (unary chains) seen at least so often are predicted; the time grows with them."""
-    batch: int = 32
+    batch: int = ranged(32, least=1, most=2**20)
     """Sentences a training step."""
-    max_train_words: int = 45
+    max_train_words: int = ranged(45, least=1, most=2**20)
     """Longer sentences are left out of training: the chart grows with the square."""
-    max_words: int = 120
+    max_words: int = ranged(120, least=1, most=2**20)
     """Longer sentences are cut into pieces before parsing."""
-    max_chars: int = 24
+    max_chars: int = ranged(24, least=1, most=2**20)
     """Characters read of a word."""
     split: bool = True
     """Parse the sentences of a text one by one and join them (see ``segments``). Off for a
     treebank whose trees cover texts of several sentences."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.d_model % 2:
+            raise UserError(f"d_model={self.d_model}: an even number, both directions together")
 
     @classmethod
     def small(cls) -> ParserConfig:

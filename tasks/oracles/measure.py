@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError, unknown
+from tasks.common.terminal import one_line, show_anyway
 from tasks.oracles.base import Parser, Tagger
 from tasks.oracles.trees import bracketing, leaves, spans
 
@@ -118,10 +119,13 @@ def main(arguments: Sequence[str]) -> None:
     from tasks.oracles.pretrained import MODEL, BeneparParser
     from tasks.oracles.tagger import NltkTagger
 
-    given = {name: value for name, _, value in (a.partition("=") for a in arguments)}
-    for name in given:
+    given = dict[str, str]()
+    for name, _, text in (argument.partition("=") for argument in arguments):
         if name not in {"data", "parser"}:
             raise unknown("option", name, ("data", "parser"))
+        if name in given:
+            raise UserError(f"{name} is given twice: '{given[name]}' and '{text}'")
+        given[name] = text
     for name in ("data", "parser"):
         if not given.get(name):
             raise UserError(f"say {name}=..., as in: data=DIR parser=FOLDER")
@@ -135,7 +139,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    show_anyway()
     try:
         main(sys.argv[1:])
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)

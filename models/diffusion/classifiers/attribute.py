@@ -327,8 +327,8 @@ class AttributeGuide(Guide):
     def terms(self) -> Tensor:
         return self.scored.sum(1)
 
-    def __call__(self, x: Tensor, s: int) -> Tensor:
-        level = torch.full((len(x),), s, device=x.device)
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        level = self.at(x, s)
         logits = self.classifier(x, level, self.classifier.embed(self.ids))[:, 0]
         scores = logits.log_softmax(-1).gather(2, self.ids[:, 0, 1:, None])[..., 0]
         return (scores * self.scored).sum(1) / self.scored.sum(1)

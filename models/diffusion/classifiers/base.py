@@ -259,7 +259,12 @@ class Guide(ABC):
     classifier: Any
 
     @abstractmethod
-    def __call__(self, x: Tensor, s: int) -> Tensor: ...
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        """``s``: the level, one or one for each row."""
+
+    def at(self, x: Tensor, s: int | Tensor) -> Tensor:
+        """Levels (B,) of latents x."""
+        return torch.as_tensor(s, device=x.device).expand(len(x))
 
     @property
     def terms(self) -> Tensor | int:
@@ -271,19 +276,3 @@ class Guide(ABC):
         for name in self.per_row:
             setattr(taken, name, getattr(self, name)[rows])
         return taken
-
-
-class WordGuide:
-    """A classifier's guide as guidance of words reads it: the sum of its log-probabilities, of
-    words embedded in its own ``table`` (V, D)."""
-
-    def __init__(self, guide: Guide) -> None:
-        table = guide.classifier.own_table
-        assert table is not None
-        self.guide, self.table = guide, table
-
-    def take(self, rows: Tensor) -> WordGuide:
-        return WordGuide(self.guide.take(rows))
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.guide(x, -1).float() * self.guide.terms

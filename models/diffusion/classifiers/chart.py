@@ -167,8 +167,8 @@ class SpanGuide(Guide):
             cells.append((control.start + 1, control.end + 1, nearest(control.label, labels)))
         self.start, self.end, self.gold = torch.tensor(cells, device=classifier.device).T
 
-    def __call__(self, x: Tensor, s: int) -> Tensor:
-        level = torch.full((len(x),), s, device=x.device)
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        level = self.at(x, s)
         logits = self.classifier.cells(x, level, self.start, self.end)
         return logits.log_softmax(-1).gather(1, self.gold[:, None])[:, 0]
 
@@ -213,8 +213,8 @@ class TreeGuide(Guide):
     def terms(self) -> Tensor:
         return self.scored.sum(1)
 
-    def __call__(self, x: Tensor, s: int) -> Tensor:
-        level = torch.full((len(x),), s, device=x.device)
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        level = self.at(x, s)
         scores = self.classifier.chart(x, level).log_softmax(-1)
         scores = scores.gather(2, self.gold[..., None])[..., 0] * self.scored
         return scores.sum(1) / self.scored.sum(1)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -115,6 +114,8 @@ class TagGuide(Guide):
     the end, so that the length is asked for as well. The released code's mean (the paper writes the
     sum) is what its weight of the fluency term was tuned to."""
 
+    per_row = ("gold",)
+
     def __init__(
         self, classifier: TagClassifier, tags: Vocabulary, controls: Sequence[Control]
     ) -> None:
@@ -134,8 +135,8 @@ class TagGuide(Guide):
     def terms(self) -> int:
         return self.gold.shape[1]
 
-    def __call__(self, x: Tensor, s: int) -> Tensor:
-        level = torch.full((len(x),), s, device=x.device)
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        level = self.at(x, s)
         scores = self.classifier(x, level).log_softmax(-1)
         return scores.gather(2, self.gold[..., None])[..., 0].mean(1)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.base import CONTROL, INFILLING, Card, Role
@@ -33,8 +34,12 @@ class WordsCard(Card):
     """``network``: the role of its denoising network."""
 
     tables: frozenset[str] = frozenset({CONTROL, INFILLING})
+    group: str = "discrete"
     tradeoff: str = "guidance.weight"
     steps: str = "steps"
+    ranges: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"guidance.weight": ("0.5", "1", "2"), "temperature": ("0.7", "1")}
+    )
     network: str = ""
 
     def refuses(self, task: Task) -> str | None:

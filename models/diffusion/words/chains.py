@@ -26,12 +26,19 @@ Form = Literal["plug_in", "mixture", "euler"]
 
 class Replaced(NamedTuple):
     """x_s from x_t: ``logits`` (B, L, V), up to a constant a position; ``x`` (B, L): x_t; ``open``
-    (B, L): where it is a word; ``share``: of these, those that may change, the others staying."""
+    (B, L): where it is a word; ``left``: the share of words that are noise at s; ``share``: of the
+    words, those that may change, the others staying."""
 
     logits: Tensor
     x: Tensor
     open: Tensor
+    left: float
     share: float = 1.0
+
+    @property
+    def noise(self) -> Tensor:
+        """``left`` of every text, (B,)."""
+        return torch.full((len(self.x),), self.left, device=self.x.device)
 
     def draw(self, noise: Draw) -> Tensor:
         which, word = noise().unbind(1)
@@ -84,7 +91,7 @@ class Uniform:
             else:
                 lower = before * clean + (1 - before) * limit
             chance = (step * here + (1 - step) * limit[x][..., None]) * lower
-        return Replaced(chance.log(), x, here[..., self.words.to(x.device)].any(-1))
+        return Replaced(chance.log(), x, here[..., self.words.to(x.device)].any(-1), 1 - before)
 
     def time(self, x: Tensor, t: int) -> Tensor:
         """What a network is told, (B,)."""
@@ -110,7 +117,8 @@ class Redraw:
 
     def move(self, x: Tensor, estimate: Tensor, t: int) -> Replaced:
         share = self.share if t < self.steps - 1 else 1.0
-        return Replaced(estimate, x, torch.isin(x, self.words.to(x.device)), share)
+        words = torch.isin(x, self.words.to(x.device))
+        return Replaced(estimate, x, words, t / self.steps, share)
 
     def time(self, x: Tensor, t: int) -> Tensor:
         """There is none."""

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from models.base import TargetSamples, sample_rng
-from models.diffusion.classifiers.base import WordGuide
 from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import MakeClassifierGuide, load_guide
 from models.diffusion.loop import Noise, uniform, walk
@@ -23,7 +23,7 @@ from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
 from models.diffusion.words.config import NATURAL, WordClassifierConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
-from models.diffusion.words.noising import space
+from models.diffusion.words.noising import WordGuide, space
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
@@ -34,8 +34,18 @@ from tasks.base import Target, Task
 from tasks.common.progress import Progress
 from tasks.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from models.diffusion.words.method import WordDiffusion
+
+class Family(Protocol):
+    """What a method says of its noise (:class:`models.diffusion.words.method.WordDiffusion`)."""
+
+    settings: Any
+
+    @property
+    def name(self) -> str: ...
+
+    def process(self, free: Tensor) -> Any: ...
+
+    def estimate(self, logits: Tensor, x: Tensor, time: Tensor) -> Tensor: ...
 
 
 def load(
@@ -53,16 +63,24 @@ def load(
     frames = Frames(folder, words, config.length)
     if task.fills:
         return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
-    guides: list[tuple[MakeClassifierGuide, float]] = []
+    guides: list[Maker] = []
     if settings.guidance.weight:
         for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
             place = folders[classifier_role(GUIDED_BY[kind])]
-            weight = settings.guidance.weight * NATURAL[kind]
-            # levels of its training, which no other network shares
             steps = read_config(place / CONFIG, WordClassifierConfig).steps
-            texts = space(words, config.length, steps, device)
-            guides.append((load_guide(kind, place, texts), weight))
+            guide = load_guide(kind, place, space(words, config.length, steps, device))
+            guides.append(Maker(guide, settings.guidance.weight * NATURAL[kind], steps))
     return Decoder(reader, words, frames, guides)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What makes the guides of one kind of control, their weight, and the levels of noise that
+    their classifier knows."""
+
+    make: MakeClassifierGuide
+    weight: float
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -74,11 +92,11 @@ class Decoder:
     reader: Reader
     vocabulary: Vocabulary
     frames: Frames
-    guides: Sequence[tuple[MakeClassifierGuide, float]] = ()
+    guides: Sequence[Maker] = ()
     middles: Mapping[int, int] | None = None
 
     def generate(
-        self, method: WordDiffusion, targets: Sequence[Target], samples: int, seed: int,
+        self, method: Family, targets: Sequence[Target], samples: int, seed: int,
         batch: int, progress: Progress,
     ) -> Iterator[TargetSamples]:  # fmt: skip
         streams = partial(sample_rng, seed, method.name)
@@ -101,7 +119,7 @@ class Decoder:
         return self.frames.between(control.left, control.right, self.middles, target.id, rng)
 
     def _decode(
-        self, method: WordDiffusion, jobs: list[Job[Row]], streams: Any, report: Progress
+        self, method: Family, jobs: list[Job[Row]], streams: Any, report: Progress
     ) -> list[Made]:
         rows, device = [job.given for job in jobs], self.reader.device
         given = torch.tensor([row.ids for row in rows])
@@ -146,7 +164,7 @@ class Decoder:
             [part for part in job.target.control.parts if part.kind in GUIDED_BY] for job in jobs
         ]
         made = [
-            (WordGuide(make(column)), weight)
-            for (make, weight), column in zip(self.guides, zip(*guided), strict=True)
+            (WordGuide(one.make(column), one.steps), one.weight)
+            for one, column in zip(self.guides, zip(*guided), strict=True)
         ]
-        return Guides(made, len(jobs))
+        return Guides(made, len(jobs), self.frames.longest)

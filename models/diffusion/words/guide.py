@@ -23,6 +23,7 @@ from models.diffusion.loop import Draw
 from models.diffusion.words.config import WordGuidanceConfig
 from models.nets.decoding import draw
 from models.nets.precision import LEAST_ROWS
+from tasks.vocabulary import PAD
 
 #: texts that a classifier reads at once
 ROWS = 256
@@ -38,51 +39,67 @@ class Guide(Protocol):
     def take(self, rows: Tensor) -> Guide:
         """The same of the rows ``rows`` (N,)."""
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """x (B, L, D) -> (B,), fp32."""
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+        """x (B, L, D), shares ``noise`` (B,) of whose words are noise -> (B,), fp32."""
 
 
 class Guides:
     """The guides of a batch of ``rows`` texts, one for each control of a target, with their
     weights: log-probabilities of composed controls add up (Li et al. 2022, section 7.2).
 
-    ``evaluations`` (B,): texts that classifiers have read, and gradients, for each row.
+    ``length``: tokens of the texts that classifiers read, PAD included. ``evaluations`` (B,): texts
+    that classifiers have read, and gradients, for each row.
     """
 
-    def __init__(self, parts: Sequence[tuple[Guide, float]], rows: int) -> None:
-        self.parts = parts
+    def __init__(
+        self,
+        parts: Sequence[tuple[Guide, float]],
+        rows: int,
+        length: int,
+    ) -> None:
+        self.parts, self.length = parts, length
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
 
-    def log_prob(self, x: Tensor, rows: Tensor) -> Tensor:
-        """The weighed sum for texts x (N, L) under the controls of ``rows`` (N,); (N,), float64."""
+    def log_prob(self, x: Tensor, rows: Tensor, noise: Tensor) -> Tensor:
+        """The weighed sum for texts x (N, L) under the controls of ``rows`` (N,), of shares of
+        noise (N,); (N,), float64."""
         out = torch.zeros(len(x), dtype=torch.float64, device=x.device)
         for first in range(0, len(x), ROWS):
             part = slice(first, first + ROWS)
-            texts, which = filled(x[part]), filled(rows[part])
-            read = sum(
-                w * guide.take(which)(guide.table[texts]).double() for guide, w in self.parts
-            )
-            assert isinstance(read, Tensor)
-            out[part] = read[: len(x[part])]
+            texts, which = self._whole(x[part]), filled(rows[part])
+            share = filled(noise[part])
+            for guide, weight in self.parts:
+                read = guide.take(which)(guide.table[texts], share).double()
+                out[part] += weight * read[: len(x[part])]
         self._count(rows, 1)
         return out
 
-    def first_order(self, x: Tensor, rows: Tensor, places: Tensor, words: int) -> Tensor:
+    def first_order(
+        self, x: Tensor, rows: Tensor, places: Tensor, words: int, noise: Tensor
+    ) -> Tensor:
         """What each of ``words`` ids would add to that sum at a position of the texts ``rows`` (M,)
-        of x (B, L), to first order around x: (M, words), fp32. One gradient a text."""
+        of x (B, L), of shares of noise (B,), to first order around x: (M, words), fp32. One
+        gradient a text."""
         here, index = rows.unique(return_inverse=True)
-        texts, which = filled(x[here]), filled(here)
+        texts, which = self._whole(x[here]), filled(here)
+        share = filled(noise[here])
         total = torch.zeros(len(rows), words, device=x.device)
         for guide, weight in self.parts:
             with torch.enable_grad():
                 embedded = guide.table[texts].detach().requires_grad_(True)
-                (gradient,) = torch.autograd.grad(guide.take(which)(embedded).sum(), embedded)
+                (gradient,) = torch.autograd.grad(
+                    guide.take(which)(embedded, share).sum(), embedded
+                )
             at = gradient[index, places]
             now = (at * embedded.detach()[index, places]).sum(-1, keepdim=True)
             gain = F.linear(filled(at), guide.table[:words])[: len(at)]
             total += weight * (gain - now).float()
         self._count(here, 1)
         return total
+
+    def _whole(self, x: Tensor) -> Tensor:
+        """Texts (N, L), which were cut behind their END, as classifiers know them."""
+        return filled(F.pad(x, (0, self.length - x.shape[1]), value=PAD))
 
     def _count(self, rows: Tensor, times: int) -> None:
         more = torch.full((len(rows),), float(times * len(self.parts)), dtype=torch.float64)
@@ -104,8 +121,9 @@ class Candidates:
         self.guides, self.config, self.noise = guides, config, noise
 
     def __call__(self, drawn: Tensor, move: Any, s: int) -> Tensor:
-        """``move``: has ``x`` (B, L), the text before, and ``logits`` (B, L, V) of what it may
-        become; positions that became none of the V (a mask again) stay as they are drawn."""
+        """``move``: has ``x`` (B, L), the text before, ``logits`` (B, L, V) of what it may become,
+        and the share of it that is then ``noise`` (B,). Positions that became none of the V (a
+        mask again) stay as they are drawn."""
         x, words = move.x, move.logits.shape[-1]
         proposed, again = self.noise().to(x.device).unbind(1)
         row, place = ((drawn != x) & (drawn < words)).nonzero(as_tuple=True)
@@ -115,12 +133,12 @@ class Candidates:
         # that the word changes is decided: it is drawn among the others
         other = torch.arange(words, device=x.device) != x[row, place][:, None]
         logits = logits.masked_fill(~other, -torch.inf).log_softmax(-1)
-        among = self._proposals(x, row, place, logits, proposed[row, place])
+        among = self._proposals(move, row, place, logits, proposed[row, place])
         which = row.repeat_interleave(among.shape[1])
         variants = x[which]
         at = place.repeat_interleave(among.shape[1])
         variants[torch.arange(len(which), device=x.device), at] = among.flatten()
-        gain = self.guides.log_prob(variants, which).view(among.shape)
+        gain = self.guides.log_prob(variants, which, move.noise[which]).view(among.shape)
         if self.config.proposals != "drawn":
             gain = gain + logits.gather(1, among).double()
         chosen = draw(gain, again[row, place])
@@ -129,21 +147,22 @@ class Candidates:
         return out
 
     def _proposals(
-        self, x: Tensor, row: Tensor, place: Tensor, logits: Tensor, u: Tensor
+        self, move: Any, row: Tensor, place: Tensor, logits: Tensor, u: Tensor
     ) -> Tensor:
         """Candidates (M, K), no two of a position alike unless they are draws."""
         words = logits.shape[-1]
         many = min(self.config.candidates, words)
         if self.config.proposals == "drawn":
             # systematic: K points at equal distances, so that words come in proportion
-            points = (torch.arange(many, device=x.device) + u[:, None]) / many
+            points = (torch.arange(many, device=u.device) + u[:, None]) / many
             mass = logits.double().softmax(-1).cumsum(-1)
             found = torch.searchsorted(mass, points * mass[:, -1:], right=True)
             return found.clamp(max=words - 1)
         if self.config.proposals == "likely":
             return logits.topk(many, -1).indices
         first = logits.topk(-(-many // 2), -1).indices
-        score = logits + self.guides.first_order(x, row, place, words)
+        gain = self.guides.first_order(move.x, row, place, words, move.noise)
+        score = logits + gain
         rest = score.scatter(1, first, -torch.inf).topk(many - first.shape[1], -1).indices
         return torch.cat([first, rest], 1)
 
@@ -161,6 +180,6 @@ class FirstOrder:
         if not len(rows):
             return move
         logits = move.logits.clone()
-        gain = self.guides.first_order(x, rows, places, logits.shape[-1])
+        gain = self.guides.first_order(x, rows, places, logits.shape[-1], move.noise)
         logits[rows, places] += gain.to(logits.dtype)
         return move._replace(logits=logits)

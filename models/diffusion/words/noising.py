@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.diffusion.classifiers.base import Space
+from models.diffusion.classifiers.base import Guide, Space
 from models.diffusion.loop import uniform
 from models.diffusion.words.config import WordClassifierConfig
 from models.diffusion.words.frame import word_ids, words_of
@@ -21,10 +21,10 @@ from tasks.vocabulary import Vocabulary
 
 class EveryNoise:
     """Half of the texts lose words to the mask, and half have words replaced by others, each word
-    with chance (level + 1) / ``steps``; the frame stays. A classifier is not told which, nor the
-    level."""
+    with chance (level + 1) / ``steps``; the frame stays. A classifier is told the level: that a
+    text states no value is only sure where none can have been replaced."""
 
-    name, told = "words", False
+    name, told = "words", True
 
     def __init__(self, vocabulary: Vocabulary, steps: int) -> None:
         self.steps, self.mask = steps, len(vocabulary)
@@ -48,6 +48,24 @@ class EveryNoise:
         other = torch.where(masked.view(-1, *[1] * (ids.dim() - 1)), self.mask, other)
         noised = torch.where(hit & words_of(ids), other, ids)
         return table[noised.to(table.device)]
+
+
+class WordGuide:
+    """A classifier's guide as guidance of words reads it: the sum of its log-probabilities, of
+    words embedded in its own ``table`` (V, D). ``steps``: the levels of its training."""
+
+    def __init__(self, guide: Guide, steps: int) -> None:
+        table = guide.classifier.own_table
+        assert table is not None
+        self.guide, self.steps, self.table = guide, steps, table
+
+    def take(self, rows: Tensor) -> WordGuide:
+        return WordGuide(self.guide.take(rows), self.steps)
+
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Of texts x (N, L, D), shares ``noise`` (N,) of whose words are noise."""
+        level = (noise * self.steps).ceil().long() - 1
+        return self.guide(x, level).float() * self.guide.terms
 
 
 def space(vocabulary: Vocabulary, length: int, steps: int, device: torch.device) -> Space:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from models.diffusion.words.config import WordsConfig
-from tasks.common.batching import BatchPlan
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +36,7 @@ class WordsObjective(ABC, Generic[C]):
         self, module: WordEncoder, config: C, train: Texts, held: Texts, seed: int
     ) -> None:
         from models.diffusion.words.frame import word_ids
+        from tasks.common.batching import BatchPlan
 
         self.module, self.config, self.train, self.held = module, config, train, held
         self.words, self.mask = word_ids(module.words - 1), module.words - 1

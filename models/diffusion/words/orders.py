@@ -36,6 +36,11 @@ class Decided(NamedTuple):
         which, word = noise().unbind(1)
         return self.process.lift(self, which, word)
 
+    @property
+    def noise(self) -> Tensor:
+        """The share of a text's words, (B,), that are noise once one more is decided."""
+        return (self.open.sum(1) - 1).clamp(min=0) / self.process.free.sum(1).clamp(min=1)
+
     def words(self, where: Tensor, uniforms: Tensor) -> Tensor:
         """x_t with words drawn at the positions ``where`` (B, L), by ``uniforms`` (B, L)."""
         x = self.x.clone()

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from models.diffusion.words.config import WordClassifierConfig, WordsConfig
 from models.nets.config import EncoderConfig, TrainConfig
-from models.nets.presets import sized
+from models.nets.presets import MINILM, MINILM_SHAPE, sized
+from tasks.corpora import traits
 
 C = TypeVar("C", bound=WordsConfig)
 
@@ -19,16 +20,24 @@ SMALL = EncoderConfig(
 TRAIN = TrainConfig(steps=8_000, batch=64, lr=1.5e-3, warmup=200, clip=1.0, ema=0.999, every=250)
 
 
-def words_preset(config: C, preset: str) -> C:
-    """``config`` with the size and the training of the preset."""
+def words_preset(config: C, preset: str, run: Any) -> C:
+    """``config`` with the size and the training of the preset; ``run``: the run's settings."""
     length, network, train = sized(preset)
+    changes: dict[str, Any] = {}
     if preset == "demo":
         network = replace(SMALL, width=128, feedforward=512)
         train = replace(TRAIN, steps=4_000, lr=2e-3)
+    elif preset == "pretrained":
+        network, train = MINILM_SHAPE, replace(TRAIN, steps=6_000, batch=32, lr=3e-4)
+        changes["init_pretrained"] = MINILM
     elif preset != "paper":
         network, train = SMALL, TRAIN
-    changes: Any = {"length": length, "network": network, "train": train}
-    return replace(config, **changes)
+    if traits(run.corpus).sentences and preset != "paper":
+        # 48 positions hold 99.5 of 100 windows of three sentences
+        length = 48
+    if run.window == 3:
+        changes["clean_contexts"] = 0.5
+    return replace(config, length=length, network=network, train=train, **changes)
 
 
 def classifier_preset(preset: str, config: Any) -> WordClassifierConfig:

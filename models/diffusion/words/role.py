@@ -74,7 +74,7 @@ def words_role(
         return recipe(name, f"train {title}", train, options, deps=deps, pace=config)
 
     def by_preset(preset: str, config: Any) -> Any:
-        return words_preset(Config(**fixed), preset)
+        return words_preset(Config(**fixed), preset, config)
 
     return Role(
         name, of_texts, name, Config, by_preset, title=title,
@@ -87,7 +87,7 @@ def _seen(
     plan: Plan, config: WordsConfig, texts: Any
 ) -> tuple[list[Words], list[tuple[int, int]] | None]:
     """The texts that a network is trained on, and where the middles of windows are."""
-    if config.clean_contexts:
+    if config.clean_contexts and plan.config.window == 3:
         triples = plan.seen_triples(texts)
         return list(map(joined, triples)), list(map(middle_of, triples))
     return plan.seen(texts), None
