@@ -33,7 +33,7 @@ WORDS = Vocabulary([*SPECIALS, "a", "b", "c", "."])
 def fresh(folder: Path, method: Any, length: int = 16, **config: Any) -> Path:
     """An untrained network of the method's family, as its training would store it."""
     (role,) = (one for one in method.card.brings if one.name == method.card.network)
-    settings = role.preset("demo", None)
+    settings = role.preset("demo", SimpleNamespace(corpus="grammar", window=0))
     given = {"time": settings.time} | config
     settings = type(settings)(length=length, network=TINY, train=TrainConfig(steps=1), **given)
     torch.manual_seed(0)

@@ -47,15 +47,15 @@ class Guides:
     """The guides of a batch of ``rows`` texts, one for each control of a target, with their
     weights: log-probabilities of composed controls add up (Li et al. 2022, section 7.2).
 
-    ``length``: tokens of the texts that classifiers read, PAD included. ``evaluations`` (B,): texts
-    that classifiers have read, and gradients, for each row.
+    ``length``: tokens of the texts that classifiers read, PAD included; shorter ones get more.
+    ``evaluations`` (B,): texts that classifiers have read, and gradients, for each row.
     """
 
     def __init__(
         self,
         parts: Sequence[tuple[Guide, float]],
         rows: int,
-        length: int,
+        length: int = 0,
     ) -> None:
         self.parts, self.length = parts, length
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
@@ -99,7 +99,7 @@ class Guides:
 
     def _whole(self, x: Tensor) -> Tensor:
         """Texts (N, L), which were cut behind their END, as classifiers know them."""
-        return filled(F.pad(x, (0, self.length - x.shape[1]), value=PAD))
+        return filled(F.pad(x, (0, max(0, self.length - x.shape[1])), value=PAD))
 
     def _count(self, rows: Tensor, times: int) -> None:
         more = torch.full((len(rows),), float(times * len(self.parts)), dtype=torch.float64)
