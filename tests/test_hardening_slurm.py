@@ -221,8 +221,9 @@ def test_what_is_stored_of_a_sweep_may_have_any_shape(tmp_path: Path, data: st.D
     scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
     values = st.recursive(
         scalars,
-        lambda inner: st.lists(inner, max_size=2)
-        | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        lambda inner: (
+            st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+        ),
         max_leaves=4,
     )
     whole = json.loads(kept.read_text())

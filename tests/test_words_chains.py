@@ -246,7 +246,6 @@ def test_the_cost_of_a_step_is_its_divergence(now: float, before: float) -> None
 
 
 def test_a_move_names_what_it_may_change() -> None:
-    move = Replaced(
-        torch.zeros(1, 2, 6), torch.tensor([[0, 4]]), torch.tensor([[False, True]]), left=0.0
-    )
+    open = torch.tensor([[False, True]])
+    move = Replaced(torch.zeros(1, 2, 6), torch.tensor([[0, 4]]), open, 0.0)
     assert move.draw(lambda: torch.zeros(1, 2, 2).double()).tolist() == [[0, 0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -56,7 +57,7 @@ class Exact:
     def take(self, rows: Tensor) -> Exact:
         return self
 
-    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
         at = self.places[x.argmax(-1)]
         return self.log_p[at[:, 1], at[:, 2]]
 
@@ -73,7 +74,7 @@ class Affine(NamedTuple):
     def take(self, rows: Tensor) -> Affine:
         return self
 
-    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
         return (x * self.adds).sum((1, 2))
 
 
@@ -92,7 +93,7 @@ def guided(
     seed: int = 0, candidates: int = 100, proposals: Any = "likely", **settings: Any,
 ) -> tuple[Tensor, Guides]:  # fmt: skip
     """How often each text is drawn, and the guides."""
-    guides = Guides(parts, rows)
+    guides = Guides(parts, rows, net.positions)
     rng = torch.Generator().manual_seed(seed + 1)
     config = WordGuidanceConfig(candidates=candidates, proposals=proposals)
 
@@ -139,7 +140,8 @@ def test_the_chance_to_unmask_is_untouched() -> None:
                 continue
             variants = text.repeat(4, 1)
             variants[:, place] = net.known
-            ratio = (exact(exact.table[variants]) - exact(exact.table[text])).exp()
+            s = torch.zeros(4)
+            ratio = (exact(exact.table[variants], s) - exact(exact.table[text], s)).exp()
             assert float((p[place, net.known] * ratio).sum()) == pytest.approx(1, abs=1e-9)
 
 
@@ -196,15 +198,15 @@ def test_first_order_is_exact_where_the_guide_is_affine() -> None:
     """The table of gains, and the law that is drawn."""
     generator = torch.Generator().manual_seed(0)
     adds = torch.randn(4, 8, generator=generator).double()
-    guides = Guides([(Affine(adds), 0.7), (Affine(adds.flip(0)), 1.3)], 3)
+    guides = Guides([(Affine(adds), 0.7), (Affine(adds.flip(0)), 1.3)], 3, 4)
     x = torch.randint(4, 8, (3, 4), generator=generator)
     rows, places = torch.ones(3, 4).nonzero(as_tuple=True)
-    found = guides.first_order(x, rows, places, 7)
-    now = guides.log_prob(x, torch.arange(3))
+    found = guides.first_order(x, rows, places, 7, torch.zeros(3))
+    now = guides.log_prob(x, torch.arange(3), torch.zeros(3))
     for i, (row, place) in enumerate(zip(rows.tolist(), places.tolist(), strict=True)):
         variants = x[row].repeat(7, 1)
         variants[:, place] = torch.arange(7)
-        gain = guides.log_prob(variants, torch.full((7,), row)) - now[row]
+        gain = guides.log_prob(variants, torch.full((7,), row), torch.zeros(7)) - now[row]
         torch.testing.assert_close(found[i].double(), gain, atol=1e-5, rtol=0)
     words = adds.clone()
     words[:, 7] = 0.0
@@ -221,11 +223,11 @@ def test_draws_as_candidates_tend_to_the_same() -> None:
     exact = Exact(SKEWED, same(SKEWED))
     law = tilted(SKEWED, same(SKEWED))
     off = []
-    for candidates in (1, 3, 100):
+    for candidates in (1, 2, 100):
         found, _ = guided(MDLM, Knows(SKEWED), [(exact, 1.0)], candidates=candidates,
                           proposals="drawn", rows=2000)  # fmt: skip
         off.append(distance(found / found.sum(), law))
-    assert off[0] > off[1] > off[2] and off[2] < 0.03
+    assert off[0] > 0.25 and off[0] > off[1] and off[2] < 0.03
     single, _ = guided(MDLM, Knows(SKEWED), [(exact, 1.0)], candidates=1, proposals="drawn")
     assert_drawn(single, SKEWED)
 
@@ -234,17 +236,20 @@ def test_proposals_are_distinct_and_hold_the_likeliest() -> None:
     adds = torch.zeros(4, 8).double()
     adds[:, 6] = 50.0  # the control asks for the last word, which is hardly likely
     logits = torch.tensor([[-torch.inf, -torch.inf, -torch.inf, -torch.inf, 2.0, 1.0, -9.0]])
-    x, at = torch.tensor([[0, 7, 7, 1]]), (torch.tensor([0]), torch.tensor([1]))
+    move: Any = SimpleNamespace(x=torch.tensor([[0, 7, 7, 1]]), noise=torch.zeros(1))
+    at = torch.tensor([0]), torch.tensor([1])
     u = torch.tensor([0.5]).double()
 
     def proposed(kind: Any, many: int) -> list[int]:
-        guides = Guides([(Affine(adds), 1.0)], 1)
+        guides = Guides([(Affine(adds), 1.0)], 1, 4)
         config = WordGuidanceConfig(candidates=many, proposals=kind)
         made = Candidates(guides, config, lambda: torch.zeros(1, 2, 4))
-        return made._proposals(x, *at, logits, u)[0].tolist()  # type: ignore[no-any-return]
+        return made._proposals(move, *at, logits, u)[0].tolist()
 
     assert proposed("likely", 2) == [4, 5] and proposed("hybrid", 2) == [4, 6]
     assert sorted(proposed("hybrid", 3)) == [4, 5, 6]
+    # of more than there are, none comes twice
+    assert [word for word in proposed("hybrid", 7) if word > 3] == [4, 5, 6]
     # in proportion: of ten draws seven or eight are the word of chance .73
     draws = proposed("drawn", 10)
     assert draws.count(4) in (7, 8) and draws.count(5) in (2, 3) and len(draws) == 10
@@ -275,9 +280,9 @@ def test_the_frame_is_never_guided() -> None:
     seen: list[Tensor] = []
 
     class Spy(Exact):
-        def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+        def __call__(self, x: Tensor, s: Tensor) -> Tensor:
             seen.append(x.argmax(-1))
-            return super().__call__(x)
+            return super().__call__(x, s)
 
     guided(UDLM, Knows(SKEWED, "others"), [(Spy(SKEWED, same(SKEWED)), 1.0)], steps=5, rows=50)
     texts = torch.cat(seen)

@@ -81,13 +81,15 @@ def test_how_many_are_left() -> None:
 
 
 def masks(method: Any, words: int, **settings: Any) -> list[int]:
-    """How many masks the network reads in each call, of one text."""
-    seen: list[int] = []
+    """How many masks one text has before each step. The network reads it where it has some and is
+    not as it was before."""
+    states: list[Tensor] = []
     net = Says(FLAT, length=words)
-    _, reading = sampled(
-        method, net, 1, watch=lambda x: seen.append(int((x == net.words - 1).sum())), **settings
-    )
-    assert reading.evaluations.tolist() == [sum(n > 0 for n in seen)]
+    _, reading = sampled(method, net, 1, watch=states.append, **settings)
+    seen = [int((state == net.words - 1).sum()) for state in states]
+    changed = [True, *(not torch.equal(a, b) for a, b in itertools.pairwise(states))]
+    asked = sum(new and left > 0 for new, left in zip(changed, seen, strict=True))
+    assert reading.evaluations.tolist() == [asked]
     return seen
 
 

@@ -23,7 +23,7 @@ from models.diffusion.loop import Draw
 from models.diffusion.words.config import WordGuidanceConfig
 from models.nets.decoding import draw
 from models.nets.precision import LEAST_ROWS
-from tasks.vocabulary import PAD
+from tasks.vocabulary import PAD, START
 
 #: texts that a classifier reads at once
 ROWS = 256
@@ -150,21 +150,22 @@ class Candidates:
         self, move: Any, row: Tensor, place: Tensor, logits: Tensor, u: Tensor
     ) -> Tensor:
         """Candidates (M, K), no two of a position alike unless they are draws."""
-        words = logits.shape[-1]
-        many = min(self.config.candidates, words)
+        words, many = logits.shape[-1], self.config.candidates
         if self.config.proposals == "drawn":
             # systematic: K points at equal distances, so that words come in proportion
             points = (torch.arange(many, device=u.device) + u[:, None]) / many
             mass = logits.double().softmax(-1).cumsum(-1)
             found = torch.searchsorted(mass, points * mass[:, -1:], right=True)
             return found.clamp(max=words - 1)
+        many = min(many, words)
         if self.config.proposals == "likely":
             return logits.topk(many, -1).indices
         first = logits.topk(-(-many // 2), -1).indices
         gain = self.guides.first_order(move.x, row, place, words, move.noise)
-        score = logits + gain
-        rest = score.scatter(1, first, -torch.inf).topk(many - first.shape[1], -1).indices
-        return torch.cat([first, rest], 1)
+        score = (logits + gain).scatter(1, first, -torch.inf)
+        best, rest = score.topk(many - first.shape[1], -1)
+        # of fewer words than are asked for none comes twice: START stands in, which is never drawn
+        return torch.cat([first, rest.masked_fill(best == -torch.inf, START)], 1)
 
 
 class FirstOrder:
