@@ -149,6 +149,6 @@ class SEDDUniform(WordDiffusion):
         alpha = LogLinear().alpha(time).clamp(min=1e-3)[:, None, None].to(x.device)
         scores = logits[..., words].double().clamp(max=50).exp()
         scores = torch.where(words == x[..., None], 1.0, scores)
-        noised = scores / scores.sum(-1, keepdim=True)
+        noised = scores / scores.sum(-1, keepdim=True).clamp(min=1e-300)
         clean = ((noised - (1 - alpha) / len(words)) / alpha).clamp(min=1e-12)
         return torch.full_like(logits, -torch.inf).index_copy(2, words, clean.log().float())

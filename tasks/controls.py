@@ -18,7 +18,6 @@ from typing import Any, ClassVar, get_type_hints
 
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import canonical
-from tasks.common.schema import misfit
 from tasks.wording import SENTENCES, named
 
 Words = tuple[str, ...]
@@ -410,6 +409,8 @@ def from_json(data: dict[str, Any]) -> Control:
 def _built(cls: type[Control], fields: dict[str, Any]) -> Control:
     """Raises what the class raises, and ``TypeError`` for a field that is of another type than a
     control of the project's own has there."""
+    from tasks.common.schema import misfit
+
     if cls.__module__.startswith("tasks.") and cls is not AllOf:
         hints = get_type_hints(cls)
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]

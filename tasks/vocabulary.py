@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
-from tasks.common.schema import read_json
 
 SPECIALS = ("START", "END", "UNK", "PAD")
 START, END, UNK, PAD = range(4)
@@ -44,6 +43,8 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
         """Raises ``UserError`` for a file that is missing, or no list of words."""
+        from tasks.common.schema import read_json
+
         return cls(read_json(path, list[str], "vocabulary"))
 
     def save(self, path: Path) -> None:

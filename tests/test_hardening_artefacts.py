@@ -27,7 +27,7 @@ from tasks.common.hub import pinned, revised
 from tasks.common.recipe import Spec
 from tasks.common.schema import read_json
 from tasks.corpora.stored import read_corpus, write_corpus
-from tasks.oracles.config import ParserFile, TaggerFile
+from tasks.oracles.files import ParserFile, TaggerFile
 from tasks.texts import Corpus, Text
 from tasks.vocabulary import SPECIALS, Vocabulary
 from tests.hardening import Tried

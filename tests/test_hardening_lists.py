@@ -40,7 +40,7 @@ GOOD: dict[str, Any] = {
 }
 #: a list, a line of it, and what must be said
 WRONG: list[tuple[str, Any, str]] = [
-    (SPANS, {**GOOD[SPANS], "spans": [[0, 1, "VPP"]]}, "unknown label in .* 'VPP': did you mean"),
+    (SPANS, {**GOOD[SPANS], "spans": [[0, 1, "VPP"]]}, "unknown label 'VPP': did you mean"),
     (SPANS, {**GOOD[SPANS], "spans": [[0, 1, ""]]}, "is no span"),
     (SPANS, {**GOOD[SPANS], "spans": [[True, 1, "VP"]]}, "is no span"),
     (SPANS, {**GOOD[SPANS], "spans": [[0.0, 1, "VP"]]}, "is no span"),
@@ -58,7 +58,7 @@ WRONG: list[tuple[str, Any, str]] = [
 #: lines that are no rows
 LINES: dict[bytes, str] = {
     b"{": "not JSON",
-    b'{"a": NaN}': "not JSON: NaN is no number",
+    b'{"a": NaN}': "NaN is no JSON number",
     b"[" * 100_000: "nested too deep",
     b'{"words_": ["\\ud800"]}': "a surrogate that stands alone",
     b"9" * 5000: "not JSON",

@@ -353,7 +353,7 @@ def test_bertscore_without_its_model(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     def unreachable(*_: object, **__: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
     with pytest.raises(UserError, match=r"^skipped: roberta-large not available"):
         BertScore()
@@ -370,7 +370,7 @@ def test_a_cached_model_asks_no_network_and_rescales(
     import huggingface_hub
 
     cached = str(folder / "config.json")
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: cached)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: cached)
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", None)
     plain = BertScore("roberta-large", layer=1)
     rescaled = BertScore("roberta-large", layer=1, rescale=True)

@@ -68,12 +68,12 @@ def _train_diffusion(folder: Path, _: Path) -> None:
 
 
 def _train_classifier(folder: Path, root: Path) -> None:
-    space = load_space(root / "diffusion", 5, CPU)
+    space = load_space(root / "diffusion", ClassifierConfig(steps=5), CPU)
     train_classifier(folder, "parts_of_speech", space, TEXTS, TEXTS, CLASSIFIER, seed=0)
 
 
 def _load_classifier(folder: Path, root: Path) -> nn.Module:
-    space = load_space(root / "diffusion", 5, CPU)
+    space = load_space(root / "diffusion", ClassifierConfig(steps=5), CPU)
     return load_classifier("parts_of_speech", folder, space)[0]
 
 
@@ -209,10 +209,11 @@ def test_another_vocabulary_is_refused(
 
 def test_what_only_reads_another_network_is_bound_to_it(root: Path, tmp_path: Path) -> None:
     """The classifier to the words of a Diffusion-LM, the attribute head to its language model."""
-    space = replace(load_space(root / "diffusion", 5, CPU), vocabulary=OTHER)
+    space = load_space(root / "diffusion", ClassifierConfig(steps=5), CPU)
+    space = replace(space, vocabulary=OTHER)
     with pytest.raises(UserError, match="was made for vocabulary="):
         load_classifier("parts_of_speech", root / "classifier", space)
-    space = load_space(root / "diffusion", 10, CPU)
+    space = load_space(root / "diffusion", ClassifierConfig(steps=10), CPU)
     with pytest.raises(UserError, match="was made for steps=5, not 10"):
         load_classifier("parts_of_speech", root / "classifier", space)
     config = LMConfig(1, 8, 2, 0.0, 8, train=TRAIN)

@@ -16,7 +16,7 @@ from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.common.schema import read_json
 from tasks.corpora import load_corpus
 from tasks.corpora.stored import VALID, VOCABULARY, read_corpus, words_of, write_corpus
-from tasks.oracles.config import ParserFile
+from tasks.oracles.files import ParserFile
 from tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

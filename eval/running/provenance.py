@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.schema import read_json
-from tasks.oracles.config import ParserFile
+from tasks.oracles.files import ParserFile
 
 PACKAGES = (
     "torch",

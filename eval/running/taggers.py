@@ -20,7 +20,7 @@ from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, recipe
 from tasks.common.schema import read_json
 from tasks.corpora.stored import read_corpus, write_corpus
-from tasks.oracles.config import TaggerFile
+from tasks.oracles.files import TaggerFile
 
 if TYPE_CHECKING:
     from tasks.oracles.base import Tagger

@@ -47,7 +47,7 @@ class NotFinite(UserError):
 
 def check(right: Tensor, what: str) -> None:
     """Raises :class:`NotFinite` unless all rows are ``right``, (R,)."""
-    if not bool(right.all()):
+    if not right.is_meta and not bool(right.all()):
         raise NotFinite(what, int(right.int().argmin()), len(right))
 
 
@@ -61,7 +61,7 @@ def sizes(x: Tensor) -> Tensor:
 def best(logits: Tensor) -> Tensor:
     """Whether each row of ``logits`` (R, ..., V) leaves a token everywhere and is no NaN or +inf
     anywhere, (R,)."""
-    return logits.detach().amax(-1).isfinite().flatten(1).all(1)
+    return logits.detach().amax(-1).isfinite().reshape(len(logits), -1).all(1)
 
 
 def numbers(logits: Tensor) -> Tensor:

@@ -6,13 +6,9 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
-
-from pydantic import Field, with_config
-from typing_extensions import TypedDict
+from typing import Any
 
 from tasks.common.files import write_text
-from tasks.common.schema import OPEN, Whole, read_lines
 from tasks.texts import Corpus, Text, Words
 from tasks.vocabulary import Vocabulary
 
@@ -27,17 +23,6 @@ def write_texts(path: Path, texts: Iterable[Text]) -> None:
     write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records))
 
 
-@with_config(OPEN)
-class TextLine(TypedDict):
-    """A text of a stored corpus (``tasks.texts.Text``)."""
-
-    words: list[str]
-    tree: NotRequired[str]
-    tags: NotRequired[list[str]]
-    fields: NotRequired[list[Annotated[list[str], Field(min_length=2, max_length=2)]]]
-    sentences: NotRequired[list[Whole]]
-
-
 def _sentences(record: dict[str, Any]) -> str | None:
     parts = record.get("sentences")
     if parts and sum(parts) != len(record["words"]):
@@ -46,6 +31,9 @@ def _sentences(record: dict[str, Any]) -> str | None:
 
 
 def read_texts(path: Path) -> tuple[Text, ...]:
+    from tasks.common.schema import read_lines
+    from tasks.corpora.schema import TextLine
+
     return tuple(
         Text(
             words=tuple(record["words"]),

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired
-
-from pydantic import Field, with_config
-from typing_extensions import TypedDict
+from typing import Any, Literal
 
 from tasks.common.errors import UserError
 from tasks.common.ranges import Checked, ranged
-from tasks.common.schema import OPEN
 
 
 @dataclass(frozen=True)
@@ -88,38 +84,3 @@ TREEBANK_TRAIN: Mapping[str, Any] = {
     "steps": 2_300, "batch": 32, "lr": 2e-3, "decay": "linear", "warmup": 100, "clip": 5.0,
     "weight_decay": 0.01, "ema": 0.995, "bf16": False, "every": 200,
 }  # fmt: skip
-
-
-#: names of one kind -> their ids
-Ids = dict[str, Annotated[int, Field(ge=0, le=10**7)]]
-
-
-@with_config(OPEN)
-class StoredVocabularies(TypedDict):
-    """``tasks.oracles.chart.Vocabularies`` as they are stored."""
-
-    tags: Ids
-    labels: Ids
-    chars: Ids
-    words: Ids
-    inputs: Ids
-    force_root: bool
-
-
-@with_config(OPEN)
-class ParserFile(TypedDict):
-    """``parser.json`` of an oracle parser; of a published one, ``meta`` alone."""
-
-    meta: dict[str, Any]
-    version: NotRequired[int]
-    config: NotRequired[dict[str, Any]]
-    vocabularies: NotRequired[StoredVocabularies]
-    tagger: NotRequired[bool]
-
-
-@with_config(OPEN)
-class TaggerFile(TypedDict):
-    """``tagger.json`` of an oracle tagger."""
-
-    source: Literal["trained", "nltk", "stanza", "spacy"]
-    meta: dict[str, Any]

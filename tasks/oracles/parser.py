@@ -20,7 +20,8 @@ from tasks.common.errors import UserError
 from tasks.common.files import open_as_others, write_text
 from tasks.common.progress import Progress, silent
 from tasks.common.schema import built, read_json
-from tasks.oracles.config import ParserConfig, ParserFile
+from tasks.oracles.config import ParserConfig
+from tasks.oracles.files import ParserFile
 from tasks.oracles.perceptron import Perceptron, load_perceptron, save_perceptron
 from tasks.oracles.segments import join, segment
 from tasks.oracles.trees import WRAPPERS, bracketing, escape, leaves, nodes, unescape
