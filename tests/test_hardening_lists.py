@@ -60,7 +60,7 @@ LINES: dict[bytes, str] = {
     b"{": "not JSON",
     b'{"a": NaN}': "NaN is no JSON number",
     b"[" * 100_000: "nested too deep",
-    b'{"words_": ["\\ud800"]}': "a surrogate that stands alone",
+    b'{"words_": ["\\ud800"]}': "half a character",
     b"9" * 5000: "not JSON",
     b"null": "no list of|no object with",
     b"caf\xe9": "is not UTF-8 text",

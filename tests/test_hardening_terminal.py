@@ -88,10 +88,11 @@ def test_targets_keep_their_letters_as_escapes(monkeypatch: pytest.MonkeyPatch) 
             def full(name: str) -> list[Target]:
                 return [Target("t", control)]
 
-    monkeypatch.setattr(targets, "planned", lambda *_: (Run, "semantic_content"))
+    monkeypatch.setattr(targets, "planned", lambda *_: Run)
+    monkeypatch.setattr(targets, "choose", lambda *_: None)
     for encoding in ("ascii", "utf-8"):
         raw = terminal(monkeypatch, encoding)
-        code = guarded(targets.main, [])
+        code = guarded(targets.main, ["task=semantic_content"])
         text = raw.getvalue().decode(encoding)
         assert code == 0 and json.loads(text)["control"]["value"] == "Caf\xe9 \u2191"
         assert ("\\u2191" in text) == (encoding == "ascii")
