@@ -61,9 +61,9 @@ LINES: dict[bytes, str] = {
     b'{"a": NaN}': "NaN is no JSON number",
     b"[" * 100_000: "nested too deep",
     b'{"words_": ["\\ud800"]}': "half a character",
-    b"9" * 5000: "not JSON",
+    b"9" * 5000: "a number that is too large",
     b"null": "no list of|no object with",
-    b"caf\xe9": "is not UTF-8 text",
+    b"caf\xe9": "not UTF-8 text",
 }
 EXAMPLES, FEWER = 150, 40
 TRIED = (
