@@ -140,7 +140,8 @@ def blame(card: Card, settings: Any) -> str:
 
 
 def _unusual(given: Any, default: Any, name: str) -> Iterator[tuple[float, str]]:
-    """How many decades the numbers of ``given`` are from those of ``default``, with their keys."""
+    """How many decades the numbers of ``given`` are from those of ``default``, with their keys;
+    counts and flags make nothing overflow."""
     if given == default:
         return
     if dataclasses.is_dataclass(given) and not isinstance(given, type):
@@ -152,7 +153,7 @@ def _unusual(given: Any, default: Any, name: str) -> Iterator[tuple[float, str]]
         wrong = [one for value in given for one in _unusual(value, None, name)]
         if wrong:
             yield max(wrong)[0], f"{name}=[{','.join(map(str, given))}]"
-    elif isinstance(given, (int, float)) and not isinstance(given, bool):
+    elif isinstance(given, float) or (isinstance(given, int) and not isinstance(default, int)):
         usual = abs(default) if isinstance(default, (int, float)) and default else 1.0
         size = abs(given)
         if not math.isfinite(given):

@@ -136,6 +136,7 @@ SUSPECTS = {
     Settings(scale=3.0): "its networks' weights are at fault, or their half precision",
     Settings(scale=1e38): "most likely own.scale=1e+38 is at fault",
     Settings(scale=1e9, inner=Inner(1e30)): "most likely own.inner.lr=1e+30 is at fault",
+    Settings(steps=10**9): "its networks' weights are at fault, or their half precision",
     Settings(scale=1e-9): "most likely own.scale=1e-09 is at fault",
     Settings(lams=(1.0, 1e38)): "most likely own.lams=[1.0,1e+38] is at fault",
     Settings(scale=float("nan"), steps=10**9): "most likely own.scale=nan is at fault",
