@@ -42,7 +42,7 @@ TEXTS = [
 ]  # fmt: skip
 KINDS = ("syntax_spans", "parts_of_speech", "semantic_content")
 TAGS = TagSequence(("NOUN", "VERB", "PUNCT"))
-TREE = ParseTree("(S (NP (N *)) (VP (V *)) (. *))")
+TREE = ParseTree("(S (NP (NN *)) (VP (NN *)) (NN *))")
 #: task -> controls and how many words each asks for (None: any)
 ASKED: dict[str, list[tuple[Control, int | None]]] = {
     "length": [(Length(n), n) for n in (2, 9, 5)],
