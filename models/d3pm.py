@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from models.diffusion.words.card import CLASSIFIER, WordsCard
 from models.diffusion.words.config import WordsConfig, WordsSettings
@@ -93,13 +93,6 @@ class Uniform(WordsObjective[D3PMConfig]):
         return torch.where(free.to(device), cost, 0.0).sum(1) * weight.float().to(device)
 
 
-@dataclass(frozen=True)
-class D3PMSettings(WordsSettings):
-    #: plug_in: the reverse of the released code, to which the bound belongs; mixture: the paper's
-    #: text
-    reverse: Literal["plug_in", "mixture"] = "plug_in"
-
-
 NETWORKS = {
     "absorbing": words_role(
         "steps_absorbing", D3PMConfig, "models.d3pm:Absorbing", title="D3PM, absorbing",
@@ -115,7 +108,7 @@ CARDS = tuple(
         f"models.d3pm:D3PM{kind.capitalize()}",
         label=role.title,
         order=order,
-        Settings=D3PMSettings,
+        Settings=WordsSettings,
         brings=(role, CLASSIFIER),
         network=role.name,
     )
@@ -142,4 +135,5 @@ class D3PMUniform(WordDiffusion):
         from models.diffusion.words.levels import Cosine
 
         words = word_ids(self.decoder.reader.words)
-        return Chain(Cosine().grid(self.settings.steps), words, self.settings.reverse)
+        # the released code's reverse: the bound teaches no mixture's estimate
+        return Chain(Cosine().grid(self.settings.steps), words, "plug_in")
