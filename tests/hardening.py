@@ -31,6 +31,9 @@ class Tried:
 
 def tried() -> Iterator[Tried]:
     """What all modules try, by module and then as they list it."""
+    here = str(Path(__file__).parent)
+    if here not in sys.path:  # where pytest finds what the modules share
+        sys.path.insert(0, here)
     for path in sorted(Path(__file__).parent.glob("test_hardening_*.py")):
         yield from importlib.import_module(f"tests.{path.stem}").TRIED
 
