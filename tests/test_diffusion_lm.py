@@ -66,7 +66,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for task in ("syntax_spans", "parts_of_speech", "semantic_content"):
         folder = made[f"classifier:{task}"] = tmp_path_factory.mktemp(task)
         chosen = classifier if task == "syntax_spans" else short
-        space = load_space(diffusion, chosen.steps, CPU)
+        space = load_space(diffusion, chosen, CPU)
         train_classifier(folder, task, space, TEXTS, TEXTS, chosen, seed=0, examples=examples)
     return made
 

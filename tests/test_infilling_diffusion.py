@@ -484,7 +484,7 @@ def test_artefacts_that_do_not_do_are_refused(folders: dict[str, Path], tmp_path
     variable = InfillingConfig(middle="variable", sampling=SAMPLING)
     for text in ("", "[]", '{"counts": {"two": 1}}', '{"counts": [1]}'):
         (tmp_path / "lengths.json").write_text(text)
-        with pytest.raises(UserError, match="cannot read .*lengths.json"):
+        with pytest.raises(UserError, match="lengths.json"):
             load(DiffusionLMSettings(infilling=variable), lengths=tmp_path)
     (tmp_path / "lengths.json").write_text('{"counts": {"0": 5}}')
     with pytest.raises(UserError, match="counts no sentence"):

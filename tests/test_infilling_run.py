@@ -210,6 +210,8 @@ def test_answers_of_another_program(whole: Path, tmp_path: Path) -> None:
             json.dumps({"target": r["id"], "text": "Paint made it bright."}) + "\n" for r in asked
         )
     )
+    # eval.score calls the file so, and counts its samples itself
+    keys = [key for key in keys if not key.startswith("samples=")]
     assert guarded(score_main, [*keys, f"samples={answers}"]) == 0
     scores = lines(whole / "out" / "infilling" / "mine" / SCORES)
     assert max(row["scores"]["rouge_l"] for row in scores) == 1

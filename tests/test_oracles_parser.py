@@ -117,9 +117,9 @@ def test_save_and_load(trained: ParserObjective, oracle: ChartParserOracle, tmp_
     with pytest.raises(UserError, match="damaged or missing parser"):
         ChartParserOracle.load(tmp_path)
     (tmp_path / "parser.json").write_text("{}")
-    with pytest.raises(UserError, match="damaged or missing parser"):
+    with pytest.raises(UserError, match="parser.json: has no 'meta'"):
         ChartParserOracle.load(tmp_path)
-    with pytest.raises(UserError, match="damaged or missing parser"):
+    with pytest.raises(UserError, match="nowhere/parser.json is missing"):
         ChartParserOracle.load(tmp_path / "nowhere")
 
 

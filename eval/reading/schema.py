@@ -18,7 +18,7 @@ from tasks.controls import Control, from_json
 POSITIONS = 512
 
 
-Perplexity = Annotated[float, Field(gt=0, le=1e15)]
+Perplexity = Annotated[float, Field(ge=0, le=1e300)]
 #: a figure and its interval
 Triple = Annotated[list[Real], Field(min_length=3, max_length=3)]
 Positive = Annotated[int, Field(ge=1, le=10**9)]

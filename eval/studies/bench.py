@@ -307,7 +307,9 @@ def main(arguments: Sequence[str]) -> None:
     stories, without a task, is timed under the task that fills."""
     if asks_help(arguments, USAGE):
         return
-    config = parse(arguments)
+    # nothing of a floor is timed
+    given = [one for one in arguments if not one.startswith("floor=")]
+    config = parse([*given, "floor=0"])
     if config.out:
         writable(Path(config.out))
     if config.threads:
