@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from eval.running.display import duration
@@ -49,7 +52,8 @@ def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | N
         raise UserError(f"out={state.folder.parent}: SLURM puts other things in the place of %")
     made = [path for path in (state.folder, *state.folder.parents) if not path.exists()]
     try:
-        return _submit(state, sweep, attempt)
+        with kept_until_submitted(state, sweep):
+            return _submit(state, sweep, attempt)
     except UserError:
         if state.folder in made and not state.submitted():
             shutil.rmtree(state.folder, ignore_errors=True)
@@ -58,6 +62,29 @@ def submit_slurm(state: State, sweep: Sweep, attempt: int = 0) -> StoredPlan | N
                     break
                 path.rmdir()
         raise
+
+
+@contextmanager
+def kept_until_submitted(state: State, sweep: Sweep) -> Iterator[None]:
+    """Results that ``overwrite=true`` empties are put back where the block ends in an error and no
+    job was submitted."""
+    from slurm.plan import open_runs
+
+    asked = any(argument.startswith("overwrite=") for run in sweep.runs for argument in run)
+    runs = [run for run in open_runs(sweep) if run.config.overwrite] if asked else []
+    emptied = {cell.folder for run in runs for cell in run.stored if cell.other is not None}
+    before = {one.id for one in state.submitted()}
+    with TemporaryDirectory() as aside:
+        copies = {folder: Path(aside, str(i)) for i, folder in enumerate(sorted(emptied))}
+        for folder, copy in copies.items():
+            shutil.copytree(folder, copy)
+        try:
+            yield
+        except BaseException:
+            if {one.id for one in state.submitted()} == before:
+                for folder, copy in copies.items():
+                    shutil.copytree(copy, folder, dirs_exist_ok=True)
+            raise
 
 
 def _submit(state: State, sweep: Sweep, attempt: int) -> StoredPlan | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored import TEXTS, make_set
 
 from slurm.cluster import LONGEST, Refused, longest_array, submit
 from slurm.config import SweepConfig, parse_sweep
@@ -146,6 +147,23 @@ def test_a_refused_sweep_leaves_folders_as_they_were(
     monkeypatch.setenv("PATH", str(cluster))
     assert main([*command[:2], f"out={tmp_path / 'other'}"]) == 2
     assert "squeue was not found" in capsys.readouterr().err and not (tmp_path / "other").exists()
+
+
+def test_a_refusal_keeps_what_was_to_be_overwritten(
+    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_set(tmp_path / "set", {"fudge": TEXTS["fudge"]})
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    command = ["task=length", "method=fudge", "targets=2", "samples=2", "floor=0", "gpus=0"]
+    command += [f"out={folder}", f"store={tmp_path / 'store'}"]
+    assert main(command) == 2  # another identity, and no leave to overwrite
+    monkeypatch.setenv("SAYS", FAILED + "Invalid account")
+    assert main([*command, "overwrite=true"]) == 2
+    after = {path: path.read_bytes() for path in before if path.is_file()}
+    assert after == before
+    monkeypatch.delenv("SAYS")
+    assert main([*command, "overwrite=true"]) == 0
+    assert not (folder / "length" / "fudge" / "samples.jsonl").exists()
 
 
 def test_what_was_submitted_before_a_refusal_goes_on(

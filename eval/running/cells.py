@@ -66,12 +66,18 @@ class Cell:
         """What ``config.json`` holds; empty where there is none."""
         return read_config(self.folder / CONFIG)
 
-    def check(self, overwrite: bool) -> None:
-        """Refuses a folder with another identity; with ``overwrite``, empties it instead."""
+    @property
+    def other(self) -> str | None:
+        """The entry in which the stored identity differs from this one; None where none does, or
+        nothing is stored."""
         stored = self.config().get("identity")
         if stored is None:
-            return
-        name = first_difference(stored, json.loads(json.dumps(self.identity)))
+            return None
+        return first_difference(stored, json.loads(json.dumps(self.identity)))
+
+    def check(self, overwrite: bool) -> None:
+        """Refuses a folder with another identity; with ``overwrite``, empties it instead."""
+        name = self.other
         if name is None:
             return
         if not overwrite:

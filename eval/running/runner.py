@@ -122,10 +122,15 @@ class Run:
             self.perform(stage)
         return bool(pending)
 
+    @property
+    def stored(self) -> list[Cell]:
+        """The folders of targets and of samples that the run fills."""
+        return [*map(self.lists.cell, self.config.tasks), *(job.cell for job in self.cells)]
+
     def check(self) -> None:
         """Refuses stored results that were made with other settings, or with ``overwrite`` empties
         their folders."""
-        for cell in [*map(self.lists.cell, self.config.tasks), *(job.cell for job in self.cells)]:
+        for cell in self.stored:
             cell.check(self.config.overwrite)
         if self.config.overwrite:
             self.lists.forget()
