@@ -20,6 +20,7 @@ import numpy as np
 from eval.reading.results import ResultSet
 from eval.reading.stats import DRAWS
 from eval.running.store import Store
+from eval.studies.families import Family, bounds, families
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: python -m eval.likelihood key=value ...
 
-Measures Diffusion-LM's variational bound (equation 2 of the paper, with its terms) and the exact
-likelihood of the causal LM on the same validation texts, for Table 7. Needs the trained networks.
+Measures Diffusion-LM's variational bound (equation 2 of the paper, with its terms), those of the
+families of discrete diffusion that the set was made with, and the exact likelihood of the causal LM
+on the same validation texts, for Table 7. Needs the trained networks.
 
   python -m eval.likelihood run=results/demo
   python -m eval.likelihood run=results/demo train=bound,simplex train_steps=2000
@@ -48,6 +50,11 @@ MODELS = {
     "diffusion": "Diffusion-LM, upper bound",
     "bound": "Diffusion-LM trained under the bound, upper bound",
     "simplex": "one-hot diffusion (appendix F), upper bound",
+}
+#: of families that a text's number of words comes first in
+LENGTH_FIRST = {
+    "length": "length: the number of words, from the training texts",
+    "words": "words: the bound given their number",
 }
 LABELS = {
     "prior": "prior: x_T against pure noise",
@@ -107,7 +114,9 @@ def main(given: Sequence[str]) -> None:
         folders[kind] = store.resolve(wanted, lambda part: display.stage(part.title))
     valid = load_corpus(results.corpus, Path(data) if data else None).valid
     with display.stage(f"measure the likelihood of {chosen.texts} texts") as progress:
-        stored = measure(folders, [t.words for t in valid], chosen, device, progress)
+        found = families(results, store)
+        words = [t.words for t in valid]
+        stored = measure(folders, words, chosen, device, progress, found=found)
     stored |= {"corpus": results.corpus, "artefacts": {r: f.name for r, f in folders.items()}}
     path = results.folder / LIKELIHOOD
     write_text(path, json_text(stored, indent=1) + "\n")
@@ -188,9 +197,12 @@ def measure(
     chosen: LikelihoodOptions,
     device: torch.device,
     progress: Progress,
+    *,
+    found: Sequence[Family] = (),
 ) -> dict[str, Any]:
     """What ``likelihood.json`` holds. ``folders``: the roles ``diffusion`` and ``lm``, and those
-    models that were trained under the bound."""
+    models that were trained under the bound; ``found``: families of discrete diffusion.
+    """
     from models.diffusion_lm.bound import load_bound
     from models.diffusion_lm.likelihood import bound_terms
     from models.diffusion_lm.training import load_diffusion
@@ -221,17 +233,10 @@ def measure(
             progress(number * total + done, len(diffusion) * total, note)  # noqa: B023
 
         parts = _bound(module, terms, ids, chosen, report)
-        models.append(
-            {
-                "model": kind,
-                "label": MODELS[kind],
-                **per_token(np.sum(list(parts.values()), axis=0), tokens),
-                "terms": [
-                    {"term": name, "label": LABELS[name], **per_token(values, tokens)}
-                    for name, values in parts.items()
-                ],
-            }
-        )
+        models.append(_model(kind, MODELS[kind], parts, tokens, LABELS))
+    labels = LABELS | LENGTH_FIRST
+    for role, parts in bounds(found, used, chosen.steps, chosen.seed, device, progress):
+        models.append(_model(role.name, f"{role.title}, upper bound", parts, tokens, labels))
     left_out = len(texts) - len(fitting)
     return {
         "models": models,
@@ -242,6 +247,25 @@ def measure(
             "unbiased estimate of the sum over all.",
             "95 % interval: bootstrap over texts. The set's Diffusion-LM was trained under "
             "L_simple, which is no bound.",
+        ],
+    }
+
+
+def _model(
+    name: str,
+    label: str,
+    parts: Mapping[str, np.ndarray],
+    tokens: np.ndarray,
+    labels: Mapping[str, str],
+) -> dict[str, Any]:
+    """A bound and its terms, as ``likelihood.json`` has them."""
+    return {
+        "model": name,
+        "label": label,
+        **per_token(np.sum(list(parts.values()), axis=0), tokens),
+        "terms": [
+            {"term": term, "label": labels[term], **per_token(values, tokens)}
+            for term, values in parts.items()
         ],
     }
 

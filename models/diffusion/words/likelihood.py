@@ -25,12 +25,6 @@ from tasks.base import Words
 from tasks.common.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
 
-#: what the terms of :func:`bound_terms` are
-LABELS = {
-    "length": "length: the number of words, from the training texts",
-    "words": "words: the bound given their number",
-}
-
 
 def bound_terms(
     role: Role,

@@ -1,0 +1,59 @@
+"""Bounds of the families of discrete diffusion that a set was made with, for Table 7."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.reading.results import ResultSet
+from eval.running.roles import roles
+from eval.running.store import Store
+from models.base import Role
+from tasks.common.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from tasks.base import Words
+    from tasks.common.progress import Progress
+
+Family = tuple[Role, Path]
+
+
+def families(results: ResultSet, store: Store) -> list[Family]:
+    """The networks with a bound that the cells of a set name, in the order of roles. Raises
+    ``UserError`` for one that the store lacks."""
+    named = {
+        role: key
+        for cell in results.cells()
+        for role, key in cell.config.get("identity", {}).get("artefacts", {}).items()
+    }
+    found = []
+    for role in roles().values():
+        if role.objective and role.name in named:
+            folder = store.find(named[role.name])
+            if folder is None:
+                raise UserError(f"{named[role.name]} ({role.name}) is not in {store.root}")
+            found.append((role, folder))
+    return found
+
+
+def bounds(
+    found: Sequence[Family], texts: Sequence[Words], draws: int, seed: int, device: torch.device,
+    progress: Progress,
+) -> list[tuple[Role, dict[str, np.ndarray]]]:  # fmt: skip
+    """The terms of each family's bound, in nats a text, (texts,). ``draws``: states of noise for
+    each text. Raises ``UserError`` for texts that a network does not fit: figures of other texts
+    than the other models' could not be compared."""
+    from models.diffusion.words.likelihood import bound_terms
+
+    measured: list[tuple[Role, dict[str, Any]]] = []
+    for role, folder in found:
+        terms, fitting = bound_terms(role, folder, texts, draws, seed, device, progress=progress)
+        if len(fitting) != len(texts):
+            raise UserError(f"{len(texts) - len(fitting)} texts do not fit the network {folder}")
+        measured.append((role, {name: value.numpy() for name, value in terms.items()}))
+    return measured

@@ -1,0 +1,65 @@
+"""What families of discrete diffusion say of held-out texts, beside the other models of Table 7."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from stored import TEXTS as TEXTS_OF
+from stored import make_set
+from word_nets import CPU, WORDS, fresh
+
+from baselines import METHODS
+from eval.reading.results import ResultSet
+from eval.running.roles import roles
+from eval.running.store import Store, seal
+from eval.studies.families import bounds, families
+from models.diffusion.words.likelihood import bound_terms, load_objective
+from tasks.common.errors import UserError
+from tasks.common.recipe import Spec
+
+TEXTS = [("a", "b", "."), ("c", "."), ("a", "a", "c", "b", ".", "a", "b")]
+MASKED = roles()["masked"]
+
+
+def test_the_terms_of_a_bound(tmp_path: Path) -> None:
+    """The number of words costs what its share of the training texts says; the words, the mean of
+    the objective over states of noise, which more of them change little."""
+    folder = fresh(tmp_path, METHODS.load("mdlm"))
+    terms, fitting = bound_terms(MASKED, folder, [*TEXTS, ("a",) * 20], 64, 0, CPU)
+    assert fitting == TEXTS
+    # five lengths once each, and one more of each of 14
+    expected = [math.log((5 + 14) / 2), math.log((5 + 14) / 2), math.log(5 + 14)]
+    torch.testing.assert_close(terms["length"], torch.tensor(expected).double())
+    more = bound_terms(MASKED, folder, TEXTS, 2048, 1, CPU)[0]["words"]
+    torch.testing.assert_close(terms["words"], more, rtol=0.1, atol=0.1)
+    objective, lengths = load_objective(MASKED, folder, TEXTS, CPU)
+    assert lengths == {n: 1 for n in range(2, 7)}
+    ids, _ = objective.train.batch(torch.tensor([1]))
+    free = objective.free(ids, None, None)
+    drawn = objective.nats(ids.expand(4096, -1), free.expand(4096, -1), None).mean()
+    assert float(drawn) == pytest.approx(float(more[1]), rel=0.05)
+
+
+def test_families_of_a_set(tmp_path: Path) -> None:
+    key = "masked-0123456789abcdef"
+    place = make_set(tmp_path / "set", {"mdlm": TEXTS_OF["fudge"]})
+    place = place / "length" / "mdlm" / "config.json"
+    record = json.loads(place.read_text())
+    record["identity"]["artefacts"] = {"masked": key}
+    place.write_text(json.dumps(record))
+    results, store = ResultSet(tmp_path / "set"), Store(tmp_path / "store")
+    with pytest.raises(UserError, match=rf"{key} \(masked\) is not in"):
+        families(results, store)
+    folder = fresh(tmp_path / "store" / key, METHODS.load("mdlm"))
+    seal(folder, Spec("masked", {}, 1))
+    found = families(results, store)
+    assert [(role.name, path) for role, path in found] == [("masked", folder)]
+    ((role, terms),) = bounds(found, TEXTS, 4, 0, CPU, lambda *_: None)
+    assert role is MASKED and set(terms) == {"length", "words"}
+    with pytest.raises(UserError, match="1 texts do not fit"):
+        bounds(found, [*TEXTS, ("a",) * 20], 4, 0, CPU, lambda *_: None)
+    assert len(WORDS) == 8
