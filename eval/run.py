@@ -48,6 +48,8 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         return AGAIN
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
+        for line in getattr(error, "trace", "").splitlines():
+            print(one_line(line), file=sys.stderr)
         return USAGE_ERROR
     except BrokenPipeError:
         # whoever read the output (head, a pager) has gone: nothing is wrong, and the interpreter

@@ -245,17 +245,19 @@ def test_training_that_diverged_keeps_no_checkpoint(tmp_path: Path) -> None:
 def test_a_changed_byte_of_weights_is_noticed_by_their_artefact(
     tmp_path: Path, at: float, change: int
 ) -> None:
-    path = tmp_path / "weights.safetensors"
+    folder = tmp_path / "toy-0123456789abcdef"
+    folder.mkdir(exist_ok=True)
+    path = folder / "weights.safetensors"
     if not path.exists():
         save_module(path, Toy().module, {"kind": "toy"})
-        seal(tmp_path, Spec("toy", {}, 1))
-    verify(tmp_path)
+        seal(folder, Spec("toy", {}, 1))
+    verify(folder)
     whole = path.read_bytes()
     data, place = bytearray(whole), int(at * len(whole))
     data[place] ^= change
     path.write_bytes(data)
     with pytest.raises(UserError, match="is damaged"):
-        verify(tmp_path)
+        verify(folder)
     # and whatever is read without its digests is refused in one line, or finite
     try:
         load_module(path, Toy().module)

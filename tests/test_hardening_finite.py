@@ -194,8 +194,11 @@ def test_a_setting_that_makes_numbers_overflow_is_named(
 ) -> None:  # fmt: skip
     assert run(store, tmp_path, task, method, setting) == 2
     said = capsys.readouterr().err
-    refused(tmp_path, method, said)
     key, value = setting.split("=")
+    if said.startswith(f"error: {setting}: "):  # out of its range: nothing is decoded
+        assert said.count("\n") == 1 and (" at most " in said or "above" in said or "least" in said)
+        return
+    refused(tmp_path, method, said)
     assert f"most likely {key}={json.loads(value)} is at fault" in said
 
 

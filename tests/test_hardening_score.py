@@ -106,7 +106,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("the folder itself", "", ["name=."], "choose another name"),
     ("the folder above", "", ["name=.."], "choose another name"),
     ("a hidden name", "", ["name=.hidden"], "choose another name"),
-    ("an empty name", "", ["name="], "choose another name"),
+    ("an empty name", "", ["name="], "name=: empty"),
     ("a name of the floor", "", ["name=left_context"], "choose another name"),
     ("a method's name", "", ["name=FUDGE"], "choose another name"),
     ("a file's name", "", ["name=targets.jsonl"], "choose another name"),

@@ -189,7 +189,7 @@ def test_an_sbatch_that_says_nothing_that_can_be_read(
         submit(state, plan, {})
     monkeypatch.delenv("GIBBERISH")
     (cluster / "srun").unlink()
-    monkeypatch.setenv("PATH", f"{cluster}:/bin")
+    monkeypatch.setenv("PATH", str(cluster))
     with pytest.raises(Refused, match="srun"):
         submit(state, plan, {})
 

@@ -43,10 +43,18 @@ def blaming() -> Iterator[None]:
         said = _fault(error)
         if said is None:
             raise
-        raise UserError(said) from None
+        raise said from None
 
 
-def _fault(error: BaseException) -> str | None:
+class Blamed(UserError):
+    """A fault of a file of the user's. ``trace``: the traceback from there, or nothing."""
+
+    def __init__(self, said: str, trace: str = "") -> None:
+        super().__init__(said)
+        self.trace = trace
+
+
+def _fault(error: BaseException) -> Blamed | None:
     """What :func:`blaming` says of an error; None where no file of the user's has a part in it."""
     trace, own = error.__traceback__, None
     while trace is not None:
@@ -64,10 +72,10 @@ def _fault(error: BaseException) -> str | None:
     who = (names or [said for _, said in named] or [module])[0]
     where = f"({code.co_filename}, line {last.tb_lineno})"
     if isinstance(error, SystemExit):
-        return f"{who} {where} ended the program: sys.exit({error.code!r})"
+        return Blamed(f"{who} {where} ended the program: sys.exit({error.code!r})")
     lines = traceback.format_exception(type(error), error, first)
     what = traceback.format_exception_only(type(error), error)[-1].strip().splitlines()[0]
-    return f"{who} {where} failed: {what}\n{''.join(lines).rstrip()}"
+    return Blamed(f"{who} {where} failed: {what}", "".join(lines).rstrip())
 
 
 class OwnClasses(ABC):
