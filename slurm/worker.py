@@ -46,8 +46,9 @@ def main(arguments: Sequence[str]) -> int:
         print("stopped as asked; what was done is stored", flush=True)
         return AGAIN
     except UserError as error:
-        state.write_outcome(name, "failed", began, str(error))
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        said = "\n".join(filter(None, (str(error), getattr(error, "trace", ""))))
+        state.write_outcome(name, "failed", began, said)
+        print(f"error: {said}", file=sys.stderr, flush=True)
         return USAGE_ERROR
     except Exception:
         text = traceback.format_exc()
