@@ -81,12 +81,10 @@ class Uniform(WordsObjective[D3PMConfig]):
         now, before = keep[t], keep[t - 1]
         x = replaced(ids, hit(free, 1 - now, rng), self.words, rng)
         logits = self.module(x.to(device), ((t + 1) / steps).to(device))
-        place = torch.zeros(self.mask + 1, dtype=torch.long)
-        place[self.words] = torch.arange(len(self.words))
         cost = step_cost(
             logits[..., self.words.to(device)],
-            place[ids].to(device),
-            place[x].to(device),
+            self.counted(ids).to(device),
+            self.counted(x).to(device),
             now[:, None].to(device),
             before[:, None].to(device),
         )

@@ -42,13 +42,10 @@ class Bound(WordsObjective[MultinomialConfig]):
         t, weight = weighted_steps(len(ids), steps, rng)
         x = replaced(ids, hit(free, 1 - keep[t], rng), self.words, rng)
         logits = self.module(x.to(device), ((t + 1) / steps).float().to(device))
-        # words as step_cost counts them
-        place = torch.zeros(self.mask + 1, dtype=torch.long)
-        place[self.words] = torch.arange(len(self.words))
         cost = step_cost(
             logits[..., self.words.to(device)],
-            place[ids].to(device),
-            place[x].to(device),
+            self.counted(ids).to(device),
+            self.counted(x).to(device),
             keep[t][:, None].to(device),
             keep[t - 1][:, None].to(device),
         )

@@ -28,13 +28,11 @@ class Absorbing(WordsObjective[WordsConfig]):
     that. The integral over time is the sum over how many words are masked."""
 
     def nats(self, ids: Tensor, free: Tensor, rng: torch.Generator | None) -> Tensor:
-        from models.diffusion.words.noise import by_row, some, spread_times
+        from models.diffusion.words.noise import by_row, mask_some
 
-        words = free.sum(1)
-        count = (spread_times(len(ids), rng, 0.0) * words).floor().long() + 1
-        masked, device = some(free, count, rng), self.module.device
+        (masked, share), device = mask_some(free, rng), self.module.device
         x, where = ids.masked_fill(masked, self.mask).to(device), masked.to(device)
-        time = (count / words).to(device)
+        time = share.to(device)
         log_c = self.module(x, time, where)[:, self.words.to(device)]
         log_c = log_c - math.log(len(self.words))
         own = (self.words.to(device)[:, None] == ids.to(device)[where]).T

@@ -55,9 +55,7 @@ class Bound(WordsObjective[WordsConfig]):
         x = replaced(ids, hit(free, t, rng), self.words, rng)
         device = self.module.device
         log_x = self.module(x.to(device), t.to(device))[..., self.words.to(device)]
-        place = torch.zeros(self.mask + 1, dtype=torch.long)
-        place[self.words] = torch.arange(len(self.words))
-        own, here = place[ids].to(device), place[x].to(device)
+        own, here = self.counted(ids).to(device), self.counted(x).to(device)
         cost = bound(log_x.log_softmax(-1), own, here, t[:, None].to(device))
         return torch.where(free.to(device), cost, 0.0).sum(1) * weight.float().to(device)
 

@@ -27,13 +27,11 @@ class Bound(WordsObjective[WordsConfig]):
     def nats(self, ids: Tensor, free: Tensor, rng: torch.Generator | None) -> Tensor:
         from torch.nn import functional as F
 
-        from models.diffusion.words.noise import by_row, some, spread_times
+        from models.diffusion.words.noise import by_row, mask_some
 
-        words = free.sum(1)
-        count = (spread_times(len(ids), rng, 0.0) * words).floor().long() + 1
-        masked, device = some(free, count, rng), self.module.device
+        (masked, share), device = mask_some(free, rng), self.module.device
         x, where = ids.masked_fill(masked, self.mask).to(device), masked.to(device)
-        time = (count / words).to(device)
+        time = share.to(device)
         logits = self.module(x, time, where)[:, :-1]  # zero masking: the mask is no word
         nll = F.cross_entropy(logits, ids.to(device)[where], reduction="none")
         return by_row(nll, where) / time

@@ -54,6 +54,14 @@ def some(free: Tensor, count: Tensor, rng: torch.Generator | None) -> Tensor:
     return keys.argsort(1).argsort(1) < count[:, None]
 
 
+def mask_some(free: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Which ``free`` positions (B, L) are masked: a number of them, every one as likely, evenly
+    spread over the batch; and what share of a row's they are, (B,)."""
+    words = free.sum(1)
+    count = (spread_times(len(free), rng, 0.0) * words).floor().long() + 1
+    return some(free, count, rng), count / words
+
+
 def replaced(ids: Tensor, where: Tensor, words: Tensor, rng: torch.Generator | None) -> Tensor:
     """``ids`` with one of ``words`` (W,), each as likely, at the positions ``where``."""
     return torch.where(where, words[torch.randint(len(words), ids.shape, generator=rng)], ids)

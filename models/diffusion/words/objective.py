@@ -51,6 +51,14 @@ class WordsObjective(ABC, Generic[C]):
         ``ids`` (B, L) and ``free`` are on the CPU; random numbers are drawn there, by ``rng`` or
         from torch's global state."""
 
+    def counted(self, ids: Tensor) -> Tensor:
+        """Words as the network's outputs for ``words`` count them, from 0."""
+        import torch
+
+        place = torch.zeros(self.mask + 1, dtype=torch.long)
+        place[self.words] = torch.arange(len(self.words))
+        return place[ids]
+
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Any]]:
         ids, free = self.batch(step)
         return self.nats(ids, free, None).sum() / free.sum(), {}
