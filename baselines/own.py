@@ -54,7 +54,7 @@ class MethodRegistry(OwnClasses, Mapping[str, Card]):
             card.Settings()
         except UserError:
             raise
-        except Exception as error:
+        except Exception as error:  # of a class of the user's
             return f"its card's Settings cannot be had without values: {error}"
         parts = [*((one, str) for one in card.uses), *((one, Role) for one in card.brings)]
         for role, kind in parts:
