@@ -64,7 +64,12 @@ class SundaeSettings(WordsSettings):
 
 
 SUNDAE = words_role(
-    "unrolled", SundaeConfig, "models.sundae:Unrolled", title="SUNDAE", bounds=False
+    "unrolled",
+    SundaeConfig,
+    "models.sundae:Unrolled",
+    title="SUNDAE",
+    bounds=False,
+    passes=SundaeConfig().unrolled,
 )
 CARD = WordsCard(
     "sundae",

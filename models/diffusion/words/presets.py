@@ -20,8 +20,9 @@ SMALL = EncoderConfig(
 TRAIN = TrainConfig(steps=8_000, batch=64, lr=1.5e-3, warmup=200, clip=1.0, ema=0.999, every=250)
 
 
-def words_preset(config: C, preset: str, run: Any) -> C:
-    """``config`` with the size and the training of the preset; ``run``: the run's settings."""
+def words_preset(config: C, preset: str, run: Any, passes: int = 1) -> C:
+    """``config`` with the size and the training of the preset; ``run``: the run's settings. A
+    network that reads its texts ``passes`` times a step is trained for as many steps fewer."""
     length, network, train = sized(preset)
     changes: dict[str, Any] = {}
     if preset == "demo":
@@ -37,6 +38,7 @@ def words_preset(config: C, preset: str, run: Any) -> C:
         length = 48
     if run.window == 3:
         changes["clean_contexts"] = 0.5
+    train = replace(train, steps=train.steps // passes)
     return replace(config, length=length, network=network, train=train, **changes)
 
 

@@ -30,11 +30,13 @@ def words_role(
     *,
     title: str,
     bounds: bool = True,
+    passes: int = 1,
     **fixed: Any,
 ) -> Role:
     """The role of a network of words, with a section of its own name. ``objective``: "module:Class"
     of its :class:`models.diffusion.words.objective.WordsObjective`, which ``bounds`` the likelihood
-    or does not; ``fixed``: settings that every preset has."""
+    or does not; ``passes``: how often a step of training reads its texts; ``fixed``: settings that
+    every preset has."""
 
     def of_texts(plan: Plan, task: str) -> Recipe:
         config, seed = getattr(plan.config, name), plan.config.train_seed
@@ -74,7 +76,7 @@ def words_role(
         return recipe(name, f"train {title}", train, options, deps=deps, pace=config)
 
     def by_preset(preset: str, config: Any) -> Any:
-        return words_preset(Config(**fixed), preset, config)
+        return words_preset(Config(**fixed), preset, config, passes)
 
     return Role(
         name, of_texts, name, Config, by_preset, title=title,
