@@ -25,8 +25,8 @@ from models.nets.decoding import draw
 from models.nets.precision import LEAST_ROWS
 from tasks.vocabulary import PAD, START
 
-#: texts that a classifier reads at once
-ROWS = 256
+#: texts that a classifier reads at once; more of them outgrow the cache of a core
+ROWS = 64
 
 
 class Guide(Protocol):

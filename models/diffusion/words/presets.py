@@ -27,7 +27,7 @@ def words_preset(config: C, preset: str, run: Any, passes: int = 1) -> C:
     changes: dict[str, Any] = {}
     if preset == "demo":
         network = replace(SMALL, width=128, feedforward=512)
-        train = replace(TRAIN, steps=4_000, lr=2e-3)
+        train = replace(TRAIN, steps=2_500, lr=2e-3)
     elif preset == "pretrained":
         network, train = MINILM_SHAPE, replace(TRAIN, steps=6_000, batch=32, lr=3e-4)
         changes["init_pretrained"] = MINILM
