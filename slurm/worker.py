@@ -35,6 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     from slurm.state import State
 
     show_anyway()
+    if len(arguments) != 3:
+        print(__doc__)
+        return 0 if {"--help", "-h"} & set(arguments) else USAGE_ERROR
     folder, number, name = arguments
     stop.on_signals(SIGNALS)
     state, began = State(Path(folder)), time.time()
