@@ -63,7 +63,8 @@ complete -c control-bench -n 'string match -q "*=*" -- (commandline -ct)' -F
 def script(given: Sequence[str]) -> str:
     """The script of a shell. Raises ``UserError`` for another one."""
     if len(given) != 1:
-        raise UserError(f"name one shell, as control-bench {COMPLETION} bash ({', '.join(SCRIPTS)})")
+        shells = ", ".join(SCRIPTS)
+        raise UserError(f"name one shell, as control-bench {COMPLETION} bash ({shells})")
     if given[0] not in SCRIPTS:
         raise unknown("shell", given[0], SCRIPTS)
     return SCRIPTS[given[0]]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from eval.run import guarded
 from tasks.common.errors import UserError
-from tasks.common.shipped import SHIPPED, folders, installed
+from tasks.common.shipped import SHIPPED, installed, ready
 
 USAGE = """\
 usage: python -m eval.publish key=value ...
@@ -47,7 +47,7 @@ def publish(given: Sequence[str]) -> list[Path]:
     from eval.running.store import Store
 
     config = parse(given)
-    places = folders(config.prebuilt)
+    places = ready(config.prebuilt)
     if not places or (installed() and config.prebuilt.startswith(SHIPPED)):
         raise UserError("name the folder to copy them into: prebuilt=DIR")
     target = places[0]

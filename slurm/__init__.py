@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 # as in eval, which a file of the user's may hide until this is done
-if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
-    if Path(sys.path[0]).resolve() != Path(__file__).resolve().parents[1]:
-        del sys.path[0]
+_looking = sys.argv[:1] == ["-m"] and not sys.flags.safe_path
+if _looking and Path(sys.path[0]).resolve() != Path(__file__).resolve().parents[1]:
+    del sys.path[0]

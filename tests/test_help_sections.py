@@ -56,7 +56,7 @@ def test_a_method_says_what_it_loads(capsys: pytest.CaptureFixture[str]) -> None
     assert text.startswith("diffusion_lm: Diffusion-LM\n  tasks: syntax_spans, length")
     loads = next(line for line in text.splitlines() if "settings of what it loads" in line)
     assert {"diffusion", "classifier"} <= set(loads.rpartition(": ")[2].split(", "))
-    assert "diffusion_lm.guidance.lam" in text
+    assert "\n  diffusion_lm.sampling.steps (" in text
     assert page(capsys, "-h", "ft_search").startswith("ft_search: FT-search\n")
 
 
@@ -66,9 +66,7 @@ def test_a_preset_has_its_values(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_says_its_metrics_and_methods(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_task_says_its_metrics_and_methods(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = page(capsys, "--help", name)
     for metric, meaning in TASKS.load(name)(None).metrics.items():
         assert f"  {metric}" in text and meaning in text
@@ -95,7 +93,12 @@ def test_a_file_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("difusion", "diffusion"), ("lenght", "length"), ("fugde", "fudge"), ("lm.layer", "lm")],
+    [
+        ("difusion", "diffusion"),
+        ("lenght", "length"),
+        ("fugde", "fudge"),
+        ("lm.layer", "lm.layers"),
+    ],
 )
 def test_a_name_that_nothing_has(name: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help", name]) == 2

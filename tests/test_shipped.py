@@ -54,17 +54,17 @@ def setup_module_of_the_project() -> ModuleType:
 
 def test_a_checkout_has_its_results(elsewhere: Path) -> None:
     assert shipped.shipped() == RESULTS and not shipped.installed()
-    assert shipped.folders("shipped,mine,../other") == [
+    assert shipped.ready("shipped,mine,../other") == [
         RESULTS / "prebuilt", Path("mine"), Path("../other"),
     ]  # fmt: skip
-    assert shipped.folders("") == [] and shipped.left_out() == frozenset()
+    assert shipped.ready("") == [] and shipped.left_out() == frozenset()
     assert paper.values("length")
 
 
 def test_the_demo_is_read_from_any_folder(elsewhere: Path) -> None:
-    ready = stored("results/demo")
-    assert ready.folder == RESULTS / "demo" and ready.named == Path("results/demo")
-    assert f"out={Path('results/demo')}" in ready.command("length", "fudge")
+    demo = stored("results/demo")
+    assert demo.folder == RESULTS / "demo" and demo.named == Path("results/demo")
+    assert "out=results/demo" in demo.command("length", "fudge")
     with pytest.raises(UserError, match="there is no result set demo"):
         stored("demo")
     with pytest.raises(UserError, match="there is no result set results/nothing"):
@@ -120,7 +120,7 @@ def test_networks_that_a_wheel_lacks_are_named(wheel: Path) -> None:
     assert shipped.note_left_out(others) == ""  # type: ignore[arg-type]
     lacking = [made("train a language model", "lm-0123456789abcdef")]
     note = shipped.note_left_out(others + lacking)  # type: ignore[arg-type]
-    assert note.startswith("note: the wheel holds the networks of preset demo; 1 of this run (train")
+    assert note.startswith("note: the wheel holds the networks of preset demo; 1 of this run (")
     assert "prebuilt=CLONE/results/prebuilt" in note and "\n" not in note
 
 

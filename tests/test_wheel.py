@@ -42,9 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "results").mkdir()
     for path in (path for pattern in STORED for path in (ROOT / "results").glob(pattern)):
         if path.is_dir():
-            shutil.copytree(
-                path, copy / "results" / path.name, ignore=leave, copy_function=linked
-            )
+            shutil.copytree(path, copy / "results" / path.name, ignore=leave, copy_function=linked)
         else:
             shutil.copyfile(path, copy / "results" / path.name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",

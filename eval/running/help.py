@@ -57,9 +57,11 @@ def brief(config: RunConfig) -> str:
     full = {"", *(card.name for card in own)}
     full |= {role.section for card in own for role in card.brings}
     lines = [key_list(config, full), ""]
-    for title, names in grouped(config).items():
+    groups = grouped(config)
+    width = max(len(name) for names in groups.values() for name in names)
+    for title, names in groups.items():
         lines.append(f"{title}, each with --help NAME:")
-        lines += [f"  {name:16}{_line(config, name)}" for name in names]
+        lines += [f"  {name:{width}}  {_line(config, name)}" for name in names]
         lines.append("")
     return "\n".join([*lines, f"Every key: --help {ALL}. A task's metrics, methods: --help TASK."])
 
@@ -81,8 +83,13 @@ def grouped(config: RunConfig) -> dict[str, list[str]]:
 def _line(config: RunConfig, name: str) -> str:
     count = sum(key.startswith(f"{name}.") for key in keys(type(config)))
     words = f"{count} key{'s' if count > 1 else ''}" if count else "no keys"
-    about = said_of(getattr(config, name)) if count else f"{METHODS.card(name).label}."
-    return f"{words:9}  {about}"
+    titles = [role.title for role in roles().values() if role.section == name and role.title]
+    title = METHODS.card(name).label if _is_method(name) else next(iter(titles), "")
+    return f"{words:9}{f'{title}. ' if title else ''}{said_of(getattr(config, name, None))}"
+
+
+def _is_method(name: str) -> bool:
+    return name in METHODS or name in METHODS.own or name in METHODS.floors
 
 
 def sections(names: Sequence[str], rest: Sequence[str]) -> str:
@@ -106,7 +113,7 @@ def _from_file(name: str) -> str:
 
 def _page(name: str, config: RunConfig) -> str:
     valid = keys(type(config), config)
-    if name in METHODS or name in METHODS.own or name in METHODS.floors:
+    if _is_method(name):
         return _method(METHODS.card(name), config)
     if name in TASKS or name in TASKS.own or "+" in name:
         return _task(load_task(name))
@@ -117,7 +124,8 @@ def _page(name: str, config: RunConfig) -> str:
         return "\n".join(key_entry(key, valid[key]) for key in inner)
     if inner:
         return key_list(config, {name}).lstrip("\n")
-    known = {*METHODS, *METHODS.own, *TASKS, *(key.partition(".")[0] for key in valid)}
+    tops = {key.partition(".")[0] for key in valid}
+    known = set(valid) if "." in name else {*METHODS, *METHODS.own, *TASKS, *tops}
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.4)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise UserError(f"unknown section '{name}': {hint}(--help lists them, --help {ALL} every key)")
@@ -132,7 +140,7 @@ def _method(card: Card, config: Any) -> str:
             loads |= {role.partition(":")[0]: "" for role in card.needs(task, own)}
     known = roles()
     named = dict.fromkeys(known[role].section for role in loads if role in known)
-    lines = [f"{card.name}: {card.label}", f"  tasks: {', '.join(tasks) or 'none of the registered'}"]
+    lines = [f"{card.name}: {card.label}", f"  tasks: {', '.join(tasks) or 'none'}"]
     if any(named):
         lines.append(f"  settings of what it loads: {', '.join(filter(None, named))}")
     return "\n".join(lines) + "\n" + (key_list(config, {card.name}) or "  no keys of its own")

@@ -188,8 +188,12 @@ def key_list(base: Any, within: Container[str] | None = None) -> str:
 
 
 def said_of(section: Any) -> str:
-    """What the class of a section says of it in its first line."""
-    return (inspect.getdoc(type(section)) or "").partition("\n")[0]
+    """What the class of a section, or the nearest that it derives from, says in its first line."""
+    for cls in type(section).__mro__[:-1] if section is not None else ():
+        said = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("\n")[0]
+        if said and not said.startswith(f"{cls.__name__}("):  # what a dataclass says for itself
+            return said
+    return ""
 
 
 def key_entry(name: str, key: Key) -> str:

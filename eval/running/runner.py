@@ -32,7 +32,7 @@ from tasks.common import stop
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, settings
-from tasks.common.shipped import folders, note_left_out
+from tasks.common.shipped import note_left_out, ready
 from tasks.controls import Length
 from tasks.corpora.stored import read_corpus
 
@@ -68,7 +68,7 @@ class Run:
         check_folder("out", self.folder)
         check_folder("store", Path(config.store))
         self.plan = Plan(config)
-        self.store = Store(Path(config.store), folders(config.prebuilt), waiting=self._others)
+        self.store = Store(Path(config.store), ready(config.prebuilt), waiting=self._others)
         self.provenance = provenance(as_dict(config), list(command))
         controls = [self.plan.task(task) for task in config.tasks]
         needs = frozenset[str]().union(*(control.needs for control in controls))

@@ -21,7 +21,7 @@ from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
 from tasks.common.schema import read_json
-from tasks.common.shipped import SHIPPED, folders
+from tasks.common.shipped import SHIPPED, ready
 from tasks.controls import Length
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def measure(
     from models.nets.teacher import Teacher
 
     run = Plan(base.having(diffusion=variant.config))
-    where = Store(Path(base.store), folders(base.prebuilt))
+    where = Store(Path(base.store), ready(base.prebuilt))
     folders = {
         role: where.resolve(run.role(role), lambda part: display.stage(part.title))
         for role in ("diffusion", "teacher")

@@ -23,7 +23,7 @@ from tasks.common.errors import UserError
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import maybe_empty
 from tasks.common.schema import Real, read_json, read_lines
-from tasks.common.shipped import SHIPPED, folders
+from tasks.common.shipped import SHIPPED, ready
 from tasks.vocabulary import SPECIALS
 
 USAGE = """\
@@ -61,7 +61,7 @@ def main(given: Sequence[str]) -> None:
     if chosen is None:
         return
     results = ResultSet(Path(chosen.run))
-    store = Store(Path(chosen.store), folders(chosen.prebuilt))
+    store = Store(Path(chosen.store), ready(chosen.prebuilt))
     for path in collect(results, store):
         print(path)
 

@@ -24,7 +24,7 @@ from eval.studies.families import Family, bounds, families
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
-from tasks.common.shipped import SHIPPED, folders
+from tasks.common.shipped import SHIPPED, ready
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +107,7 @@ def main(given: Sequence[str]) -> None:
     from tasks.corpora import load_corpus
 
     results = ResultSet(Path(chosen.run))
-    store = Store(Path(chosen.store), folders(chosen.prebuilt))
+    store = Store(Path(chosen.store), ready(chosen.prebuilt))
     folders = {role: find(results, store, role) for role in ("diffusion", "lm")}
     data = chosen.data or results.settings.get("data")
     display, device = Display(), pick_device(chosen.device)

@@ -19,7 +19,7 @@ from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
 from tasks.common.schema import built
-from tasks.common.shipped import SHIPPED, folders
+from tasks.common.shipped import SHIPPED, ready
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def main(given: Sequence[str]) -> None:
     results = ResultSet(Path(chosen.run))
     cell = _cell(results, chosen.task)
     target = _target(results, cell, chosen.target)
-    store = Store(Path(chosen.store), folders(chosen.prebuilt))
+    store = Store(Path(chosen.store), ready(chosen.prebuilt))
     generator = load_generator(cell, store, pick_device(chosen.device))
     stored = trajectory(generator, target, _seed(cell), chosen.frames)
     record = {"task": cell.task, **stored, "equals the stored sample": _same(cell, target, stored)}

@@ -134,7 +134,8 @@ def index() -> str:
     last = {
         "COMMAND --help": "its keys",
         "run --list": "tasks, methods, corpora and presets",
-        "completion SHELL": "a script that completes commands, keys and values",
+        "completion SHELL": "completes commands, keys, values",
         "--version": "the version",
     }
-    return "\n".join([*lines, "", *(f"{form} {name:{width + 5}}  {line}" for name, line in last.items())])
+    lines += ["", *(f"{form} {name:{width + 5}}  {line}" for name, line in last.items())]
+    return "\n".join(lines)

@@ -207,7 +207,6 @@ class OwnClasses(ABC):
             raise UserError(f"{name} in {path}: {wrong}")
         return cls
 
-
     def _missing(self, cls: Any) -> list[str]:
         return [*self.lacking(cls), *sorted(getattr(cls, "__abstractmethods__", ()))]
 

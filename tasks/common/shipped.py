@@ -1,7 +1,7 @@
 """What comes with the program: the paper's numbers, result sets, trained networks.
 
-In a checkout that is ``results/``. A wheel holds the part of it that ``setup.py`` chooses, beside the
-code, and the names of the networks that it leaves out. Nothing is ever written there.
+In a checkout that is ``results/``. A wheel holds the part of it that ``setup.py`` chooses, beside
+the code, and the names of the networks that it leaves out. Nothing is ever written there.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def shipped() -> Path:
     return _IN_WHEEL if _IN_WHEEL.is_dir() else ROOT / "results"
 
 
-def folders(names: str) -> list[Path]:
+def ready(names: str) -> list[Path]:
     """Folders of ready artefacts, separated by commas, relative ones from where the user is;
     ``shipped`` stands for those that come with the program."""
-    ready = shipped() / "prebuilt"
-    return [ready if name == SHIPPED else Path(name) for name in names.split(",") if name]
+    networks = shipped() / "prebuilt"
+    return [networks if name == SHIPPED else Path(name) for name in names.split(",") if name]
 
 
 def installed() -> bool:
