@@ -85,7 +85,7 @@ def _line(config: RunConfig, name: str) -> str:
     words = f"{count} key{'s' if count > 1 else ''}" if count else "no keys"
     titles = [role.title for role in roles().values() if role.section == name and role.title]
     title = METHODS.card(name).label if _is_method(name) else next(iter(titles), "")
-    return f"{words:9}{f'{title}. ' if title else ''}{said_of(getattr(config, name, None))}"
+    return f"{words:9}{title or said_of(getattr(config, name))}"
 
 
 def _is_method(name: str) -> bool:

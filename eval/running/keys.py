@@ -189,7 +189,7 @@ def key_list(base: Any, within: Container[str] | None = None) -> str:
 
 def said_of(section: Any) -> str:
     """What the class of a section, or the nearest that it derives from, says in its first line."""
-    for cls in type(section).__mro__[:-1] if section is not None else ():
+    for cls in type(section).__mro__[:-1]:
         said = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("\n")[0]
         if said and not said.startswith(f"{cls.__name__}("):  # what a dataclass says for itself
             return said
