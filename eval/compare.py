@@ -10,7 +10,7 @@ from typing import Any
 
 from eval.reading.measured import NO_CODE
 from eval.reading.paired import LM, difference
-from eval.reading.results import ResultSet
+from eval.reading.results import ResultSet, stored
 from eval.reading.stats import Difference
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
 from eval.run import guarded
@@ -55,7 +55,7 @@ def main(given: Sequence[str]) -> None:
         raise UserError("a result set has a name")
     if len(named) != 2:
         raise UserError(f"two result sets are compared, not {len(named)}: eval.compare A B")
-    first, second = (ResultSet(Path(name)) for name in named)
+    first, second = map(stored, named)
     grid = compare(first, second)
     show([grid])
     if chosen.out:

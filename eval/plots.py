@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.run import guarded
+from tasks.common.commands import typed
 
 USAGE = """\
 usage: python -m eval.plots key=value ...
@@ -36,11 +37,11 @@ def main(given: Sequence[str]) -> None:
     if chosen is None:
         return
     from eval.reading.figures.build import write_figures
-    from eval.reading.results import ResultSet
+    from eval.reading.results import stored
 
     folder = Path(chosen.out or f"{chosen.run}/figures")
-    for plot, reason in write_figures(ResultSet(Path(chosen.run)), folder):
-        print(f"{plot.name}: {'not drawn: ' + reason if reason else plot.title}")
+    for plot, reason in write_figures(stored(chosen.run), folder):
+        print(f"{plot.name}: {'not drawn: ' + typed(reason) if reason else plot.title}")
     print(f"figures: {folder}/")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from eval.run import guarded
 from tasks.common.errors import UserError
+from tasks.common.shipped import SHIPPED, installed, ready
 
 USAGE = """\
 usage: python -m eval.publish key=value ...
@@ -28,7 +29,7 @@ LEFT_OUT = ("corpus", "vocabulary", "parses", "tags")
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.running.command import asks_help
+    from eval.running.help import asks_help
 
     if asks_help(given, USAGE):
         return
@@ -46,7 +47,10 @@ def publish(given: Sequence[str]) -> list[Path]:
     from eval.running.store import Store
 
     config = parse(given)
-    target = Path(config.prebuilt.split(",")[0])
+    places = ready(config.prebuilt)
+    if not places or (installed() and config.prebuilt.startswith(SHIPPED)):
+        raise UserError("name the folder to copy them into: prebuilt=DIR")
+    target = places[0]
     run = Run(config, Display(), given)
     recipes = [r for job in run.cells for r in job.recipes.values()]
     recipes += run.judges.values()

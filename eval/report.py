@@ -39,15 +39,15 @@ class ReportOptions(Checked):
 
 def main(given: Sequence[str]) -> None:
     from eval.reading.page.page import page
-    from eval.reading.results import ResultSet
+    from eval.reading.results import stored
     from eval.running.options import options
     from tasks.common.files import write_text
 
     chosen = options(ReportOptions, given, USAGE)
     if chosen is None:
         return
-    results = ResultSet(Path(chosen.run))
-    against = ResultSet(Path(chosen.against)) if chosen.against else None
+    results = stored(chosen.run)
+    against = stored(chosen.against) if chosen.against else None
     place = Path(chosen.out or f"{chosen.run}/report.html")
     text = page(results, against, chosen.targets, chosen.samples)
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.common import stop
+from tasks.common.commands import typed
 from tasks.common.errors import UserError
 from tasks.common.files import json_text, write_text
 from tasks.common.lease import AGAIN
@@ -47,7 +48,7 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
         print("stopped, and saved; run the same command to go on", file=sys.stderr)
         return AGAIN
     except UserError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(typed(str(error)))}", file=sys.stderr)
         for line in getattr(error, "trace", "").splitlines():
             print(one_line(line), file=sys.stderr)
         return USAGE_ERROR
@@ -67,7 +68,8 @@ def guarded(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
 
 
 def _main(given: Sequence[str]) -> None:
-    from eval.running.command import asks_help, parse
+    from eval.running.command import parse
+    from eval.running.help import asks_help
 
     if "--list" in given:
         if len(given) > 1:

@@ -34,7 +34,6 @@ from baselines import METHODS
 from eval.run import guarded
 from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS, Cell, write_lines
 from eval.running.external import Form, Samples, read_samples
-from eval.running.options import explains
 from eval.running.runner import Run
 from eval.targets import choose, one_task, planned, split
 from tasks.base import Words
@@ -49,8 +48,9 @@ BOOL = {"false": False, "true": True}
 
 def main(given: Sequence[str]) -> None:
     from eval.running.command import parse
+    from eval.running.help import asks_help
 
-    if explains(given, __doc__):
+    if asks_help(given, f"{__doc__}", keys_too=False):
         return
     options, rest = split(given, ("samples", "name", "strip"))
     if not options.get("samples"):

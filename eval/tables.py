@@ -35,14 +35,14 @@ class TablesOptions(Checked):
 
 
 def main(given: Sequence[str]) -> None:
-    from eval.reading.results import ResultSet
+    from eval.reading.results import stored
     from eval.reading.tables.build import all_tables, write_tables
     from eval.running.options import options
 
     chosen = options(TablesOptions, given, USAGE)
     if chosen is None:
         return
-    grids = all_tables(ResultSet(Path(chosen.run)), chosen.targets)
+    grids = all_tables(stored(chosen.run), chosen.targets)
     folder = Path(chosen.out or f"{chosen.run}/tables")
     write_tables(grids, folder)
     if chosen.show:

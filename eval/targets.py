@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.run import guarded
-from eval.running.options import explains
 from tasks.common.errors import UserError
 from tasks.common.terminal import shows_all
 
@@ -81,7 +80,9 @@ def choose(run: Run, task: str) -> None:
 
 
 def main(given: Sequence[str]) -> None:
-    if explains(given, __doc__):
+    from eval.running.help import asks_help
+
+    if asks_help(given, f"{__doc__}", keys_too=False):
         return
     from eval.running.command import parse
     from tasks.controls import to_json

@@ -13,8 +13,10 @@ from pathlib import Path
 from eval.run import guarded
 from eval.running.keys import key_list, override, pairs
 from eval.running.store import BUILDING, DIGESTS, SPEC, read_digests, read_spec, verify
+from tasks.common.commands import typed
 from tasks.common.errors import UserError
 from tasks.common.names import is_key
+from tasks.common.shipped import SHIPPED, ready
 
 DAMAGED = 1
 #: names of other folders that an error shows
@@ -25,8 +27,8 @@ SHOWN = 4
 class VerifyConfig:
     """What is checked."""
 
-    #: folders of artefacts, separated by commas
-    store: str = ".store,results/prebuilt"
+    #: folders of artefacts, separated by commas; shipped: those that come with the program
+    store: str = f".store,{SHIPPED}"
 
 
 class Damaged(Exception):
@@ -68,11 +70,12 @@ def _is_artefact(folder: Path) -> bool:
 
 def main(given: Sequence[str]) -> None:
     if "--help" in given or "-h" in given:
-        print(f"usage: python -m eval.verify store=DIR\n\n{__doc__}\n{key_list(VerifyConfig())}")
+        print(typed(f"usage: python -m eval.verify store=DIR\n\n{__doc__}"))
+        print(key_list(VerifyConfig()))
         return
     config = override(VerifyConfig(), pairs(given, VerifyConfig))
     whole, damages, others = 0, list[str](), list[str]()
-    for store in map(Path, config.store.split(",")):
+    for store in ready(config.store):
         if not store.is_dir():
             raise UserError(f"store={store}: there is no such folder")
         folders = sorted(path for path in store.iterdir() if path.is_dir())

@@ -12,6 +12,8 @@ from typing import Literal
 
 from eval.running.command import parse
 from eval.running.config import RunConfig
+from eval.running.help import asked
+from eval.running.help import asks_help as run_help
 from eval.running.keys import Key, key_list, keys, override, pairs
 from eval.running.values import cut, read, shown
 from slurm.profile import read_profile
@@ -160,11 +162,11 @@ Keys of the sweep, with type, default and meaning:
 
 def asks_help(arguments: Sequence[str], usage: str = USAGE) -> bool:
     """Whether ``--help`` or ``-h`` is among a sweep's arguments; then ``usage``, the sweep's keys
-    and those of ``eval.run`` have been printed."""
-    rest = [argument for argument in arguments if argument not in ("--help", "-h")]
-    if len(rest) == len(arguments):
+    and those of ``eval.run`` have been printed, or what the names behind ``--help`` stand for."""
+    help_of = asked(arguments)
+    if help_of is None:
         return False
+    names, rest = help_of
     sweep = parse_sweep(rest)
-    run = parse(sweep.runs[0])
-    print(f"{usage}{key_list(sweep.config)}\n\nKeys of python -m eval.run:\n{key_list(run)}")
-    return True
+    own = f"{usage}{key_list(sweep.config)}\n\nKeys of python -m eval.run:\n"
+    return run_help([*sweep.runs[0], "--help", *names], own)

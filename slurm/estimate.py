@@ -15,8 +15,8 @@ from eval.running.runner import Job as CellJob
 from eval.running.store import SPEC
 from tasks.common.jsonl import read
 from tasks.common.recipe import Recipe
+from tasks.common.shipped import shipped
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
 #: entries of a config that do not change how long a step takes
 FREE = ("seed", "task", "task_version")
 
@@ -53,7 +53,7 @@ class Estimator:
 
     @cached_property
     def _bench(self) -> list[tuple[dict[str, Any], Path]]:
-        files = sorted(RESULTS.glob("bench-*.json"))
+        files = sorted(shipped().glob("bench-*.json"))
         records = [(json.loads(path.read_text(encoding="utf-8")), path) for path in files]
         return [(figures, path) for figures, path in records if figures["preset"] == self.preset]
 

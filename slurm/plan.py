@@ -17,6 +17,7 @@ from eval.running.store import Store
 from slurm.config import Sweep
 from slurm.estimate import UNKNOWN, Estimate, Estimator
 from tasks.common.recipe import Recipe
+from tasks.common.shipped import ready
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class _Planner:
         self.run, self.number, self.prefix = run, number, prefix
         self.count = sweep.config.shards
         config = run.config
-        prebuilt = [Path(part) for part in config.prebuilt.split(",") if part]
+        prebuilt = ready(config.prebuilt)
         self.store = Store(Path(config.store), prebuilt, check=False)
         sets = [run.folder, *sorted(Path("results").glob("*/"))]
         self.estimator = Estimator([Path(config.store), *prebuilt], sets, config.preset)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from eval.running.display import duration
 from slurm.state import State
 from slurm.version import code_digest
+from tasks.common.commands import typed
 from tasks.common.errors import UserError
 from tasks.common.lease import hold
 
@@ -112,7 +113,8 @@ def _submit(state: State, sweep: Sweep, attempt: int) -> StoredPlan | None:
             if not any(one.plan == plan.number for one in state.submitted()):
                 state.drop_plan(plan.number)
             raise
-    print(f"submitted {len(sent)} jobs; python -m slurm.status {state.folder.parent} shows them")
+    look = typed(f"python -m slurm.status {state.folder.parent}")
+    print(f"submitted {len(sent)} jobs; {look} shows them")
     return plan
 
 

@@ -15,6 +15,7 @@ from eval.run import guarded
 from slurm.config import asks_help, parse_sweep
 from slurm.state import State
 from slurm.submit import describe, planned, store_plan, submit_slurm
+from tasks.common.commands import typed
 from tasks.common.stop import Stopped
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def report(state: State, sweep: Sweep) -> None:
         elif blamed:
             print(f"missing {job.name}: needs {', '.join(blamed[:3])}")
         else:
-            print(f"missing {job.name}: it ended without a word (python -m slurm.logs)")
+            print(typed(f"missing {job.name}: it ended without a word (python -m slurm.logs)"))
     print(f"{len(left)} jobs are missing: the same command runs only these")
     raise Incomplete
 

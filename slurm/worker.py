@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from eval.run import USAGE_ERROR
 from tasks.common import stop
+from tasks.common.commands import typed
 from tasks.common.errors import UserError
 from tasks.common.lease import AGAIN, hold
 from tasks.common.own import blaming
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str]) -> int:
     from slurm.state import State
 
     show_anyway()
+    if len(arguments) != 3:
+        print(typed(f"{__doc__}"))
+        return 0 if {"--help", "-h"} & set(arguments) else USAGE_ERROR
     folder, number, name = arguments
     stop.on_signals(SIGNALS)
     state, began = State(Path(folder)), time.time()

@@ -121,8 +121,11 @@ def test_a_file_stands_beside_all_and_may_be_named_without_its_class(tmp_path: P
     assert methods == [*parse(["method=all", "task=length"]).methods, "echo_four"]
     assert parse(["task=length,all"]).tasks[0] == "length"
     assert set(parse(["task=length,all"]).tasks) == set(parse(["task=all"]).tasks)
-    two = write(tmp_path, "echo_five")
-    with pytest.raises(UserError, match="has 2 classes: name one, as .*echo_five.py:Echo"):
+    # one that lacks what a method must have is none to choose from
+    assert parse([f"method={write(tmp_path, 'echo_five')}"]).methods == ["echo_five"]
+    complete = ECHO.replace("NotComplete(Generator)", "Second(Echo)")
+    two = write(tmp_path, "echo_six", complete)
+    with pytest.raises(UserError, match="has 2 classes .*: name one, as .*echo_six.py:Echo"):
         parse([f"method={two}"])
     with pytest.raises(UserError, match="cannot be called 'all'"):
         parse([f"method={write(tmp_path, 'all', alone)}:Echo"])

@@ -180,7 +180,7 @@ def test_help_loads_no_package_but_our_own() -> None:
     """Which is what makes it quick: numpy, rich and pydantic would be seconds on a slow disk."""
     code = (
         "import sys; before = set(sys.modules); from eval.run import main\n"
-        "code = main(['--help'])\n"
+        "code = main(['--help', 'all'])\n"
         "files = {name: getattr(sys.modules[name], '__file__', None) or '' for name in "
         "{*sys.modules} - before}\n"
         "print('packages:', *sorted({name.split('.')[0] for name, file in files.items() "

@@ -11,7 +11,7 @@ from eval.running.roles import roles
 from tasks import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("tasks", "models", "baselines", "eval", "slurm")
+ROOMS = ("tasks", "models", "baselines", "eval", "slurm", "control_bench")
 #: most positional parameters of a function, self and cls aside
 POSITIONAL = 6
 

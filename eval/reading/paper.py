@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, NotRequired
 
 from pydantic import with_config
@@ -13,9 +12,9 @@ from typing_extensions import TypedDict
 
 from models.base import INFILLING
 from tasks.common.schema import OPEN, Real, read_json
+from tasks.common.shipped import shipped
 
-FOLDER = Path(__file__).resolve().parents[2] / "results"
-PAPER, TABLES = FOLDER / "paper.json", FOLDER / "paper-tables.json"
+PAPER, TABLES = "paper.json", "paper-tables.json"
 
 
 @with_config(OPEN)
@@ -82,13 +81,13 @@ class TablesFile(TypedDict):
 def control() -> Mapping[str, Any]:
     """Tables 2 and 4: ``values`` by task and method, with ``source``, ``corpus``, and what ``lm``
     and ``ctrl`` mean."""
-    tables: dict[str, Any] = read_json(PAPER, ControlFile)
+    tables: dict[str, Any] = read_json(shipped() / PAPER, ControlFile)
     return tables
 
 
 @cache
 def _tables() -> Mapping[str, Any]:
-    tables: dict[str, Any] = read_json(TABLES, TablesFile)
+    tables: dict[str, Any] = read_json(shipped() / TABLES, TablesFile)
     return tables
 
 

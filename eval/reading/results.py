@@ -35,6 +35,7 @@ from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.names import is_name
 from tasks.common.schema import built, read_json, read_lines
+from tasks.common.shipped import shipped
 from tasks.controls import Control
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class ResultSet:
     or not. Raises ``UserError`` for a folder that is none."""
 
     def __init__(self, folder: Path, tasks: Sequence[str] = ()) -> None:
-        self.folder = folder
+        self.folder = self.named = folder
         self._cells: dict[tuple[str, str], CellFiles] = {}
         self._scores: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self._targets: dict[str, list[Target]] = {}
@@ -284,7 +285,18 @@ class ResultSet:
         """The command of this result set's run for another task and method."""
         given = self.arguments or ["python", "-m", "eval.run"]
         kept = [part for part in given if not part.startswith(("task=", "method=", "out="))]
-        return shlex.join([*kept, f"task={task}", f"method={method}", f"out={self.folder}"])
+        return shlex.join([*kept, f"task={task}", f"method={method}", f"out={self.named}"])
+
+
+def stored(name: str) -> ResultSet:
+    """A result set that is read alone: ``results/SET`` is the one that comes with the program where
+    the user has none of that name. Raises ``UserError`` for a folder that is none."""
+    folder = Path(name)
+    ready = shipped() / folder.name
+    own = folder.parent != Path("results") or any(folder.glob(f"*/{TARGETS}"))
+    results = ResultSet(folder if own or not ready.is_dir() else ready)
+    results.named = folder
+    return results
 
 
 def registered(methods: str) -> list[str]:

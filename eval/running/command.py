@@ -7,7 +7,7 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.config import RunConfig
-from eval.running.keys import key_list, override, pairs
+from eval.running.keys import override, pairs
 from eval.running.presets import PRESETS, preset_config
 from models.base import Card
 from tasks import TASKS, asked_of, load_task
@@ -87,17 +87,9 @@ Trains what is missing, generates, judges and prints the comparison with the pap
   python -m eval.run task=syntax_spans,length method=diffusion_lm,fudge preset=small corpus=e2e \\
       data=../shared/data targets=50 samples=10 seed=0
   python -m eval.run --list       tasks, methods, corpora and presets
-  python -m eval.run --help       this page (after preset=..., with that preset's values)
+  python -m eval.run --help       this page (with preset=..., that preset's values)
+  python -m eval.run --help NAME  a section, a method (also FILE.py:CLASS), a task or a key
+  python -m eval.run --help all   every key
 
 Keys, with type, default and meaning:
 """
-
-
-def asks_help(arguments: Sequence[str], usage: str = USAGE) -> bool:
-    """Whether ``--help`` or ``-h`` is among the arguments of a command with ``eval.run``'s keys;
-    then ``usage`` and every key have been printed, with the values of the other arguments."""
-    rest = [argument for argument in arguments if argument not in ("--help", "-h")]
-    if len(rest) == len(arguments):
-        return False
-    print(usage + key_list(parse(rest)))
-    return True

@@ -23,6 +23,7 @@ from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
 from tasks.common.own import in_file
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
+from tasks.common.shipped import SHIPPED
 from tasks.corpora import CORPORA
 
 #: names of devices as torch has them, of the kinds that networks here run on
@@ -74,8 +75,9 @@ class RunConfig(Checked):
     out: str | None = None
     #: folder of trained artefacts
     store: str = ".store"
-    #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = maybe_empty("results/prebuilt")
+    #: read-only folders of ready artefacts, separated by commas; shipped: those that come with the
+    #: program
+    prebuilt: str = maybe_empty(SHIPPED)
     #: auto (a GPU where there is one), cpu, cuda, cuda:1, ...
     device: str = "auto"
     #: samples decoded at once; changes the speed and never a sample

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from tasks.common.commands import typed
 from tasks.common.progress import Progress
 from tasks.common.shown import visible
 
@@ -39,7 +40,7 @@ class Display:
         self.done = 0
 
     def say(self, text: str) -> None:
-        self.console.print(escape(visible(text, keep="\n")))
+        self.console.print(escape(visible(typed(text), keep="\n")))
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:

@@ -12,7 +12,7 @@ import functools
 import inspect
 import textwrap
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -171,16 +171,32 @@ def as_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def key_list(base: Any) -> str:
-    """Every key of a config with its type, its value in ``base`` and its meaning."""
+def key_list(base: Any, within: Container[str] | None = None) -> str:
+    """Every key of a config with its type, its value in ``base`` and its meaning; ``within``: of
+    these sections alone, ``""`` being that of the keys in none."""
     lines = []
     section = ""
     for name, key in keys(type(base), base).items():
         top = name.split(".")[0] if "." in name else ""
+        if within is not None and top not in within:
+            continue
         if top != section:
             section = top
-            doc = inspect.getdoc(type(getattr(base, top))) or ""
-            lines.append(f"\n{top}: {doc.splitlines()[0] if doc else ''}")
-        default = "null" if key.default is None else key.default
-        lines.append(f"  {name} ({key.type}) = {default}\n      {key.meaning}")
+            lines.append(f"\n{top}: {said_of(getattr(base, top))}")
+        lines.append(key_entry(name, key))
     return "\n".join(lines)
+
+
+def said_of(section: Any) -> str:
+    """What the class of a section, or the nearest that it derives from, says in its first line."""
+    for cls in type(section).__mro__[:-1]:
+        said = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("\n")[0]
+        if said and not said.startswith(f"{cls.__name__}("):  # what a dataclass says for itself
+            return said
+    return ""
+
+
+def key_entry(name: str, key: Key) -> str:
+    """One key as ``--help`` shows it."""
+    default = "null" if key.default is None else key.default
+    return f"  {name} ({key.type}) = {default}\n      {key.meaning}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.running.keys import Config, key_list, override, pairs
+from tasks.common.commands import typed
 
 
 def explains(arguments: Sequence[str], page: str | None) -> bool:
     """Whether ``--help`` or ``-h`` is among the arguments; then ``page`` has been printed."""
     asked = bool({"--help", "-h"} & set(arguments))
     if asked:
-        print(page)
+        print(typed(page or ""))
     return asked
 
 
@@ -30,6 +31,6 @@ def options(cls: type[Config], arguments: Sequence[str], usage: str) -> Config |
     Raises ``UserError`` for a malformed argument, an unknown key and a value of the wrong type.
     """
     if {"--help", "-h"} & set(arguments):
-        print(f"{usage}\nKeys, with type, default and meaning:\n{key_list(cls())}")
+        print(f"{typed(usage)}\nKeys, with type, default and meaning:\n{key_list(cls())}")
         return None
     return override(cls(), pairs(arguments, cls))

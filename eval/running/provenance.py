@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.common.schema import read_json
+from tasks.common.shipped import ROOT
 from tasks.oracles.files import ParserFile
 
 PACKAGES = (
+    "control-bench",
     "torch",
     "transformers",
     "numpy",
@@ -21,7 +23,6 @@ PACKAGES = (
     "nltk",
     "spacy",
 )
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def packages() -> dict[str, str]:
@@ -37,6 +38,8 @@ def packages() -> dict[str, str]:
 
 def commit() -> str | None:
     """The git commit of this checkout, with ``+changes`` where files differ from it."""
+    if not (ROOT / ".git").exists():  # a wheel, in whatever repository its environment lies
+        return None
     try:
         head = _git("rev-parse", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "-uno") else "")

@@ -32,6 +32,7 @@ from tasks.common import stop
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, settings
+from tasks.common.shipped import note_left_out, ready
 from tasks.controls import Length
 from tasks.corpora.stored import read_corpus
 
@@ -67,8 +68,7 @@ class Run:
         check_folder("out", self.folder)
         check_folder("store", Path(config.store))
         self.plan = Plan(config)
-        prebuilt = [Path(p) for p in config.prebuilt.split(",") if p]
-        self.store = Store(Path(config.store), prebuilt, waiting=self._others)
+        self.store = Store(Path(config.store), ready(config.prebuilt), waiting=self._others)
         self.provenance = provenance(as_dict(config), list(command))
         controls = [self.plan.task(task) for task in config.tasks]
         needs = frozenset[str]().union(*(control.needs for control in controls))
@@ -116,6 +116,8 @@ class Run:
         pending = [stage for stage in self._stages() if not stage.done()]
         needs = [need for stage in pending for need in stage.needs]
         missing = self.store.missing(needs)
+        if note := note_left_out(missing):
+            self.display.say(note)
         self.display.total = len(missing) + len(pending)
         for stage in pending:
             stop.check()

@@ -21,6 +21,7 @@ from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
 from tasks.common.schema import read_json
+from tasks.common.shipped import SHIPPED, ready
 from tasks.controls import Length
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ class AblationOptions(Checked):
     batch: int = ranged(64, least=1, most=10**6)
     #: folder of trained artefacts
     store: str = ".store"
-    #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = maybe_empty("results/prebuilt")
+    #: read-only folders of ready artefacts, separated by commas; shipped: those that come with the
+    #: program
+    prebuilt: str = maybe_empty(SHIPPED)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def measure(
     from models.nets.teacher import Teacher
 
     run = Plan(base.having(diffusion=variant.config))
-    where = Store(Path(base.store), [Path(p) for p in base.prebuilt.split(",") if p])
+    where = Store(Path(base.store), ready(base.prebuilt))
     folders = {
         role: where.resolve(run.role(role), lambda part: display.stage(part.title))
         for role in ("diffusion", "teacher")

@@ -21,8 +21,9 @@ from unittest.mock import patch
 import numpy as np
 
 from baselines import METHODS
-from eval.running.command import asks_help, parse
+from eval.running.command import parse
 from eval.running.config import RunConfig
+from eval.running.help import asks_help
 from eval.running.plan import Plan
 from eval.running.store import Store
 from eval.targets import writable

@@ -23,6 +23,7 @@ from tasks.common.errors import UserError
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import maybe_empty
 from tasks.common.schema import Real, read_json, read_lines
+from tasks.common.shipped import SHIPPED, ready
 from tasks.vocabulary import SPECIALS
 
 USAGE = """\
@@ -48,8 +49,9 @@ class CollectOptions:
     run: str = "results/demo"
     #: folder of trained artefacts
     store: str = ".store"
-    #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = maybe_empty("results/prebuilt")
+    #: read-only folders of ready artefacts, separated by commas; shipped: those that come with the
+    #: program
+    prebuilt: str = maybe_empty(SHIPPED)
 
 
 def main(given: Sequence[str]) -> None:
@@ -59,7 +61,7 @@ def main(given: Sequence[str]) -> None:
     if chosen is None:
         return
     results = ResultSet(Path(chosen.run))
-    store = Store(Path(chosen.store), [Path(p) for p in chosen.prebuilt.split(",") if p])
+    store = Store(Path(chosen.store), ready(chosen.prebuilt))
     for path in collect(results, store):
         print(path)
 

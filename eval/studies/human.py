@@ -22,9 +22,11 @@ from eval.running.values import paths
 from eval.studies.ratings import COLUMNS, SCALE, Key, Pair, digest, import_ratings, show
 from tasks import known
 from tasks.base import Words
+from tasks.common.commands import typed
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
+from tasks.common.shipped import SHIPPED
 from tasks.common.shown import visible
 from tasks.common.spreadsheet import guarded
 from tasks.controls import Control, Withheld
@@ -67,8 +69,9 @@ class ExportOptions(Checked):
     data: str | None = None
     #: folder of trained artefacts
     store: str = ".store"
-    #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = maybe_empty("results/prebuilt")
+    #: read-only folders of ready artefacts, separated by commas; shipped: those that come with the
+    #: program
+    prebuilt: str = maybe_empty(SHIPPED)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def main(given: Sequence[str], contexts: Contexts | None = None) -> None:
 
     command, rest = (given[0], list(given[1:])) if given else ("", [])
     if command in ("--help", "-h"):
-        print(f"{USAGE}\nKeys of export:\n{key_list(ExportOptions())}")
+        print(f"{typed(USAGE)}\nKeys of export:\n{key_list(ExportOptions())}")
         print(f"\nKeys of import:\n{key_list(ImportOptions())}")
     elif command == "export":
         exporting = options(ExportOptions, rest, USAGE)

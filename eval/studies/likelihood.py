@@ -24,6 +24,7 @@ from eval.studies.families import Family, bounds, families
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
+from tasks.common.shipped import SHIPPED, ready
 
 if TYPE_CHECKING:
     import torch
@@ -87,8 +88,9 @@ class LikelihoodOptions(Checked):
     data: str | None = None
     #: folder of trained artefacts
     store: str = ".store"
-    #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = maybe_empty("results/prebuilt")
+    #: read-only folders of ready artefacts, separated by commas; shipped: those that come with the
+    #: program
+    prebuilt: str = maybe_empty(SHIPPED)
     #: auto (a GPU where there is one), cpu, cuda, ...
     device: str = "auto"
 
@@ -105,7 +107,7 @@ def main(given: Sequence[str]) -> None:
     from tasks.corpora import load_corpus
 
     results = ResultSet(Path(chosen.run))
-    store = Store(Path(chosen.store), [Path(p) for p in chosen.prebuilt.split(",") if p])
+    store = Store(Path(chosen.store), ready(chosen.prebuilt))
     folders = {role: find(results, store, role) for role in ("diffusion", "lm")}
     data = chosen.data or results.settings.get("data")
     display, device = Display(), pick_device(chosen.device)

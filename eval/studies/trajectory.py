@@ -19,6 +19,7 @@ from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, maybe_empty, ranged
 from tasks.common.schema import built
+from tasks.common.shipped import SHIPPED, ready
 
 if TYPE_CHECKING:
     import torch
@@ -51,8 +52,9 @@ class TrajectoryOptions(Checked):
     frames: int = ranged(48, least=2, most=10**6)
     #: folder of trained artefacts
     store: str = ".store"
-    #: read-only folders of ready artefacts, separated by commas
-    prebuilt: str = maybe_empty("results/prebuilt")
+    #: read-only folders of ready artefacts, separated by commas; shipped: those that come with the
+    #: program
+    prebuilt: str = maybe_empty(SHIPPED)
     #: auto (a GPU where there is one), cpu, cuda, ...
     device: str = "auto"
 
@@ -68,7 +70,7 @@ def main(given: Sequence[str]) -> None:
     results = ResultSet(Path(chosen.run))
     cell = _cell(results, chosen.task)
     target = _target(results, cell, chosen.target)
-    store = Store(Path(chosen.store), [Path(p) for p in chosen.prebuilt.split(",") if p])
+    store = Store(Path(chosen.store), ready(chosen.prebuilt))
     generator = load_generator(cell, store, pick_device(chosen.device))
     stored = trajectory(generator, target, _seed(cell), chosen.frames)
     record = {"task": cell.task, **stored, "equals the stored sample": _same(cell, target, stored)}

@@ -38,8 +38,8 @@ from eval.reading.stats import macro, perplexity
 from eval.running.cells import ANNOTATIONS, as_ratio
 from eval.running.command import check_fits, parse
 from eval.running.config import RunConfig
+from eval.running.help import asks_help
 from eval.running.keys import override, pairs
-from eval.running.options import explains
 from eval.running.target_lists import TargetLists
 from eval.running.values import cut, shown
 from eval.targets import one_task, split
@@ -154,7 +154,7 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
 
 
 def main(given: Sequence[str]) -> None:
-    if explains(given, __doc__):
+    if asks_help(given, f"{__doc__}", keys_too=False):
         return
     options, rest = split(given, ("within", "kept", "metric"))
     asked = pairs(rest, RunConfig)

@@ -16,6 +16,7 @@ from typing import Any
 from tasks.common.errors import UserError, unknown
 from tasks.common.names import check_name
 from tasks.common.registry import Registry
+from tasks.common.shipped import ROOT
 
 #: what the names of modules from files begin with
 _MODULE = "own_"
@@ -164,9 +165,12 @@ class OwnClasses(ABC):
             where = f" (line {at})" if at else ""
             raise UserError(
                 f"cannot import {shown}{where}: {type(error).__name__}: {error}"
+                f"{_hidden(error, file.parent)}"
             ) from error
         finally:
             sys.path.remove(str(file.parent))
+        if str(file.parent) not in sys.path:  # for what its functions import, behind all else
+            sys.path.append(str(file.parent))
         return module
 
     def _class(self, module: Any, name: str, path: str) -> Any:
@@ -179,10 +183,15 @@ class OwnClasses(ABC):
             and issubclass(value, base)
             and value.__module__ == module.__name__
         }
+        if not name and len(here) > 1:  # those that others of the file are made from aside
+            here = {key: one for key, one in here.items() if not self._missing(one)} or here
         if not name and len(here) == 1:
             name = next(iter(here))
         if not name and here:
-            raise UserError(f"{path} has {len(here)} classes: name one, as {path}:{min(here)}")
+            names = ", ".join(sorted(here))
+            raise UserError(
+                f"{path} has {len(here)} classes ({names}): name one, as {path}:{min(here)}"
+            )
         cls = getattr(module, name, None)
         if cls is None:
             if not here:
@@ -190,13 +199,27 @@ class OwnClasses(ABC):
             raise unknown(f"class of {path}", name, here)
         if not (isinstance(cls, type) and issubclass(cls, base)):
             raise UserError(f"{name} in {path} is no subclass of {shown}")
-        lacking = [*self.lacking(cls), *sorted(getattr(cls, "__abstractmethods__", ()))]
+        lacking = self._missing(cls)
         if lacking:
             raise UserError(f"{name} in {path} lacks {', '.join(lacking)}")
         wrong = self.wrong(cls)
         if wrong:
             raise UserError(f"{name} in {path}: {wrong}")
         return cls
+
+    def _missing(self, cls: Any) -> list[str]:
+        return [*self.lacking(cls), *sorted(getattr(cls, "__abstractmethods__", ()))]
+
+
+def _hidden(error: BaseException, folder: Path) -> str:
+    """What an error says where a file beside the user's is called as a package of this program."""
+    top = str(getattr(error, "name", None) or "").partition(".")[0]
+    found = getattr(sys.modules.get(top), "__file__", None)
+    if not isinstance(error, ImportError) or not found or not (folder / f"{top}.py").is_file():
+        return ""
+    if Path(found).resolve() != ROOT / top / "__init__.py":
+        return ""
+    return f" ({top}.py beside it has the name of a package of this program: rename it)"
 
 
 class OwnRegistry(OwnClasses, Registry):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.common.commands import typed
 from tasks.common.errors import UserError, unknown
 from tasks.common.terminal import one_line, show_anyway
 from tasks.oracles.base import Parser, Tagger
@@ -111,7 +112,7 @@ def tag_agreement(tagger: Tagger, data: Path) -> dict[str, float]:
 def main(arguments: Sequence[str]) -> None:
     """``data=DIR`` and ``parser=FOLDER`` (of ``save_parser``) or ``parser=benepar_en3``."""
     if {"--help", "-h"} & set(arguments):
-        print(USAGE)
+        print(typed(USAGE))
         return
     from tasks.oracles.parser import ChartParserOracle
     from tasks.oracles.pretrained import MODEL, BeneparParser
