@@ -17,8 +17,9 @@ from eval.reading.tables.grid import Column, Grid, full_title, plain
 WIDE, NARROW = 2, 1
 #: what labels may be folded to: at first, and where nothing else helps
 LABEL, SHORTEST = 16, 6
-#: what words in a column of figures may be folded to, and what running text needs at least
-REASON, TEXT = 12, 16
+#: what words in a column of figures may be folded to, longer words to the second, and what running
+#: text needs at least
+REASON, WORD, TEXT = 8, 12, 16
 #: a text and what may end a line of it
 _PIECES = re.compile(r".*?(?:[ ./_:+\-]+|$)", re.DOTALL)
 
@@ -78,8 +79,9 @@ class _Sizes:
             if column.wide:
                 sizes = (max(TEXT, cells),) + (TEXT,) * 2
             else:
-                bound = LABEL if not column.right else REASON
-                hard = max(_hardest([t for t in texts if _folds(t, column)], bound), 1)
+                loose = [text for text in texts if _folds(text, column)]
+                bound = max([REASON, *(min(_word(text), WORD) for text in loose)])
+                hard = max(_hardest(loose, bound if column.right else LABEL), 1)
                 kept = max((cell_len(t) for t in texts if not _folds(t, column)), default=0)
                 words = max((_word(text) for text in heads), default=0)
                 soft = max(kept, min(cells, hard), words)

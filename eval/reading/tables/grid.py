@@ -6,6 +6,7 @@ Every table of the project is one :class:`Grid`, so that each format is written 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import re
@@ -102,6 +103,13 @@ def entry(text: str, style: Style = "") -> Entry:
 def plain(cell: Entry) -> str:
     """The text without its styles."""
     return "".join(segment.text for segment in cell)
+
+
+def without(grid: Grid, indices: Sequence[int]) -> Grid:
+    """The table without some of its columns."""
+    kept = [i for i in range(len(grid.columns)) if i not in indices]
+    rows = [[row[i] for i in kept] for row in grid.rows]
+    return dataclasses.replace(grid, columns=[grid.columns[i] for i in kept], rows=rows)
 
 
 def full_title(column: Column) -> str:

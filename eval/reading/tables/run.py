@@ -10,7 +10,7 @@ from pathlib import Path
 from eval.reading.measured import Measured, Number, Row
 from eval.reading.paired import LM, Comparison
 from eval.reading.tables.entries import published, span
-from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain
+from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain, without
 from tasks.common.files import json_text, write_text
 
 COLUMNS = (
@@ -60,13 +60,6 @@ def run_tables(measured: Measured) -> list[Grid]:
     notes = [*measured.stored, *measured.notes]
     grids[-1] = dataclasses.replace(last, notes=notes, always=always)
     return grids
-
-
-def without(grid: Grid, indices: Sequence[int]) -> Grid:
-    """The table without some of its columns."""
-    kept = [i for i in range(len(grid.columns)) if i not in indices]
-    rows = [[row[i] for i in kept] for row in grid.rows]
-    return dataclasses.replace(grid, columns=[grid.columns[i] for i in kept], rows=rows)
 
 
 def _cells(row: Row) -> list[Entry]:

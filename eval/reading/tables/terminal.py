@@ -40,12 +40,13 @@ _FOOTNOTE = re.compile(r"\[[a-z]+\d*\] ")
 @dataclass(frozen=True)
 class View:
     """How tables are printed. ``columns``: those that fit, or all whatever the width; ``legend``:
-    only what cells refer to and the key that shows the rest, or every note; ``file``: what holds
-    all of it."""
+    only what cells refer to, or every note; ``file``: what holds all of it. ``hint``: whether to
+    say below the tables how to see the notes that were left out."""
 
     columns: Literal["auto", "all"] = "auto"
     legend: Literal["short", "full"] = "short"
     file: str = ""
+    hint: bool = True
 
 
 def show(grids: Sequence[Grid], console: Console | None = None, view: View | None = None) -> None:
@@ -54,9 +55,8 @@ def show(grids: Sequence[Grid], console: Console | None = None, view: View | Non
     for grid in grids:
         for one in fit(grid, None if view.columns == "all" else width(console)):
             _print(one, console, view)
-        if grid.notes or not grid.typed:
-            console.print()
-    if view.legend == "short" and any(map(_hidden, grids)):
+        console.print()
+    if view.hint and view.legend == "short" and any(map(_hidden, grids)):
         hint(console, view)
 
 
