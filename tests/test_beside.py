@@ -1,4 +1,4 @@
-"""Stored rows beside one's own: ``with=``, the reference row, ``eval.compare a:method b:method``."""
+"""Stored rows beside one's own: ``with=``, the reference row, pairs of ``eval.compare``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REFUSED = {
     "demo,demo": "results/demo is named twice",
     "OUT": "this run's own folder",
     "EMPTY": "is no result set: no folder in it has a targets.jsonl",
-    "CUT": r"scores.jsonl line 2",
+    "CUT": r"scores.jsonl is damaged at line 2",
     "CONFIG": r"config.json",
 }
 TRIED = (
@@ -134,12 +134,12 @@ def test_subsets_pair_on_the_targets_in_common_and_say_how_many(own: Path) -> No
     for name in ("samples.jsonl", "scores.jsonl"):
         cut(own / "length" / "fudge" / name, few)
     text, said = table(own, "demo", "fudge")
-    assert any("7 of the 40 targets of results/demo are among the 7 here" in one for one in said)
+    assert any("7 of its 40 targets are scored and among the 7 here" in one for one in said)
     assert "| targets |" not in text  # every row of the table is of the same seven
     # the other way round: a stored set of fewer
     small, big = own, part(own.parent / "big", "ft_sample")
     text, said = table(big, str(small), "ft_sample")
-    assert any("7 of the 7 targets" in one and "among the 40 here" in one for one in said)
+    assert any(": 7 of its 7 targets are scored and among the 40 here" in one for one in said)
     row = next(row for row in text.splitlines() if row.startswith("| fudge |") and "0.0" in row)
     assert str(small) in row
     assert [row for row in text.splitlines() if row.startswith("| fudge |") and " | 7 | " in row]
@@ -200,7 +200,8 @@ def test_a_bad_set_is_one_line_before_any_work(
     other = part(tmp_path / "other", "ft_sample")
     cell = other / "length" / "ft_sample"
     if given == "CUT":
-        write_text(cell / "scores.jsonl", lines(cell / "scores.jsonl")[0] + '{"target": "t')
+        first, _, *others = lines(cell / "scores.jsonl")
+        write_text(cell / "scores.jsonl", first + '{"target": "t\n' + "".join(others))
     if given == "CONFIG":
         write_text(cell / "config.json", "[]")
     (tmp_path / "empty").mkdir()
@@ -246,7 +247,7 @@ def test_compare_pairs_different_names(tmp_path: Path, capsys: pytest.CaptureFix
     compare_main([f"{own}:fudge", f"{own}:diffusion_lm", f"out={tmp_path / 'out'}"])
     shown = capsys.readouterr().out
     assert "own:diffusion_lm against own:fudge" in shown and "+50.0" in shown
-    assert "own:diffusion_lm less" in (tmp_path / "out" / "compare.md").read_text()
+    assert "/own:diffusion\\_lm less" in (tmp_path / "out" / "compare.md").read_text()
     first = (tmp_path / "out" / "compare.csv").read_text().splitlines()
     assert first[0].endswith(",other") and first[1].startswith("length,fudge,len_exact,2,")
     wrong = {

@@ -209,8 +209,8 @@ def _sets(rows: Rows) -> list[str]:
 
 def _counted(name: str, number: int, there: int, here: int) -> str:
     return (
-        f"{number} of the {there} targets of {name} are among the {here} here: its figures and "
-        "paired tests are of those."
+        f"{name}: {number} of its {there} targets are scored and among the {here} here: its "
+        "figures and paired tests are of those."
     )
 
 

@@ -15,8 +15,8 @@ from eval.reading.tables.grid import Column, Grid, full_title, plain
 
 #: cells between columns, where there is room and where there is little
 WIDE, NARROW = 2, 1
-#: what labels may be folded to: at first, and where nothing else helps
-LABEL, SHORTEST = 16, 6
+#: what labels may be folded to: at first, or a share of the width, and where nothing else helps
+LABEL, SHARE, SHORTEST = 16, 4, 6
 #: what words in a column of figures may be folded to, longer words to the second, and what running
 #: text needs at least
 REASON, WORD, TEXT = 8, 12, 16
@@ -45,7 +45,7 @@ class Fit:
 def fit(grid: Grid, width: int | None) -> list[Fit]:
     """The tables that a grid is printed as, none wider than ``width`` terminal cells; None: one,
     as wide as it is."""
-    sizes = _Sizes(grid)
+    sizes = _Sizes(grid, max(LABEL, (width or 0) // SHARE))
     everything = list(range(len(grid.columns)))
     whole = Block(everything, sizes.natural, WIDE)
     if width is None or _total(whole) <= width:
@@ -66,9 +66,10 @@ def fit(grid: Grid, width: int | None) -> list[Fit]:
 
 class _Sizes:
     """The width of each column: ``natural``, with nothing folded; ``soft``, with long labels,
-    words among figures and headings folded; ``least``, with labels folded as far as may be."""
+    words among figures and headings folded; ``least``, with labels folded as far as may be.
+    ``label``: what labels are folded to at first."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, label: int) -> None:
         self.natural, self.soft, self.least = list[int](), list[int](), list[int]()
         for i, column in enumerate(grid.columns):
             texts = {plain(row[i]) for row in grid.rows}
@@ -81,7 +82,7 @@ class _Sizes:
             else:
                 loose = [text for text in texts if _folds(text, column)]
                 bound = max([REASON, *(min(_word(text), WORD) for text in loose)])
-                hard = max(_hardest(loose, bound if column.right else LABEL), 1)
+                hard = max(_hardest(loose, bound if column.right else label), 1)
                 kept = max((cell_len(t) for t in texts if not _folds(t, column)), default=0)
                 words = max((_word(text) for text in heads), default=0)
                 soft = max(kept, min(cells, hard), words)

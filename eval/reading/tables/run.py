@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eval.reading.measured import Measured, Number, Row
 from eval.reading.paired import LM, Comparison
-from eval.reading.tables.entries import published, span
+from eval.reading.tables.entries import Footnotes, published, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain, without
 from tasks.common.files import json_text, write_text
 
@@ -31,6 +31,8 @@ COLUMNS = (
 )
 #: where a row is from, which is said where not all are of the run
 STORED = 1
+#: how reasons begin
+NA = "n/a: "
 #: in the table of differences: how many targets both have, where that is not all
 TARGETS = 3
 
@@ -102,7 +104,17 @@ def _difference(one: Comparison) -> list[Entry]:
 
 def brief(grid: Grid) -> Grid:
     """For a terminal: without columns that are empty throughout, and without that of the metric
-    where there is but one."""
+    where there is but one; why a cell is empty stands below the table."""
+    footnotes = Footnotes()
+
+    def short(cell: Entry) -> Entry:
+        return (
+            entry(f"n/a {footnotes.mark(text)}") if (text := plain(cell)).startswith(NA) else cell
+        )
+
+    rows = [list(map(short, row)) for row in grid.rows]
+    notes = [*footnotes.notes, *grid.notes]
+    grid = dataclasses.replace(grid, rows=rows, notes=notes)
     columns = [[plain(row[i]) for row in grid.rows] for i in range(len(grid.columns))]
     idle = [
         i

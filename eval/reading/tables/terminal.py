@@ -7,7 +7,8 @@ nothing says a width, it is 80. Files hold the whole tables whatever was printed
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,7 +54,9 @@ def show(grids: Sequence[Grid], console: Console | None = None, view: View | Non
     """Prints each table with those of its notes that ``view`` asks for, and what was left out."""
     console, view = console or Console(highlight=False), view or View()
     for grid in grids:
-        for one in fit(grid, None if view.columns == "all" else width(console)):
+        for number, one in enumerate(fit(grid, None if view.columns == "all" else width(console))):
+            if number:
+                console.print()
             _print(one, console, view)
         console.print()
     if view.hint and view.legend == "short" and any(map(_hidden, grids)):
@@ -70,11 +73,11 @@ def hint(console: Console, view: View) -> None:
     line(f"what columns, marks and judges mean: legend=full{_also(view)}", console)
 
 
-def line(text: str, console: Console, indent: int = INDENT) -> None:
-    """Prints running text, wrapped; a word too long for a line, as a path may be, stays whole where
-    it can be read back."""
-    padded = Padding(Text(visible(text)), (0, 0, 0, indent))
-    console.print(padded, soft_wrap=False, width=width(console))
+def line(text: str, console: Console, indent: int = INDENT, style: str = "") -> None:
+    """Prints running text, wrapped."""
+    padded = Padding(Text(visible(text), style), (0, 0, 0, indent), expand=False)
+    with _as_wide(console, width(console)):
+        console.print(padded, soft_wrap=False)
 
 
 def hanging(text: Text, console: Console, indent: int) -> None:
@@ -100,12 +103,13 @@ def _asked(grid: Grid, note: str, view: View) -> bool:
 def _print(one: Fit, console: Console, view: View) -> None:
     grid = one.grid
     if grid.title:
-        line(grid.title, console, 0)
+        line(grid.title, console, 0, "bold")
     for number, block in enumerate(one.blocks):
         table = _table(grid, block)
         if number:
             console.print()
-        console.print(table, soft_wrap=False, crop=False, width=max(width(console), _width(block)))
+        with _as_wide(console, max(width(console), _width(block))):
+            console.print(table, soft_wrap=False)
     if one.dropped:
         places = " (columns=all shows them" + (f"; {view.file} has them" if view.file else "") + ")"
         line(f"no room for: {', '.join(one.dropped)}{places}", console)
@@ -114,8 +118,19 @@ def _print(one: Fit, console: Console, view: View) -> None:
             line(note, console)
 
 
+@contextmanager
+def _as_wide(console: Console, cells: int) -> Iterator[None]:
+    """For a table wider than the terminal, which was asked for."""
+    before = console.width
+    console.width = cells
+    try:
+        yield
+    finally:
+        console.width = before
+
+
 def _width(block: Block) -> int:
-    return sum(block.widths) + block.gap * len(block.widths)
+    return sum(block.widths) + block.gap * (len(block.widths) - 1)
 
 
 def _table(grid: Grid, block: Block) -> Table:
