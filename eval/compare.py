@@ -1,4 +1,5 @@
-"""``python -m eval.compare A B``: two result sets on the same targets, by a paired bootstrap."""
+"""``python -m eval.compare A B``: two result sets, or a method of each, on the same targets, by a
+paired bootstrap."""
 
 from __future__ import annotations
 
@@ -6,25 +7,33 @@ import sys
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from eval.reading.beside import terms
 from eval.reading.measured import NO_CODE
 from eval.reading.paired import LM, difference
-from eval.reading.results import ResultSet, stored
+from eval.reading.results import ResultSet
+from eval.reading.shipped import find
 from eval.reading.stats import Difference
-from eval.reading.tables.grid import Column, Entry, Grid, Style, entry
+from eval.reading.tables.grid import Column, Entry, Grid, Style, entry, without
 from eval.run import guarded
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 
 USAGE = """\
-usage: python -m eval.compare A B [key=value ...]
+usage: python -m eval.compare A[:METHOD] B[:METHOD] [key=value ...]
 
 Compares the result set B with A, task by task and method by method, on the targets that both have:
-paired bootstrap over targets, then samples. Needs no models.
+paired bootstrap over targets, then samples. With a method after each set, those two are compared,
+whatever they are called, on every task that both have. A set is a folder, or the name of one that
+comes with the program. Needs no models.
 
   python -m eval.compare results/demo results/run-demo-grammar
+  python -m eval.compare demo:diffusion_lm out:mine
+  python -m eval.compare demo:fudge demo:ft_sample
 """
 LEVEL = 0.05
+#: the column of the methods' names, which a comparison of two says in its title
+METHOD = 1
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,15 @@ class CompareOptions:
 
     #: folder for the comparison as Markdown, CSV and LaTeX; nothing is written without it
     out: str | None = None
+    #: auto: the printed table has the columns that the terminal is wide enough for; all: every one
+    columns: Literal["auto", "all"] = "auto"
+    #: short: the table is printed without what its columns mean; full: with it
+    legend: Literal["short", "full"] = "short"
 
 
 def main(given: Sequence[str]) -> None:
     from eval.reading.tables.build import write_tables
-    from eval.reading.tables.terminal import show
+    from eval.reading.tables.terminal import View, show
     from eval.running.keys import keys
     from eval.running.options import options
 
@@ -51,16 +64,30 @@ def main(given: Sequence[str]) -> None:
     chosen = options(CompareOptions, [part for part in given if part not in named], USAGE)
     if chosen is None:
         return
-    if any(not part.strip() or "\0" in part for part in named):
-        raise UserError("a result set has a name")
     if len(named) != 2:
         raise UserError(f"two result sets are compared, not {len(named)}: eval.compare A B")
-    first, second = map(stored, named)
-    grid = compare(first, second)
-    show([grid])
+    (first, one), (second, other) = map(opened, named)
+    if bool(one) != bool(other):
+        raise UserError(f"{named[0]} {named[1]}: name a method of both sets, or of neither")
+    grid = compare(first, second, (one, other) if one and other else None)
+    file = f"{chosen.out}/{grid.name}.md" if chosen.out else ""
+    show([grid], view=View(chosen.columns, chosen.legend, file))
     if chosen.out:
         write_tables([grid], Path(chosen.out))
         print(f"comparison: {chosen.out}/")
+
+
+def opened(given: str) -> tuple[ResultSet, str]:
+    """A result set, and the method that is named after a colon; empty where none is. Raises
+    ``UserError`` for a set or a method that is not there."""
+    folder, colon, method = given.rpartition(":")
+    if not colon or is_folder(given, ()):
+        return ResultSet(find(given)[1]), ""
+    results = ResultSet(find(folder)[1])
+    there = {name for task in results.tasks for name in results.methods(task)}
+    if method not in there:
+        raise unknown(f"method of {results.folder}", method, there)
+    return results, method
 
 
 def is_folder(part: str, own: Container[str]) -> bool:
@@ -74,7 +101,8 @@ def is_folder(part: str, own: Container[str]) -> bool:
 @dataclass(frozen=True)
 class Pair:
     """One metric of one cell in both sets. ``difference``: the second set less the first; None
-    where they share no scored target, and ``reason`` says why."""
+    where they share no scored target, and ``reason`` says why. ``other``: what the method is called
+    in the second set."""
 
     task: str
     method: str
@@ -82,16 +110,32 @@ class Pair:
     targets: int
     difference: Difference | None
     reason: str = ""
+    other: str = ""
 
 
-def pairs(first: ResultSet, second: ResultSet) -> Iterator[Pair]:
-    """Every metric of every cell that either set has. Raises ``UserError`` where a target of one
-    name has another control in each set."""
+def pairs(
+    first: ResultSet, second: ResultSet, methods: tuple[str, str] | None = None
+) -> Iterator[Pair]:
+    """Every metric of every cell that either set has; of two ``methods``, one of each set, those of
+    every task that both have. Raises ``UserError`` where a target of one name has another control
+    in each set, and where the two methods have no task in common."""
+    if methods:
+        sides = list(zip((first, second), methods, strict=True))
+        tasks = [t for t in first.tasks if all(m in results.methods(t) for results, m in sides)]
+        if not tasks:
+            raise UserError(
+                f"{first.folder}:{methods[0]} and {second.folder}:{methods[1]} have no task in "
+                "common"
+            )
+        for task in tasks:
+            _check_targets(first, second, task)
+            yield from _cell(first, second, task, *methods)
+        return
     for task in [*first.tasks, *(t for t in second.tasks if t not in first.tasks)]:
         _check_targets(first, second, task)
-        methods = {m for results in (first, second) for m in results.methods(task)}
-        for method in (m for m in first.method_order(methods) if m in methods):
-            yield from _cell(first, second, task, method)
+        there = {m for results in (first, second) for m in results.methods(task)}
+        for method in (m for m in first.method_order(there) if m in there):
+            yield from _cell(first, second, task, method, method)
 
 
 def _check_targets(first: ResultSet, second: ResultSet, task: str) -> None:
@@ -105,56 +149,80 @@ def _check_targets(first: ResultSet, second: ResultSet, task: str) -> None:
                 )
 
 
-def _cell(first: ResultSet, second: ResultSet, task: str, method: str) -> Iterator[Pair]:
+def _cell(
+    first: ResultSet, second: ResultSet, task: str, method: str, other: str
+) -> Iterator[Pair]:
     records = []
-    for results in (first, second):
-        cell = results.cell(task, method)
+    for results, name in ((first, method), (second, other)):
+        cell = results.cell(task, name)
         if cell is None or not cell.scored:
-            yield Pair(task, method, "", 0, None, f"{results.folder} has no scores of it")
+            what = f"{results.folder} has no scores of {'it' if method == other else name}"
+            yield Pair(task, method, "", 0, None, what, other)
             return
         records.append(cell.scores)
     a, b = ({r["target"] for r in part} for part in records)
     if not a & b:
-        yield Pair(task, method, "", 0, None, "the sets share no target")
+        yield Pair(task, method, "", 0, None, "the sets share no target", other)
         return
     known = [set().union(*(r["scores"] for r in part)) for part in records]
     metrics = dict.fromkeys(m for r in records[0] for m in r["scores"] if m in known[1])
     pooled = first.task(task).pooled
     for metric in (*metrics, LM) if records[0][0].get("nll") is not None else metrics:
         if metric in pooled and pooled[metric] is None:
-            yield Pair(task, method, metric, len(a & b), None, NO_CODE)
+            yield Pair(task, method, metric, len(a & b), None, NO_CODE, other)
             continue
         paired = difference(records[1], records[0], metric, pooled.get(metric))
         reason = "" if paired else "no target has it in both sets"
-        yield Pair(task, method, metric, len(a & b), paired, reason)
+        yield Pair(task, method, metric, len(a & b), paired, reason, other)
 
 
-def compare(first: ResultSet, second: ResultSet) -> Grid:
-    """The comparison as a table."""
+def _judged_otherwise(first: ResultSet, second: ResultSet, pair: Pair) -> str:
+    """What the two cells do not have in common although their scores are compared."""
+    one, other = first.cell(pair.task, pair.method), second.cell(pair.task, pair.other)
+    if one is None or other is None:
+        return ""
+    why = terms(second, other).unlike(terms(first, one))
+    where = f"{second.task_name(pair.task)}, {second.method_name(pair.other)}"
+    return why and f"{where}, is not quite like with like in {second.folder}: {why}."
+
+
+def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None = None) -> Grid:
+    """The comparison as a table: of all cells, or of two ``methods`` (:func:`pairs`)."""
     rows, rules, records, last = list[list[Entry]](), list[int](), list[dict[str, Any]](), ""
-    for pair in pairs(first, second):
+    unlike = dict[str, None]()
+    for pair in pairs(first, second, methods):
         if pair.task != last:
             rules.append(len(rows))
             last = pair.task
         named = first if first.cell(pair.task, pair.method) else second
         rows.append(_row(pair, named))
-        records.append(_record(pair))
+        records.append(_record(pair) | ({"other": pair.other} if methods else {}))
+        if pair.difference is not None:
+            unlike[_judged_otherwise(first, second, pair)] = None
     columns = [
-        Column("task", right=False),
+        Column("task", right=False, heads=True),
         Column("method", right=False),
         Column("metric", right=False),
-        Column("targets"),
+        Column("targets", drop=1),
         Column("difference"),
         Column("95 %"),
         Column("p"),
     ]
+    names = [f"{results.folder}" for results in (first, second)]
+    title = f"{second.name} against {first.name}"
+    if methods:
+        names = [f"{folder}:{name}" for folder, name in zip(names, methods, strict=True)]
+        title = f"{second.name}:{methods[1]} against {first.name}:{methods[0]}"
+    always = [why for why in unlike if why]
     notes = [
-        f"{second.folder} less {first.folder}; scores in percentage points, lm in perplexity.",
+        *always,
+        f"{names[1]} less {names[0]}; scores in percentage points, lm in perplexity.",
         "Paired bootstrap over the targets that both have, then over samples; p is two-sided and "
         f"not corrected for the number of tests. Bold: p < {LEVEL:g}.",
     ]
-    title = f"{second.name} against {first.name}"
-    return Grid("compare", title, columns, rows, notes, frozenset(rules[1:]), records=records)
+    starts, shown = frozenset(rules[1:]), frozenset(always)
+    grid = Grid("compare", title, columns, rows, notes, starts, records=records, always=shown)
+    return without(grid, [METHOD]) if methods else grid
 
 
 def _row(pair: Pair, results: ResultSet) -> list[Entry]:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.common import stop
@@ -22,10 +23,13 @@ from tasks.common.terminal import one_line, show_anyway
 if TYPE_CHECKING:
     from rich.console import Console as AnyConsole
 
+    from eval.reading.beside import Terms
     from eval.running.config import RunConfig
     from eval.running.runner import Run
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+#: what the further lines of a sample are indented by
+SAMPLE = 6
 #: of an error that lists several mistakes, one a line
 LINES = "\n"
 
@@ -107,6 +111,7 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
 
     import torch
 
+    from eval.reading.beside import Beside
     from eval.running.display import Display
     from eval.running.runner import Run
 
@@ -115,10 +120,15 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
     display = Display()
+    beside = Beside(config.beside, config.folder)
+    beside.check(config.tasks)
     one = Run(config, display, ["python", "-m", "eval.run", *given])
     if not one.jobs:
         (task, method), reason = next(iter(one.refused.items()))
         raise UserError(f"nothing to run: {method} has no cell for {task} ({reason})")
+    for task in config.tasks if config.beside else ():
+        for why in beside.unlike(task, terms_of(one, task)):
+            display.say(f"note: {task}, {why}")
     with _stopping(config.stop_after):
         anything = one.execute()
     display.say("" if anything else "nothing was left to do\n")
@@ -148,41 +158,57 @@ def _stopping(minutes: float) -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+def terms_of(one: Run, task: str) -> Terms:
+    """What the scores of a task's cells hang on beside their samples."""
+    from eval.reading.beside import Terms
+
+    return Terms(one.lists.cell(task).identity, one.scoring.judges(task))
+
+
 def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) -> None:
     """Writes the tables of what is scored and prints them: of ``methods``, by default the run's,
-    and of the samples that other programs made."""
+    of the samples that other programs made, and of the stored sets that stand beside them."""
+    from eval.reading.beside import Beside
     from eval.reading.measured import measure
     from eval.reading.names import traits
     from eval.reading.notes import legend
     from eval.reading.results import ResultSet
     from eval.reading.samples import pick, show
     from eval.reading.tables.run import brief, run_tables, store
+    from eval.reading.tables.terminal import View, hanging, hint, line
     from eval.reading.tables.terminal import show as show_tables
     from eval.running.cells import external
 
     config, results = one.config, ResultSet(one.folder, one.config.tasks)
-    rows = {
-        task: [*(config.methods if methods is None else methods), *external(config.folder / task)]
-        for task in config.tasks
-    }
-    tables = [
-        measure(
+    beside = Beside(config.beside, one.folder)
+    tables, asked = [], dict[str, list[str]]()
+    for task in config.tasks:
+        own = config.methods if methods is None else methods
+        asked[task] = [*own, *external(config.folder / task)]
+        rows = beside.rows(results, task, terms_of(one, task), asked[task])
+        measured = measure(
             results,
             traits(one.plan.task(task)),
-            names,
+            rows.methods,
             refused=one.refused,
             corpus=config.corpus,
+            guests=rows.guests,
+            stand_in=True,
         )
-        for task, names in rows.items()
-    ]
-    below = legend(config.corpus, one.fluency)
+        tables.append(replace(measured, stored=rows.said))
+    against = dict.fromkeys(measured.against for measured in tables if measured.paired)
+    below = legend(config.corpus, one.fluency, list(against))
     store(config.folder, tables, below)
+    view = View(config.columns, config.legend, str(config.folder / "table.md"))
     for measured in tables:
-        for line in show(pick(results, measured.task, rows[measured.task])):
-            console.print(line)
-        show_tables(list(map(brief, run_tables(measured))), console)
-    for note in below:
-        console.print(f"  {note}", markup=False)
+        for sample in show(pick(results, measured.task, asked[measured.task])):
+            hanging(sample, console, SAMPLE)
+        show_tables(list(map(brief, run_tables(measured))), console, replace(view, hint=False))
+    if config.legend == "full":
+        for note in below:
+            line(note, console)
+    else:
+        hint(console, view)
     console.print()
 
 

@@ -47,6 +47,7 @@ BOOL = {"false": False, "true": True}
 
 
 def main(given: Sequence[str]) -> None:
+    from eval.reading.beside import Beside
     from eval.running.command import parse
     from eval.running.help import asks_help
 
@@ -62,6 +63,7 @@ def main(given: Sequence[str]) -> None:
         raise unknown("value of strip", strip, BOOL)
     config = parse(rest)
     task = one_task(config)
+    Beside(config.beside, config.folder).check([task])
     closing = traits(config.corpus).closing
     samples = read_samples(path, Form(tokenizer(config.corpus), closing, BOOL[strip]))
     samples.check()
@@ -132,6 +134,8 @@ def judge(
 ) -> None:
     """Judges the samples, stores them as a cell of the result set and prints the task's table.
     ``strip``: whether special tokens were left out, as the cell is to say."""
+    from rich.console import Console
+
     from eval.run import report
 
     identity = {
@@ -163,7 +167,7 @@ def judge(
     if long:
         run.display.say(f"note: {long} texts are longer than the teacher reads at once: in windows")
     scored = [m for m in METHODS if (run.folder / task / m / SCORES).exists()]
-    report(run, run.display.console, scored)
+    report(run, Console(highlight=False), scored)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from eval.run import guarded
 from tasks.common.ranges import Checked, ranged
@@ -32,6 +33,10 @@ class TablesOptions(Checked):
     targets: int = ranged(6, least=1, most=10**6)
     #: print the tables
     show: bool = True
+    #: auto: printed tables have the columns that the terminal is wide enough for; all: every one
+    columns: Literal["auto", "all"] = "auto"
+    #: short: tables are printed without what their columns, marks and judges mean; full: with it
+    legend: Literal["short", "full"] = "short"
 
 
 def main(given: Sequence[str]) -> None:
@@ -46,9 +51,9 @@ def main(given: Sequence[str]) -> None:
     folder = Path(chosen.out or f"{chosen.run}/tables")
     write_tables(grids, folder)
     if chosen.show:
-        from eval.reading.tables.terminal import show
+        from eval.reading.tables.terminal import View, show
 
-        show(grids)
+        show(grids, view=View(chosen.columns, chosen.legend, f"{folder}/*.md"))
     print(f"{len(grids)} tables as Markdown, CSV and LaTeX: {folder}/")
 
 

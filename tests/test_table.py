@@ -203,8 +203,11 @@ def test_paired_differences_stand_below_the_table(results: Path) -> None:
     stored = json.loads((results / "table.json").read_text())["tables"][0]["paired"]
     assert [one["difference"]["value"] for one in stored if one["metric"] == "exact"] == [-25, -100]
     shown = [brief(grid) for grid in run_tables(table)]
-    assert len(shown) == 2 and len(COLUMNS) == len(cells(table)[0])
+    assert len(shown) == 2 and len(COLUMNS) - 1 == len(cells(table)[0])
     assert shown[1].notes == table.notes and not shown[0].notes
+    assert not any(
+        plain(cell).startswith("n/a: ") for grid in shown for r in grid.rows for cell in r
+    )
 
 
 def test_a_terminal_is_spared_what_is_empty(tmp_path: Path) -> None:

@@ -14,9 +14,16 @@ from functools import lru_cache
 from typing import Any
 
 from eval.reading import paper
-from eval.reading.names import REFERENCES, TaskTraits, method_name, paper_compositions, paper_tasks
+from eval.reading.names import (
+    REFERENCES,
+    TaskTraits,
+    method_name,
+    paper_compositions,
+    paper_tasks,
+    reference,
+)
 from eval.reading.notes import task_notes
-from eval.reading.paired import Comparison, Unfit, compare, percent_of
+from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.stats import (
     distinct,
@@ -56,7 +63,8 @@ class Number:
 @dataclass(frozen=True)
 class Row:
     """A method under one metric of a task; what is of the cell and not of a metric stands in its
-    first row. ``note``: why there is no number."""
+    first row. ``note``: why there is no number. ``stored``: the result set that it is read from,
+    where that is another than the table's."""
 
     method: str
     metric: str
@@ -72,18 +80,21 @@ class Row:
     nfe: float | None = None
     seconds: float | None = None
     note: str = ""
+    stored: str = ""
 
 
 @dataclass(frozen=True)
 class Measured:
     """One task: a row for each method and metric, the human ceiling and the floor; and every method
-    against one."""
+    against one. ``stored``: what is to be said of rows of other result sets."""
 
     traits: TaskTraits
     metrics: Mapping[str, str]
     rows: Sequence[Row]
     notes: Sequence[str]
     paired: Sequence[Comparison] = ()
+    against: str = ""
+    stored: Sequence[str] = ()
 
     @property
     def task(self) -> str:
@@ -112,14 +123,31 @@ class Measured:
         return next((c.difference.p for c in comparisons), None)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, as ``table.json`` holds it."""
-        return {
+        """Plain data, as ``table.json`` holds it; of other result sets where a row is of one."""
+        data = {
             "task": self.task,
             "metrics": dict(self.metrics),
-            "rows": [dataclasses.asdict(row) for row in self.rows],
-            "notes": list(self.notes),
-            "paired": [dataclasses.asdict(one) for one in self.paired],
+            "rows": [_plain(row, "stored") for row in self.rows],
+            "notes": [*self.stored, *self.notes],
+            "paired": [_plain(one, "stored", "targets") for one in self.paired],
         }
+        usual = self.against in ("", reference().name)
+        return data if usual else {**data, "against": self.against}
+
+
+def _plain(one: Row | Comparison, *optional: str) -> dict[str, Any]:
+    """As plain data, without those of the ``optional`` fields that are empty."""
+    return {k: v for k, v in dataclasses.asdict(one).items() if v or k not in optional}
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A row from another result set, ``stored`` by name; ``cell``: what it holds of the targets
+    that both have."""
+
+    method: str
+    stored: str
+    cell: CellFiles
 
 
 @lru_cache(maxsize=4)
@@ -152,26 +180,35 @@ def measure(
     *,
     refused: Mapping[tuple[str, str], str],
     corpus: str,
+    guests: Sequence[Guest] = (),
+    stand_in: bool = False,
 ) -> Measured:
-    """The figures of one task. Raises ``UserError`` for scores of another version that lack a
-    metric of this one."""
+    """The figures of one task. ``guests``: rows of other result sets. ``stand_in``: where the
+    reference method has no scores, paired tests are against the first row that has. Raises
+    ``UserError`` for scores of another version that lack a metric of this one."""
+    cells = [(method, "", results.cell(task.name, method)) for method in methods]
+    cells += [(guest.method, guest.stored, guest.cell) for guest in guests]
     try:
         metrics = _used(results, task)
         rows = [
-            row
-            for method in methods
+            dataclasses.replace(row, stored=stored)
+            for method, stored, cell in cells
             for row in _method_rows(
-                results,
+                cell,
                 task,
                 method,
                 metrics=metrics,
-                refused=refused.get((task.name, method)),
+                refused=None if stored else refused.get((task.name, method)),
                 corpus=corpus,
             )
         ]
         for reference in (_ceiling, _floor, _copies):
             rows += reference(results, task, metrics)
-        paired = compare(results, task, methods)
+        sides = [
+            Side(method, cell.scores if cell else (), stored) for method, stored, cell in cells
+        ]
+        against = _against(sides, stand_in)
+        paired = compare(task, sides, against)
     except KeyError as error:
         raise UserError(
             f"the scores of {results.folder / task.name} have no {error}: another version of this "
@@ -181,7 +218,18 @@ def measure(
     except Unfit as error:
         raise UserError(f"{results.folder / task.name}: {error}: judge the samples again") from None
     meanings = {metric: task.metrics[metric] for metric in metrics}
-    return Measured(task, meanings, rows, task_notes(results, task, meanings), paired)
+    notes = task_notes(results, task, meanings)
+    return Measured(task, meanings, rows, notes, paired, against.method)
+
+
+def _against(sides: Sequence[Side], stand_in: bool) -> Side:
+    """The row that others are compared with: that of the reference method, a stored one where the
+    set has none."""
+    name = reference().name
+    scored = [side for side in sides if side.scores]
+    named = sorted((side for side in scored if side.method == name), key=lambda s: bool(s.stored))
+    others = scored if stand_in else []
+    return next(iter([*named, *others]), Side(name, ()))
 
 
 def _used(results: ResultSet, task: TaskTraits) -> list[str]:
@@ -193,7 +241,7 @@ def _used(results: ResultSet, task: TaskTraits) -> list[str]:
 
 
 def _method_rows(
-    results: ResultSet,
+    cell: CellFiles | None,
     task: TaskTraits,
     method: str,
     *,
@@ -201,7 +249,7 @@ def _method_rows(
     refused: str | None,
     corpus: str,
 ) -> Iterator[Row]:
-    published, cell = paper.values(task.name).get(method, {}), results.cell(task.name, method)
+    published = paper.values(task.name).get(method, {})
     paper_lm = published.get("lm")
     if refused or cell is None or not cell.scored:
         note = refused or "n/a: not run"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.reading import paper
@@ -38,8 +38,9 @@ def judge_text(name: str, facts: Mapping[str, Any]) -> str:
     return name + (f" ({', '.join(shown)})" if shown else "")
 
 
-def legend(corpus: str, fluency: bool = True) -> list[str]:
-    """What holds for every table of a result set; ``fluency``: whether any has lm-scores."""
+def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> list[str]:
+    """What holds for every table of a result set; ``fluency``: whether any has lm-scores;
+    ``against``: the methods that others are compared with."""
     published = paper.control()
     if not fluency:
         source = published["source"].partition(", Tables")[0]
@@ -50,7 +51,7 @@ def legend(corpus: str, fluency: bool = True) -> list[str]:
             "human text: the human middles of an item held against each other, where it has two or "
             "more. unconditional: first sentences of samples without any context. left context: the"
             " sentence on the left, given as the answer.",
-            note().replace("then over samples; ", ""),
+            note(against).replace("then over samples; ", ""),
         ]
     theirs = published["corpus"]
     where = "" if corpus == theirs else f" (theirs is for E2E, ours for {corpus})"
@@ -65,5 +66,5 @@ def legend(corpus: str, fluency: bool = True) -> list[str]:
         "texts. unconditional: samples without control, each held against every target.",
         "distinct-2: distinct word pairs over all; entropy: of the words of all samples, in bits; "
         "repeats: samples equal to an earlier one of the same target.",
-        note(),
+        note(against),
     ]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from eval.reading.names import TaskTraits, reference
-from eval.reading.results import ResultSet
 from eval.reading.stats import Difference, Total, paired, paired_pooled
 from eval.running.cells import as_ratio
 from tasks.common.errors import UserError
@@ -22,31 +21,53 @@ Records = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """``method`` less the reference method (``names.reference``) under one metric: percentage
-    points of a task's headline, or perplexity for :data:`LM`."""
+    """``method`` less the reference method (by default ``names.reference``) under one metric:
+    percentage points of a task's headline, or perplexity for :data:`LM`. ``stored``: as of a
+    :class:`Side`. ``targets``: how many both have, where either has others; else 0."""
 
     method: str
     metric: str
     difference: Difference
+    stored: str = ""
+    targets: int = 0
 
 
-def compare(results: ResultSet, task: TaskTraits, methods: Sequence[str]) -> list[Comparison]:
-    """The paired differences of the scored cells of one task to that of the reference method, by
-    the targets that both have scores of; none where there is no such cell."""
-    other = reference().name
-    against = results.scores(task.name, other)
+@dataclass(frozen=True)
+class Side:
+    """The scores of one row of a table. ``stored``: the result set that they are read from, where
+    that is another than the table's."""
+
+    method: str
+    scores: Records
+    stored: str = ""
+
+    def is_row(self, other: Side) -> bool:
+        """Whether both are the same row."""
+        return (self.method, self.stored) == (other.method, other.stored)
+
+
+def compare(task: TaskTraits, sides: Sequence[Side], other: Side) -> list[Comparison]:
+    """The paired differences of the rows of one task to ``other``, by the targets that both have
+    scores of; none where that has no scores."""
     # the paper's own definition too, where it is not the headline
     metrics = dict.fromkeys((*task.headlines, *sorted(task.paper_metrics), LM))
-    comparisons = []
-    for method in methods if against else ():
-        records = [] if method == other else results.scores(task.name, method)
-        for metric in metrics if records else ():
+    theirs, comparisons = _targets(other), []
+    for side in sides if other.scores else ():
+        if side.is_row(other) or not side.scores:
+            continue
+        ours = _targets(side)
+        targets = 0 if ours == theirs else len(ours & theirs)
+        for metric in metrics:
             if task.pooled.get(metric, compare) is None:
                 continue
-            one = difference(records, against, metric, task.pooled.get(metric))
+            one = difference(side.scores, other.scores, metric, task.pooled.get(metric))
             if one is not None:
-                comparisons.append(Comparison(method, metric, one))
+                comparisons.append(Comparison(side.method, metric, one, side.stored, targets))
     return comparisons
+
+
+def _targets(side: Side) -> set[str]:
+    return {record["target"] for record in side.scores}
 
 
 def difference(
@@ -116,10 +137,10 @@ def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> tuple[Any, Any]
     return [[v for v, _ in row] for row in groups], [[w for _, w in row] for row in groups]
 
 
-def note() -> str:
-    """What the figures mean."""
+def note(against: Sequence[str] = ()) -> str:
+    """What the figures mean. ``against``: the methods that others are compared with."""
     return (
-        f"less {reference().name}: paired bootstrap on the same targets, then over samples; ctrl in"
-        " percentage points, lm in perplexity; p is two-sided and not corrected for the number of "
-        "tests."
+        f"less {' or '.join(against) or reference().name}: paired bootstrap on the same targets, "
+        "then over samples; ctrl in percentage points, lm in perplexity; p is two-sided and not "
+        "corrected for the number of tests."
     )

@@ -88,6 +88,13 @@ class RunConfig(Checked):
     overwrite: bool = False
     #: save and end after so many minutes, with exit code 75; the same command goes on. 0: never
     stop_after: float = ranged(0.0, least=0, most=1e6, unit="minutes")
+    #: stored result sets whose comparable rows stand beside this run's in its tables, separated by
+    #: commas: folders, or names of shipped sets, as demo; they are read, never made or judged again
+    beside: str = field(default="", metadata={"typed": "with"})
+    #: auto: a printed table has the columns that the terminal is wide enough for; all: every one
+    columns: Literal["auto", "all"] = "auto"
+    #: short: tables are printed without what their columns, marks and judges mean; full: with it
+    legend: Literal["short", "full"] = "short"
     bertscore: BertScoreSection = field(default_factory=BertScoreSection)
 
     if TYPE_CHECKING:

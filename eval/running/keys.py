@@ -25,14 +25,15 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class Key:
-    """One settable key: its type, default and meaning in words. ``hint`` and ``metadata``: of its
-    field."""
+    """One settable key: its type, default and meaning in words. ``hint``, ``metadata`` and
+    ``name``: of its field, whose key is called otherwise where its metadata say ``typed``."""
 
     type: str
     default: Any
     meaning: str
     hint: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
 
     def read(self, name: str, text: str) -> Any:
         """The value that ``text`` stands for. Raises ``UserError`` naming the key, the text and
@@ -65,7 +66,9 @@ def _keys(cls: type, base: Any, prefix: str) -> Iterator[tuple[str, Key]]:
             yield from _keys(type(value), value, f"{prefix}{part.name}.")
         else:
             meaning = meanings.get(part.name, part.name.replace("_", " "))
-            yield prefix + part.name, Key(type_name(hint), value, meaning, hint, part.metadata)
+            typed = part.metadata.get("typed", part.name)
+            key = Key(type_name(hint), value, meaning, hint, part.metadata, part.name)
+            yield prefix + typed, key
 
 
 def pairs(arguments: Sequence[str], cls: type) -> dict[str, str]:
@@ -100,10 +103,10 @@ def override(base: Config, given: Mapping[str, str]) -> Config:
         if name not in valid:
             raise _unknown_key(name, valid)
         section = changes
-        *sections, last = name.split(".")
+        sections = name.split(".")[:-1]
         for part in sections:
             section = section.setdefault(part, _Changes())
-        section[last] = valid[name].read(name, text)
+        section[valid[name].name] = valid[name].read(name, text)
     return _replaced(base, changes)
 
 

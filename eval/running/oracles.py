@@ -134,6 +134,11 @@ def tagged_corpus(plan: Plan, task: str) -> Recipe:
     return tags_recipe(plan.role("corpus"), plan.role("tagger"))
 
 
+def task_texts(plan: Plan, task: str) -> Recipe:
+    """The corpus with what the task reads of it, its training texts among them."""
+    return plan.texts_for(task)
+
+
 def tagged_texts(plan: Plan, task: str) -> Recipe:
     return tags_recipe(plan.role("texts"), plan.role("tagger"))
 

@@ -60,6 +60,7 @@ SHARED = (
     Role("texts", f"{HERE}:texts"),
     Role("tagged_corpus", f"{HERE}:tagged_corpus"),
     Role("tagged_texts", f"{HERE}:tagged_texts"),
+    Role("task_texts", f"{HERE}:task_texts"),
     LM,
     TEACHER,
 )

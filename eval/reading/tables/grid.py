@@ -1,4 +1,4 @@
-"""A table as data, and how it reads in a terminal, Markdown, CSV, LaTeX and HTML.
+"""A table as data, and how it reads in Markdown, CSV, LaTeX and HTML (terminals: ``terminal.py``).
 
 Every table of the project is one :class:`Grid`, so that each format is written once.
 """
@@ -6,19 +6,17 @@ Every table of the project is one :class:`Grid`, so that each format is written 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from tasks.common.shown import visible
 from tasks.common.spreadsheet import guarded
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
 
 #: good: what was asked for; bad: what violates it; best: the best of a column; muted: beside the
 #: point
@@ -42,12 +40,21 @@ Entry = tuple[Segment, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """``group``: a heading that neighbouring columns share. ``wide``: running text, which wraps."""
+    """``group``: a heading that neighbouring columns share. ``wide``: running text, which wraps.
+
+    For terminals that are too narrow: ``drop`` above 0 may be left out, the highest first, and is
+    then ``called`` so (by default as its headings say); ``heads``: each of its values heads a table
+    of its own, whose rows are those from one of the grid's ``rules`` to the next.
+    """
 
     title: str
     group: str = ""
     wide: bool = False
     right: bool = True
+    _: KW_ONLY
+    drop: int = 0
+    called: str = ""
+    heads: bool = False
 
     def __post_init__(self) -> None:
         for name in ("title", "group"):
@@ -58,7 +65,8 @@ class Column:
 class Grid:
     """A table. ``name`` is its file name; ``rules``: rows that begin a new block; ``records``: the
     same figures in full, one mapping a number, for CSV. ``typed``: its names are to be read as one
-    types them, so that Markdown escapes nothing but what would end a cell."""
+    types them, so that Markdown escapes nothing but what would end a cell. ``always``: those of the
+    notes that a terminal shows unasked, such as why a cell is empty."""
 
     name: str
     title: str
@@ -69,9 +77,11 @@ class Grid:
     _: KW_ONLY
     records: Sequence[Mapping[str, Any]] = ()
     typed: bool = False
+    always: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", visible(self.title))
+        object.__setattr__(self, "always", frozenset(map(visible, self.always)))
         object.__setattr__(self, "notes", list(map(visible, self.notes)))
 
     @property
@@ -95,40 +105,20 @@ def plain(cell: Entry) -> str:
     return "".join(segment.text for segment in cell)
 
 
+def without(grid: Grid, indices: Sequence[int]) -> Grid:
+    """The table without some of its columns."""
+    kept = [i for i in range(len(grid.columns)) if i not in indices]
+    rows = [[row[i] for i in kept] for row in grid.rows]
+    return dataclasses.replace(grid, columns=[grid.columns[i] for i in kept], rows=rows)
+
+
+def full_title(column: Column) -> str:
+    """Both headings of a column in one line."""
+    return ": ".join(filter(None, (column.group, column.title)))
+
+
 def _full_titles(grid: Grid) -> list[str]:
-    return [": ".join(filter(None, (c.group, c.title))) for c in grid.columns]
-
-
-# terminal
-
-RICH: Mapping[Style, str] = {
-    "": "",
-    "bold": "bold",
-    "best": "bold",
-    "good": "bold green",
-    "bad": "bold red",
-    "muted": "dim",
-}
-
-
-def rich_table(grid: Grid) -> RichTable:
-    """For a terminal; a column's group stands above its title."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    out = Table(title=grid.title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    grouped = any(name for name, _ in grid.groups)
-    seen = ""
-    for column in grid.columns:
-        above = column.group if column.group != seen else ""
-        seen = column.group
-        title = f"{above}\n{column.title}" if grouped else column.title
-        out.add_column(title, justify="right" if column.right else "left", no_wrap=not column.wide)
-    for i, row in enumerate(grid.rows):
-        cells = [Text.assemble(*((s.text, RICH[s.style]) for s in cell)) for cell in row]
-        out.add_row(*cells, end_section=i + 1 in grid.rules)
-    return out
+    return list(map(full_title, grid.columns))
 
 
 # Markdown

@@ -8,28 +8,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval.reading.measured import Measured, Number, Row
-from eval.reading.names import reference
 from eval.reading.paired import LM, Comparison
-from eval.reading.tables.entries import published, span
-from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain
+from eval.reading.tables.entries import Footnotes, published, span
+from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain, without
 from tasks.common.files import json_text, write_text
 
 COLUMNS = (
     Column("method", right=False),
+    Column("stored in", right=False),
     Column("metric", right=False),
-    Column("ctrl paper"),
+    Column("ctrl paper", drop=2),
     Column("ctrl"),
-    Column("diff"),
-    Column("95 % interval"),
-    Column("lm paper"),
+    Column("diff", drop=6, called="ctrl less the paper's"),
+    Column("95 % interval", drop=1, called="95 % interval of ctrl"),
+    Column("lm paper", drop=4),
     Column("lm"),
-    Column("diff"),
-    Column("95 % interval"),
-    Column("distinct-2"),
-    Column("entropy"),
-    Column("repeats"),
+    Column("diff", drop=7, called="lm less the paper's"),
+    Column("95 % interval", drop=3, called="95 % interval of lm"),
+    Column("distinct-2", drop=5),
+    Column("entropy", drop=9),
+    Column("repeats", drop=8),
 )
-METRIC = 1
+#: where a row is from, which is said where not all are of the run
+STORED = 1
+#: how reasons begin
+NA = "n/a: "
+#: in the table of differences: how many targets both have, where that is not all
+TARGETS = 3
 
 
 def run_tables(measured: Measured) -> list[Grid]:
@@ -38,12 +43,24 @@ def run_tables(measured: Measured) -> list[Grid]:
     rows = list(map(_cells, measured.rows))
     grids = [Grid(measured.task, measured.task, COLUMNS, rows, typed=True)]
     if measured.paired:
-        titles = ("metric", "difference", "95 % interval", "p")
-        columns = [Column(f"less {reference().name}", right=False)]
-        columns += [Column(title, right=title != "metric") for title in titles]
+        columns = [
+            Column(f"less {measured.against}", right=False),
+            Column("stored in", right=False),
+            Column("metric", right=False),
+            Column("targets"),
+            Column("difference"),
+            Column("95 % interval", drop=1, called="95 % interval of the difference"),
+            Column("p"),
+        ]
         differences = list(map(_difference, measured.paired))
-        grids.append(Grid(f"{measured.task}-paired", "", columns, differences, typed=True))
-    grids[-1] = dataclasses.replace(grids[-1], notes=measured.notes)
+        paired = Grid(f"{measured.task}-paired", "", columns, differences, typed=True)
+        subset = any(one.targets for one in measured.paired)
+        grids.append(paired if subset else without(paired, [TARGETS]))
+    if not any(row.stored for row in measured.rows):
+        grids = [without(grid, [STORED]) for grid in grids]
+    last, always = grids[-1], frozenset(measured.stored)
+    notes = [*measured.stored, *measured.notes]
+    grids[-1] = dataclasses.replace(last, notes=notes, always=always)
     return grids
 
 
@@ -58,7 +75,8 @@ def _cells(row: Row) -> list[Entry]:
         "" if row.entropy is None else f"{row.entropy:.2f}",
         "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
     ]
-    return [entry(row.method), entry(row.metric), *ctrl, *lm, *map(entry, diversity)]
+    names = map(entry, (row.method, row.stored, row.metric))
+    return [*names, *ctrl, *lm, *map(entry, diversity)]
 
 
 def _number(number: Number, digits: int) -> Iterator[Entry]:
@@ -75,7 +93,9 @@ def _difference(one: Comparison) -> list[Entry]:
     interval = f"[{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
     return [
         entry(one.method),
+        entry(one.stored),
         entry(one.metric),
+        entry(str(one.targets or "")),
         entry(f"{difference.value:+.{digits}f}"),
         entry(interval, "muted"),
         entry(f"{difference.p:.4f}"),
@@ -84,19 +104,24 @@ def _difference(one: Comparison) -> list[Entry]:
 
 def brief(grid: Grid) -> Grid:
     """For a terminal: without columns that are empty throughout, and without that of the metric
-    where there is but one."""
-    texts = [[plain(cell) for cell in row] for row in grid.rows]
-    kept = [
+    where there is but one; why a cell is empty stands below the table."""
+    footnotes = Footnotes()
+
+    def short(cell: Entry) -> Entry:
+        return (
+            entry(f"n/a {footnotes.mark(text)}") if (text := plain(cell)).startswith(NA) else cell
+        )
+
+    rows = [list(map(short, row)) for row in grid.rows]
+    notes = [*footnotes.notes, *grid.notes]
+    grid = dataclasses.replace(grid, rows=rows, notes=notes)
+    columns = [[plain(row[i]) for row in grid.rows] for i in range(len(grid.columns))]
+    idle = [
         i
-        for i in range(len(grid.columns))
-        if any(row[i] for row in texts)
-        and not (i == METRIC and len({row[i] for row in texts}) == 1)
+        for i, texts in enumerate(columns)
+        if not any(texts) or (grid.columns[i].title == "metric" and len(set(texts)) == 1)
     ]
-    columns, rows = (
-        [grid.columns[i] for i in kept],
-        [[row[i] for i in kept] for row in grid.rows],
-    )
-    return dataclasses.replace(grid, columns=columns, rows=rows)
+    return without(grid, idle)
 
 
 def store(folder: Path, tables: Sequence[Measured], legend: Sequence[str]) -> None:
