@@ -151,7 +151,7 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
     and of the samples that other programs made."""
     from eval.reading.measured import measure
     from eval.reading.names import traits
-    from eval.reading.notes import legend
+    from eval.reading.notes import legend, warnings
     from eval.reading.results import ResultSet
     from eval.reading.samples import pick, show
     from eval.reading.tables.run import brief, run_tables, store
@@ -174,13 +174,16 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
         for task, names in rows.items()
     ]
     below = legend(config.corpus, one.fluency)
-    store(config.folder, tables, below)
+    warned = [line for measured in tables for line in warnings(measured.rows)]
+    store(config.folder, tables, [*below, *warned])
     for measured in tables:
         for line in show(pick(results, measured.task, rows[measured.task])):
             console.print(line)
         show_tables(list(map(brief, run_tables(measured))), console)
     for note in below:
         console.print(f"  {note}", markup=False)
+    for line in dict.fromkeys(warned):
+        console.print(f"warning: {line}", markup=False, style="bold yellow")
     console.print()
 
 

@@ -156,7 +156,7 @@ class _Planner:
     def _judged(self, cell: CellJob) -> bool:
         assert cell.task
         wanted = self.run.scoring.judges(cell.task)
-        return bool(cell.cell.scored_by() == wanted)
+        return cell.cell.scored_by(wanted)
 
     def _gather(self, cell: CellJob, pending: Sequence[Job]) -> Job:
         needs = [*(part.name for part in pending), *self._keys(self.judges)]

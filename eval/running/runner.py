@@ -17,7 +17,7 @@ from eval.running.cells import TARGETS, Cell, Shard
 from eval.running.config import RunConfig, check_folder
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
-from eval.running.judge import Judge, guard
+from eval.running.judge import SUBWORDS, Judge, guard
 from eval.running.keys import as_dict
 from eval.running.oracles import load_parser
 from eval.running.plan import Plan
@@ -34,6 +34,7 @@ from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe, settings
 from tasks.controls import Length
 from tasks.corpora.stored import read_corpus
+from tasks.vocabulary import SPECIALS
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Run:
         needs = frozenset[str]().union(*(control.needs for control in controls))
         self.fluency = any(control.fluency for control in controls)
         self.judges = {"teacher": self.plan.role("teacher")} if self.fluency else {}
+        if self.fluency and config.teacher.second:
+            self.judges[SUBWORDS] = self.plan.role(SUBWORDS)
         if "tree" in needs:
             self.judges["parser"] = self.plan.role("parser")
         if "tags" in needs:
@@ -81,7 +84,8 @@ class Run:
         self.judge = Judge(
             {role: recipe.key for role, recipe in self.judges.items()},
             {
-                "teacher": self._load_teacher,
+                "teacher": lambda: self._load_teacher("teacher"),
+                SUBWORDS: lambda: self._load_teacher(SUBWORDS),
                 "parser": lambda: load_parser(self.path(self.plan.role("parser"))),
                 "tagger": lambda: load_tagger(self.path(self.plan.role("tagger"))),
             },
@@ -105,6 +109,7 @@ class Run:
             targets=self.lists.stored,
             sources=self.lists.sources,
             infilling=InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
+            known=self._known,
         )
         self._corpora: dict[str, Corpus] = {}
 
@@ -202,7 +207,7 @@ class Run:
         return Stage(
             "judge human texts",
             self.scoring.human_done,
-            [self.plan.role("teacher"), self.plan.role("corpus")],
+            [*(self.judges[role] for role in self.judge.teachers), self.plan.role("corpus")],
             self.scoring.score_human,
         )
 
@@ -302,7 +307,7 @@ class Run:
         wanted = self.scoring.judges(task)
         names = [HUMAN, *([FLOOR] if self.floor or self.floor_cell.samples() else [])]
         references = [Cell(self.folder / task / name, {}) for name in names]
-        return all(c.scored_by() == wanted for c in [*(job.cell for job in jobs), *references])
+        return all(c.scored_by(wanted) for c in [*(job.cell for job in jobs), *references])
 
     # work
 
@@ -385,18 +390,31 @@ class Run:
         control = self.plan.task(job.task) if job.task else None
         record["settings"] = as_dict(job.card.resolve(self.own(job.card), control))
         record["card"] = {"label": job.card.label, "trained": job.card.trained}
-        record["oracles"] = {role: {"id": r.key} for role, r in self.judges.items()}
+        return record | {"oracles": self.oracles()}
+
+    def oracles(self) -> dict[str, Any]:
+        """The judges: role -> their identity and what is known of them."""
+        known: dict[str, Any] = {role: {"id": r.key} for role, r in self.judges.items()}
+        if SUBWORDS in known:
+            known[SUBWORDS]["model"] = self.config.teacher.second
         for role, figures in (("parser", parser_figures), ("tagger", tagger_figures)):
             folder = self.store.find(self.judges[role].key) if role in self.judges else None
             if folder:
-                record["oracles"][role] |= figures(folder)
-        return record
+                known[role] |= figures(folder)
+        return known
 
     def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
         tags: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
         return tags
 
-    def _load_teacher(self) -> Any:
+    def _load_teacher(self, role: str) -> Any:
         from models.nets.teacher import Teacher
 
-        return Teacher.load(self.path(self.plan.role("teacher")), self.plan.device)
+        return Teacher.load(self.path(self.plan.role(role)), self.plan.device)
+
+    def _known(self) -> frozenset[str]:
+        """The words that the teacher of lm-score knows."""
+        from models.nets.codec import load_codec
+
+        codec = load_codec(self.path(self.plan.role("teacher")) / "codec.json")
+        return frozenset(codec.vocabulary.words[len(SPECIALS) :])

@@ -28,15 +28,23 @@ COLUMNS = (
     Column("distinct-2"),
     Column("entropy"),
     Column("repeats"),
+    Column("outside"),
+    Column("lm (subwords)"),
+    Column("95 % interval"),
 )
 METRIC = 1
+#: columns of what most sets do not have: they stand where they hold something
+OPTIONAL = 3
 
 
 def run_tables(measured: Measured) -> list[Grid]:
     """The figures of one task, and below them the paired differences where there are any; the notes
     stand below the last."""
     rows = list(map(_cells, measured.rows))
-    grids = [Grid(measured.task, measured.task, COLUMNS, rows, typed=True)]
+    always = len(COLUMNS) - OPTIONAL
+    kept = [i for i in range(len(COLUMNS)) if i < always or any(row[i] for row in rows)]
+    rows, shown = [[row[i] for i in kept] for row in rows], [COLUMNS[i] for i in kept]
+    grids = [Grid(measured.task, measured.task, shown, rows, typed=True)]
     if measured.paired:
         titles = ("metric", "difference", "95 % interval", "p")
         columns = [Column(f"less {reference().name}", right=False)]
@@ -58,7 +66,13 @@ def _cells(row: Row) -> list[Entry]:
         "" if row.entropy is None else f"{row.entropy:.2f}",
         "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
     ]
-    return [entry(row.method), entry(row.metric), *ctrl, *lm, *map(entry, diversity)]
+    own = row.subwords
+    teachers = [
+        entry("" if row.outside is None else f"{row.outside:.1f} %"),
+        entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
+        span(own, 2),
+    ]
+    return [entry(row.method), entry(row.metric), *ctrl, *lm, *map(entry, diversity), *teachers]
 
 
 def _number(number: Number, digits: int) -> Iterator[Entry]:
