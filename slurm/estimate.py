@@ -144,9 +144,11 @@ class Estimator:
                 return near.pace, near.where, MEASURED
             source = f"{near.where} x {ratio:.2g} (parameters x tokens)"
             return near.pace * ratio, source, SCALED
-        pace = max(made.flops / device.flops, device.launch * made.layers)
+        computing, launching = made.flops / device.flops, device.launch * made.layers
         source = f"{made.flops:.2g} FLOP a step on {device.source}"
-        return pace, source, ANALYTIC
+        if launching > computing:
+            source = f"launching {made.layers} layers a step takes longer than {source}"
+        return max(computing, launching), source, ANALYTIC
 
     # samples and what is said of them
 

@@ -53,6 +53,12 @@ class Sampling:
     device: str = "cpu"
 
 
+def shown(path: Path) -> str:
+    """As one types it, where it is the project's own."""
+    root = RESULTS.parent
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
 def words_of(corpus: str) -> float:
     return STORY_WORDS if traits(corpus).sentences else WORDS
 
@@ -117,7 +123,7 @@ def trainings(
         if isinstance(last, dict) and last.get("step") and last.get("seconds"):
             own = shape_of(spec, known, vocabulary, words)
             pace = float(last["seconds"]) / float(last["step"])
-            where = f"the curve of {spec['folder']}"
+            where = f"the curve of {shown(spec['folder'])}"
             key = pace_key(spec["config"])
             yield Training(spec["kind"], key, own, pace, where, device)
 
@@ -188,7 +194,7 @@ def samplings(
                 artefacts,
                 sum(sizes) if len(sizes) == len(artefacts) else None,
                 sum(times) / len(times),
-                f"the samples of {place.parent}",
+                f"the samples of {shown(place.parent)}",
             )
 
 

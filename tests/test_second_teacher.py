@@ -25,6 +25,7 @@ from models.nets.causal import adopt_lm
 from models.nets.codec import END_OF_TEXT, PlainCodec
 from models.nets.config import AUTO, LMConfig, TeacherConfig
 from models.nets.teacher import LOGITS, WINDOW, Teacher
+from tasks.common.errors import UserError
 from tasks.corpora import load_corpus, tokenizer, traits
 from tasks.metrics.text import detokenize
 from tasks.vocabulary import SPECIALS, Vocabulary
@@ -193,6 +194,12 @@ def test_without_a_second_teacher_the_first_is_said_not_to_be_enough(
     assert "subwords" not in config["judges"] and config["outside"]["unknown"] > 5
 
 
+def build(plan: Plan, place: Path) -> None:
+    made = plan.role("subwords")
+    place.mkdir()
+    made.build(place, {}, lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -211,10 +218,8 @@ def test_a_second_teacher_that_cannot_be_had_is_one_line(
     rest = [one for one in common if not one.startswith("out=")]
     command = [*rest, f"out={tmp_path}/set", f"samples={tmp_path}/s.jsonl"]
     run = parse([*rest, f"teacher.pretrained={given}"])
-    with pytest.raises(Exception, match=said):
-        made = Plan(run).role("subwords")
-        (tmp_path / "built").mkdir()
-        made.build(tmp_path / "built", {}, lambda *_: None)
+    with pytest.raises(UserError, match=said):
+        build(Plan(run), tmp_path / "built")
     if value == "none.gguf":
         assert guarded(score.main, [*command, f"teacher.pretrained={given}"]) == 2
         error = capsys.readouterr().err

@@ -324,7 +324,7 @@ class Run:
                 return
             folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
             if job.task and not shard:
-                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+                self._guard(folders)
             control = self.plan.task(job.task or self.config.tasks[0])
             cls, options = METHODS.load(job.card.name), self.own(job.card)
             generator = loaded(cls, folders, control, options, self.plan.device)
@@ -362,8 +362,19 @@ class Run:
             job.cell.arrange(self.lists.stored(job.task))
             if job.task:
                 folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
-                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+                self._guard(folders)
                 self.scoring.annotate(job.task, job.cell, progress)
+
+    def _guard(self, folders: Mapping[str, Path]) -> None:
+        """Refuses to let a network judge what it steered or wrote: not under another vocabulary
+        either, which a pretrained one may stand in the store with."""
+        guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+        if SUBWORDS in self.judges:
+            from models.nets.artefact import WEIGHTS
+            from models.nets.teacher import assert_distinct
+
+            networks = [f for f in folders.values() if (f / WEIGHTS).exists()]
+            assert_distinct(self.path(self.judges[SUBWORDS]), networks)
 
     def _others(self, recipe: Recipe) -> None:
         self.display.say(f"  waiting for another process, which is at it: {recipe.title}")
