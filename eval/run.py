@@ -182,8 +182,8 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
         show_tables(list(map(brief, run_tables(measured))), console)
     for note in below:
         console.print(f"  {note}", markup=False)
-    for line in dict.fromkeys(warned):
-        console.print(f"warning: {line}", markup=False, style="bold yellow")
+    for warning in dict.fromkeys(warned):
+        console.print(f"warning: {warning}", markup=False, style="bold yellow")
     console.print()
 
 

@@ -29,7 +29,8 @@ FREE = ("seed", "task", "task_version")
 
 @dataclass(frozen=True)
 class Training:
-    """A training that was timed. ``pace``: seconds a step. ``key``: the settings that decide it,
+    """A training that was timed. ``task``: whose controls it is about, where it is about one.
+    ``pace``: seconds a step. ``key``: the settings that decide it,
     equal for equal networks; empty for a bench, whose sizes may have been others."""
 
     kind: str
@@ -38,6 +39,7 @@ class Training:
     pace: float
     where: str
     device: str
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def trainings(
             pace = float(last["seconds"]) / float(last["step"])
             where = f"the curve of {shown(spec['folder'])}"
             key = pace_key(spec["config"])
-            yield Training(spec["kind"], key, own, pace, where, device)
+            task = str(spec["config"].get("task", ""))
+            yield Training(spec["kind"], key, own, pace, where, device, task)
 
 
 @cache

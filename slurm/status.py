@@ -92,9 +92,9 @@ def _here(state: State, plan: StoredPlan, job: Job) -> Row:
         began = record.get("began")
         if lives is None:
             return Row(job.name, "", "running", f"{where}, as far as can be seen from here")
-        known = isinstance(began, int | float)
-        since = f", for {duration(max(0.0, time.time() - began))}" if known else ""
-        return Row(job.name, "", "running", where + since)
+        if isinstance(began, int | float):
+            where += f", for {duration(max(0.0, time.time() - began))}"
+        return Row(job.name, "", "running", where)
     if active:
         return Row(job.name, "", "waiting", "")
     return Row(job.name, "", "not run", "the sweep has ended: the same command goes on")

@@ -63,9 +63,7 @@ def test_a_plan_says_stage_by_stage_what_it_takes(tmp_path: Path) -> None:
     )
     assert "7 jobs to run on slurm, 1 done" in lines
     assert any(line.startswith("generate") and "66 s (33 s to 2 min)" in line for line in lines)
-    assert any(
-        line.startswith("critical path: 120 min (60 min to 4 h 00 min): slow") for line in lines
-    )
+    assert "critical path: 2 h 00 min (60 min to 4 h 00 min): slow" in lines
     assert (
         "mem is not set: mem=2GB would do" in text and "minutes=5 is less than slow takes" in text
     )
@@ -154,7 +152,7 @@ def test_judges_that_read_take_their_time(store: Path) -> None:
     assert (Estimator([], []).judging(1000, ["parser"]).seconds or 0) > 20
 
 
-def test_half_of_the_shipped_networks_are_predicted_within_the_stated_factor() -> None:
+def test_the_shipped_networks_are_predicted_within_the_stated_factor() -> None:
     """Each from the nearest other one that is no equal of it, by what its settings say."""
     known = neighbours.specs([PREBUILT])
     trained = list(neighbours.trainings(known, "cpu", 700, neighbours.WORDS))
@@ -165,11 +163,11 @@ def test_half_of_the_shipped_networks_are_predicted_within_the_stated_factor() -
         rest = [t for t in trained if t.kind == one.kind and t.key != one.key]
         if rest:
             estimator.__dict__["_trained"] = rest
-            pace, _, how = estimator._step(one.shape, one.kind, one.key, CPU)
+            pace, _, how = estimator._step(one.shape, one.kind, one.key, one.task, CPU)
             assert how == SCALED
             off.append(max(pace / one.pace, one.pace / pace))
     assert len(off) > 15
-    assert sum(factor < SPREAD[SCALED] for factor in off) / len(off) > 0.6
+    assert sum(factor < SPREAD[SCALED] for factor in off) / len(off) > 0.9
 
 
 def test_sizes_from_settings() -> None:

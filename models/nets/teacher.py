@@ -137,5 +137,5 @@ def assert_distinct(teacher: Path, judged: Iterable[Path]) -> None:
         if weights_digest(folder) == digest:
             raise UserError(
                 f"the teacher {teacher} and the judged model {folder} are the same network: train "
-                "the teacher with another seed"
+                "the teacher with another seed, or name another one"
             )
