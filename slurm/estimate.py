@@ -22,9 +22,9 @@ from tasks.corpora import traits
 
 #: how an estimate is come by
 MEASURED, SCALED, ANALYTIC, TAKEN = "measured", "scaled", "analytic", "taken"
-#: an estimate is off by less than this factor, either way, in most cases. Of the 36 shipped
-#: networks that have another of their kind, each predicted from the nearest, 34 were within 2.5 (the
-#: median was 1.3); of arithmetic on two CPU threads four in five were within 8
+#: an estimate is off by less than this factor, either way, in most cases. Each shipped network
+#: predicted from the nearest other one of its kind, 34 of 36 were within 2.5 (the median was 1.3);
+#: by arithmetic on two CPU threads four in five were within 8
 SPREAD = {MEASURED: 1.5, SCALED: 2.5, ANALYTIC: 8.0, TAKEN: 8.0}
 #: seconds of what is looked up, derived or gathered, beside what is read by a judge
 LOOKUP = 20.0
