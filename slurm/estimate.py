@@ -112,7 +112,7 @@ class Estimator:
         """Of any artefact. What is not trained is read by the judge that it depends on, or looked
         up."""
         steps = (recipe.pace.get("train") or {}).get("steps") if recipe.pace else None
-        if not steps or recipe.spec.config.get("published"):
+        if not steps or recipe.pace.get("zero_shot"):
             kinds = [kind for kind in READING if kind in recipe.deps]
             seconds = LOOKUP + sum(self.texts * READING[kind] for kind in kinds)
             source = f"{self.texts} texts at the measured pace" if kinds else "looked up"
