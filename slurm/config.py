@@ -65,6 +65,10 @@ class SweepConfig(Checked):
     requeues: int = ranged(100, least=0, most=10**6)
     #: stay, show the state of every job, and end when the last one has
     wait: bool = False
+    #: FLOP/s that a device sustains in training, for estimates where nothing like it was measured;
+    #: 0 is a fifth of the peak of the GPU that gres, constraint or this machine names, without a
+    #: name an A100's
+    device_flops: float = ranged(0.0, least=0, most=1e20)
     #: print the plan and end
     dry_run: bool = False
 

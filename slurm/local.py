@@ -61,6 +61,7 @@ def run_local(state: State, plan: StoredPlan, say: Say) -> bool:
     config, schedule = plan.sweep.config, Scheduler(plan, say)
     workers: dict[str, tuple[Job, Worker, int]] = {}
     state.logs.mkdir(parents=True, exist_ok=True)
+    state.write_process("", os.getpid(), plan.number)
     devices = _devices() if config.gpus else []
     threads = threads_each(config.cpus, config.max_parallel)
     with _interrupts() as interrupted:
@@ -94,6 +95,7 @@ def run_local(state: State, plan: StoredPlan, say: Say) -> bool:
                         environment=environment,
                         log=log,
                     )
+                state.write_process(job.name, worker.parts[0].pid, plan.number)
                 workers[job.name] = job, worker, slot
             if not workers:
                 return not schedule.failed
@@ -105,9 +107,12 @@ def run_here(state: State, plan: StoredPlan, say: Say) -> bool:
     from slurm.worker import main
 
     schedule = Scheduler(plan, say)
+    state.write_process("", os.getpid(), plan.number)
     while ready := schedule.ready():
         job = ready[0]
         schedule.start(job)
+        state.clear_outcome(job.name)
+        state.write_process(job.name, os.getpid(), plan.number)
         code = main([str(state.folder), str(plan.number), job.name])
         if code == AGAIN:
             raise Stopped

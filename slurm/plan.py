@@ -13,9 +13,12 @@ from eval.running.display import Display
 from eval.running.keys import pairs
 from eval.running.runner import Job as CellJob
 from eval.running.runner import Run
+from eval.running.scoring import HUMAN_TEXTS
 from eval.running.store import Store
 from slurm.config import Sweep
+from slurm.devices import device_of
 from slurm.estimate import UNKNOWN, Estimate, Estimator
+from slurm.neighbours import RESULTS
 from tasks.common.recipe import Recipe
 from tasks.common.shipped import ready
 
@@ -60,23 +63,40 @@ def open_runs(sweep: Sweep) -> list[Run]:
 def make_plan(sweep: Sweep, runs: Sequence[Run]) -> list[Job]:
     """Every job of the sweep, dependencies first, each artefact once. Nothing is written."""
     jobs: dict[str, Job] = {}
+    estimator = _estimator(sweep, runs)
     for number, run in enumerate(runs):
         prefix = f"{run.folder.name}/" if len(runs) > 1 else ""
-        for job in _Planner(sweep, run, number, prefix).jobs():
+        for job in _Planner(sweep, run, number, prefix, estimator).jobs():
             if job.name not in jobs or (jobs[job.name].done and not job.done):
                 jobs[job.name] = job
     return list(jobs.values())
 
 
+def _estimator(sweep: Sweep, runs: Sequence[Run]) -> Estimator:
+    """What the runs of a sweep share: they differ in their seed and folder."""
+    config, ours = runs[0].config, sweep.config
+    stores = [Path(config.store), *(Path(part) for part in config.prebuilt.split(",") if part)]
+    sets = [*(run.folder for run in runs), *sorted(RESULTS.glob("*/"))]
+    return Estimator(
+        stores,
+        sets,
+        device_of(ours, config),
+        corpus=config.corpus,
+        batch=config.batch,
+        processes=ours.processes or ours.gpus,
+    )
+
+
 class _Planner:
-    def __init__(self, sweep: Sweep, run: Run, number: int, prefix: str) -> None:
+    def __init__(
+        self, sweep: Sweep, run: Run, number: int, prefix: str, estimator: Estimator
+    ) -> None:
         self.run, self.number, self.prefix = run, number, prefix
+        self.estimator = estimator
         self.count = sweep.config.shards
         config = run.config
         prebuilt = ready(config.prebuilt)
         self.store = Store(Path(config.store), prebuilt, check=False)
-        sets = [run.folder, *sorted(Path("results").glob("*/"))]
-        self.estimator = Estimator([Path(config.store), *prebuilt], sets, config.preset)
         self.judges = list(run.judges.values())
 
     def jobs(self) -> Iterator[Job]:
@@ -139,7 +159,8 @@ class _Planner:
             shard = Shard(index, count) if count > 1 else None
             missing = [] if judged else self.run.missing(cell, shard)
             amount = len(missing) if targets else -(-expected // count)
-            estimate = self.estimator.sampling(cell, amount)
+            readers = self.run.judges if judges else ()
+            estimate = self.estimator.sampling(cell, amount, readers) if missing else UNKNOWN
             jobs.append(
                 self._job(
                     f"{name}/{shard.name}" if shard else name,
@@ -157,13 +178,23 @@ class _Planner:
     def _judged(self, cell: CellJob) -> bool:
         assert cell.task
         wanted = self.run.scoring.judges(cell.task)
-        return bool(cell.cell.scored_by() == wanted)
+        return cell.cell.scored_by(wanted)
 
     def _gather(self, cell: CellJob, pending: Sequence[Job]) -> Job:
         needs = [*(part.name for part in pending), *self._keys(self.judges)]
         done = not pending and self._judged(cell)
         name = f"{cell.task}/{cell.method}/gather"
-        return self._job(name, "gather", needs, done, task=cell.task, method=cell.method)
+        expected = len(self.run.lists.stored(cell.task)) or self.run.config.targets
+        estimate = self.estimator.judging(expected * cell.samples, self.run.judges)
+        return self._job(
+            name,
+            "gather",
+            needs,
+            done,
+            estimate=UNKNOWN if done else estimate,
+            task=cell.task,
+            method=cell.method,
+        )
 
     def _finish(self, ends: Sequence[str]) -> Job:
         run, table = self.run, self.run.folder / "table.json"
@@ -176,7 +207,10 @@ class _Planner:
             whole = whole and max(newest, default=0.0) <= table.stat().st_mtime
         title = "score, compare and write the tables"
         needs = (*ends, *(key for key in self._keys(self.judges) if key not in ends))
-        return Job(f"{self.prefix}finish", "finish", title, self.number, needs, whole)
+        # the human texts behind targets, and those of the human lm-score
+        texts = len(run.config.tasks) * run.config.targets + (HUMAN_TEXTS if run.fluency else 0)
+        estimate = UNKNOWN if whole else self.estimator.judging(texts, run.judges)
+        return Job(f"{self.prefix}finish", "finish", title, self.number, needs, whole, estimate)
 
     # artefacts
 

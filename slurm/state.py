@@ -3,6 +3,8 @@
 ``plan-N.json`` is written once for each submission and never changed. ``jobs.jsonl`` grows by one
 line for each submitted job. ``outcome/NAME.json`` is what the last attempt of a job left: a job
 that dies without a word leaves none, and what is done is always read from the results themselves.
+Of a sweep on one machine ``process/NAME.json`` is the process that a job was last started in, and
+``scheduler.json`` the one that starts them.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ import dataclasses
 import functools
 import json
 import os
+import resource
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slurm.alive import written
 from slurm.config import Sweep
 from slurm.plan import Job
 from tasks.common.errors import UserError
@@ -146,8 +151,28 @@ class State:
             "ended": time.time(),
             "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
             "id": job_id(),
+            "peak_gib": round(_peak(), 3),
         }
         write_text(path, json.dumps(record, indent=1))
+
+    def write_process(self, name: str, pid: int, plan: int) -> None:
+        """Notes which process a job runs in now; of no name, which one starts the jobs."""
+        path = self._process(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps({**written(pid), "plan": plan, "began": time.time()}))
+
+    def process(self, name: str = "") -> dict[str, Any]:
+        """What :meth:`write_process` noted last; empty where nothing was."""
+        try:
+            record = json.loads(self._process(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return dict(record) if isinstance(record, dict) else {}
+
+    def _process(self, name: str) -> Path:
+        if not name:
+            return self.folder / "scheduler.json"
+        return self.folder / "process" / f"{name.replace('/', '.')}.json"
 
     def clear_outcome(self, name: str) -> None:
         self._outcome(name).unlink(missing_ok=True)
@@ -174,6 +199,12 @@ def _schema() -> TypeAdapter[StoredPlan]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(StoredPlan)
+
+
+def _peak() -> float:
+    """The most memory that this process has held so far, in GiB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most) / (2**30 if sys.platform == "darwin" else 2**20)
 
 
 def job_id() -> str:

@@ -10,12 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from eval.running.display import duration
+from slurm.outline import describe
 from slurm.state import State
 from slurm.version import code_digest
 from tasks.common.commands import typed
 from tasks.common.errors import UserError
 from tasks.common.lease import hold
+
+#: GiB that no machine has: what stands in an outcome above it is no measurement
+LARGEST_GIB = 1e6
 
 if TYPE_CHECKING:
     from slurm.config import Sweep
@@ -35,7 +38,18 @@ def planned(sweep: Sweep, empty: bool = False) -> list[Job]:
     for run in runs:
         if empty or not run.config.overwrite:
             run.check()
-    return make_plan(sweep, runs)
+    return with_peaks(make_plan(sweep, runs), State(sweep.folder))
+
+
+def with_peaks(jobs: Sequence[Job], state: State) -> list[Job]:
+    """The jobs with the memory that an earlier attempt of theirs was seen to need."""
+    known = []
+    for job in jobs:
+        peak = state.outcome(job.name).get("peak_gib") if job.estimate.memory else None
+        if isinstance(peak, float) and 0 < peak < LARGEST_GIB:
+            job = replace(job, estimate=replace(job.estimate, memory=peak, peak=True))
+        known.append(job)
+    return known
 
 
 def store_plan(state: State, sweep: Sweep, attempt: int) -> StoredPlan:
@@ -128,33 +142,3 @@ def again(state: State, plan: StoredPlan) -> bool:
         return False
     print(f"{len(left)} jobs are left: trying them again ({plan.attempt + 1})", flush=True)
     return submit_slurm(state, plan.sweep, plan.attempt + 1) is not None
-
-
-def describe(jobs: Sequence[Job], sweep: Sweep) -> str:
-    """The plan in words: each job, what it waits for, and how long it will take."""
-    todo, lines = [job for job in jobs if not job.done], list[str]()
-    for job in jobs:
-        needs = [name for name in job.needs if any(j.name == name for j in todo)]
-        if job.done:
-            note = "done"
-        else:
-            note = f"after {', '.join(needs[:3])}" if needs else "now"
-            note += f" and {len(needs) - 3} more" if len(needs) > 3 else ""
-            if job.stage in ("artefact", "generate"):
-                known = job.estimate.seconds is not None
-                took = f"about {duration(job.estimate.seconds or 0)}" if known else "time unknown"
-                note += f"; {took}" + (f", from {job.estimate.source}" if known else "")
-        lines.append(f"{'-' if job.done else '+'} {job.name}  {job.title}  ({note})")
-    seconds = sum(job.estimate.seconds or 0 for job in todo)
-    unknown = [
-        j for j in todo if j.estimate.seconds is None and j.stage in ("artefact", "generate")
-    ]
-    total = f"{seconds / 3600:.2f} hours of one device" + (
-        f", and {len(unknown)} jobs whose time is unknown" if unknown else ""
-    )
-    place = sweep.config.cluster
-    lines.append(
-        f"{len(todo)} jobs to run on {place}, {len(jobs) - len(todo)} done; {total} "
-        "(estimated from what was measured on the devices named above)"
-    )
-    return "\n".join(lines)

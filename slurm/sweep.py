@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from eval.run import guarded
 from slurm.config import asks_help, parse_sweep
+from slurm.outline import describe
 from slurm.state import State
-from slurm.submit import describe, planned, store_plan, submit_slurm
+from slurm.submit import planned, store_plan, submit_slurm
 from tasks.common.commands import typed
 from tasks.common.stop import Stopped
 
 if TYPE_CHECKING:
     from slurm.config import Sweep
+    from slurm.plan import Job
 
 INCOMPLETE = 1
 #: seconds between looks at the queue while waiting
@@ -60,7 +62,26 @@ def _main(given: Sequence[str]) -> None:
 
     runner = run_here if sweep.config.cluster == "debug" else run_local
     runner(state, plan, lambda line: print(line, flush=True))
+    if sweep.config.cluster == "local":  # a job of this very process has printed them
+        tables(state, sweep, plan.jobs)
     report(state, sweep)
+
+
+def tables(state: State, sweep: Sweep, jobs: Sequence[Job]) -> None:
+    """Prints the tables of each result set that has some, as ``eval.run`` does at its end."""
+    from eval.run import report as print_tables
+    from slurm.plan import open_runs
+    from slurm.worker import excused
+
+    for run in open_runs(sweep):
+        if not (run.folder / "table.json").exists():
+            continue
+        if len(sweep.runs) > 1:
+            print(f"\n{run.folder}")
+        excused(run, state, jobs)
+        print_tables(run, run.display.console)
+        print(f"samples, scores and table: {run.folder}/  (table.md, table.json)")
+        print(f"trained artefacts: {run.config.store}/", flush=True)
 
 
 def wait(state: State, sweep: Sweep) -> None:
@@ -82,6 +103,7 @@ def wait(state: State, sweep: Sweep) -> None:
                 break
             time.sleep(LOOK)
     console.print(table(rows(state, {})))
+    tables(state, sweep, state.latest().jobs)
     report(state, sweep)
 
 

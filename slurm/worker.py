@@ -120,10 +120,7 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
     from eval.run import report, write_summary
 
     write_summary(run)  # of cells that cannot be; those that failed may yet succeed
-    complete = [job for job in run.cells if not run.missing(job)]
-    for job in run.jobs:
-        if job not in complete and job.task:
-            run.refused[job.task, job.method] = f"n/a: {reason(state, jobs, job)}"
+    complete = excused(run, state, jobs)
     with hold(run.folder / ".lock"):
         if run.floor in complete:
             run.perform(run.gathering(run.floor))
@@ -136,6 +133,15 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
                 if not stage.done():
                     run.perform(stage)
         report(run, run.display.console)
+
+
+def excused(run: Run, state: State, jobs: Sequence[Job]) -> list[CellJob]:
+    """The cells that are complete; of the others the run's tables say why they are not."""
+    complete = [job for job in run.cells if not run.missing(job)]
+    for job in run.jobs:
+        if job not in complete and job.task:
+            run.refused[job.task, job.method] = f"n/a: {reason(state, jobs, job)}"
+    return complete
 
 
 def reason(state: State, jobs: Sequence[Job], cell: CellJob) -> str:

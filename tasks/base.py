@@ -29,6 +29,8 @@ class Annotation:
     ``tree``: the oracle parser's bracketed tree (None where no task asked). ``tags``: the oracle
     tagger's UPOS tags. Both are of the task's ``view`` of the text. ``nll``: the teacher's total
     negative log-likelihood in nats over ``tokens`` predicted tokens (the end token included).
+    ``subword_nll``: that of the teacher of subwords, where there is one, over all pieces of the
+    plain text and its end.
     ``parts``: under a composition, one annotation for each of its tasks, in order.
     """
 
@@ -37,6 +39,7 @@ class Annotation:
     tags: Words | None = None
     nll: float | None = None
     tokens: int | None = None
+    subword_nll: float | None = None
     parts: tuple[Annotation, ...] = ()
 
 

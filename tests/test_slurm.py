@@ -22,7 +22,7 @@ from eval.running.cells import Shard
 from slurm import bench, estimate
 from slurm.cluster import Queued, Slots, arrays, label, outside_any_job, parameters
 from slurm.config import SweepConfig, parse_sweep
-from slurm.estimate import UNKNOWN, Estimate
+from slurm.estimate import Estimate
 from slurm.local import Scheduler, threads_each
 from slurm.plan import Job, open_run
 from slurm.state import State, Submitted
@@ -278,18 +278,16 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pace_from_curves_and_from_benchmarks(known: Path, tmp_path: Path) -> None:
     run = open_run(["task=length", "method=fudge", f"store={known}"])
     lm = run.plan.role("lm")
-    empty = estimate.Estimator([tmp_path], [], "demo")
-    assert empty.training(lm) == UNKNOWN
+    empty = estimate.Estimator([tmp_path], []).training(lm)
+    assert empty.method == estimate.SCALED and "bench-" in empty.source
     folder = tmp_path / "lm-other"
     folder.mkdir()
     config = dict(lm.spec.config, seed=9)
     (folder / "spec.json").write_text(json.dumps({"kind": "lm", "config": config}))
     (folder / "curve.jsonl").write_text('{"step": 100.0, "seconds": 25.0}\n')
-    found = estimate.Estimator([tmp_path], [], "demo").training(lm)
+    found = estimate.Estimator([tmp_path], []).training(lm)
     assert found.seconds == pytest.approx(0.25 * lm.spec.config["train"]["steps"])
-    assert str(folder) in found.source
-    bench = estimate.Estimator([], [], "small").training(lm)
-    assert bench.seconds and "bench-" in bench.source
+    assert str(folder) in found.source and found.method == estimate.MEASURED
 
 
 def test_a_sweep_can_be_planned_before_anything_exists(
@@ -297,7 +295,9 @@ def test_a_sweep_can_be_planned_before_anything_exists(
 ) -> None:
     line = ["task=length", "method=ft_sample", f"store={tmp_path / 'new'}", "prebuilt="]
     assert main([*line, f"out={tmp_path / 'out'}", "cluster=local", "dry_run=true"]) == 0
-    assert "train the language model  (now; time unknown)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "train the language model  (now; about " in printed and "unknown" not in printed
+    assert "critical path: " in printed and "total: " in printed
 
 
 def test_jobs_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,13 +418,20 @@ def test_a_plain_run_goes_on_from_shards(toy: tuple[Path, list[str]]) -> None:
     equal(out, root / "plain")
 
 
-def test_processes_on_this_machine(toy: tuple[Path, list[str]]) -> None:
+def test_processes_on_this_machine(
+    toy: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
     root, keys = toy
     out = root / "local"
     command = [*keys, f"out={out}", "cluster=local", "gpus=0", "cpus=1", "max_parallel=2"]
     assert main(command) == 0
     equal(out, root / "plain")
-    assert State(out / ".sweep").outcome("finish")["state"] == "done"
+    state = State(out / ".sweep")
+    assert state.outcome("finish")["state"] == "done" and state.outcome("finish")["peak_gib"] > 0
+    printed = capsys.readouterr().out
+    assert f"samples, scores and table: {out}/  (table.md, table.json)" in printed
+    assert "human text" in printed and printed.rstrip().endswith(f"complete: {out}/")
+    assert {row.state for row in rows(state, {})} == {"done"}
 
 
 def test_a_sweep_whose_methods_need_no_floor_is_judged(tmp_path: Path) -> None:

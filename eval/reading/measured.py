@@ -22,7 +22,7 @@ from eval.reading.names import (
     paper_tasks,
     reference,
 )
-from eval.reading.notes import task_notes
+from eval.reading.notes import task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.stats import (
@@ -34,7 +34,7 @@ from eval.reading.stats import (
     perplexity,
     pooled,
 )
-from eval.running.cells import as_ratio
+from eval.running.cells import CONFIG, as_ratio, external, read_config
 from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
 from models.base import CONTROL
@@ -63,8 +63,9 @@ class Number:
 @dataclass(frozen=True)
 class Row:
     """A method under one metric of a task; what is of the cell and not of a metric stands in its
-    first row. ``note``: why there is no number. ``stored``: the result set that it is read from,
-    where that is another than the table's."""
+    first row. ``outside``: percent of the words of its texts that the teacher of lm does not know;
+    ``subwords``: perplexity a word under the teacher of subwords. ``note``: why there is no number.
+    ``stored``: the result set that it is read from, where that is another than the table's."""
 
     method: str
     metric: str
@@ -79,6 +80,8 @@ class Row:
     samples: int = 0
     nfe: float | None = None
     seconds: float | None = None
+    outside: float | None = None
+    subwords: Number | None = None
     note: str = ""
     stored: str = ""
 
@@ -218,7 +221,9 @@ def measure(
     except Unfit as error:
         raise UserError(f"{results.folder / task.name}: {error}: judge the samples again") from None
     meanings = {metric: task.metrics[metric] for metric in metrics}
-    notes = task_notes(results, task, meanings)
+    if not (any(row.outside for row in rows) or external(results.folder / task.name)):
+        rows = [dataclasses.replace(row, outside=None) for row in rows]
+    notes = [*task_notes(results, task, meanings), *teacher_notes(rows)]
     return Measured(task, meanings, rows, notes, paired, against.method)
 
 
@@ -281,12 +286,26 @@ def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
         samples=len(cell.samples),
         nfe=_mean(cell.samples, "nfe"),
         seconds=_mean(cell.samples, "seconds"),
+        outside=_outside(cell.config),
+        subwords=_subwords(cell.scores),
     )
+
+
+def _outside(config: Mapping[str, Any]) -> float | None:
+    """In percent; None where it was not counted."""
+    counts = config.get("outside")
+    return 100 * counts["unknown"] / max(1, counts["words"]) if counts else None
+
+
+def _subwords(records: Records) -> Number | None:
+    figures = fluency(records, "subword_nll", "subword_words")
+    return None if figures is None else _lm(figures, None)
 
 
 def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
     """The human texts that are meant to satisfy each target."""
-    records, lm = results.scores(task.name, HUMAN), _lm(fluency(results.common_scores(HUMAN)), None)
+    records, common = results.scores(task.name, HUMAN), results.common_scores(HUMAN)
+    lm, known = _lm(fluency(common), None), read_config(results.folder / HUMAN / CONFIG)
     for i, metric in enumerate(metrics):
         number = ctrl(records, metric, task)
         yield Row(
@@ -296,13 +315,16 @@ def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> It
             None if i else lm,
             targets=len(records),
             samples=len(records),
+            outside=None if i else _outside(known),
+            subwords=None if i else _subwords(common),
             note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
         )
 
 
 def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
     """Samples without control, each held against every target."""
-    records, lm = results.scores(task.name, FLOOR), _lm(fluency(results.common_scores(FLOOR)), None)
+    records, common = results.scores(task.name, FLOOR), results.common_scores(FLOOR)
+    lm, known = _lm(fluency(common), None), read_config(results.folder / task.name / FLOOR / CONFIG)
     texts = [record["words"] for record in results.floor_samples]
     for i, metric in enumerate(metrics):
         number = ctrl(records, metric, task)
@@ -313,6 +335,8 @@ def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iter
             None if i else lm,
             targets=len(records),
             samples=len(texts),
+            outside=None if i else _outside(known),
+            subwords=None if i else _subwords(common),
             note=_lacking(number, metric, task) if records else "n/a: not run",
         )
         if texts and not i:
@@ -350,13 +374,12 @@ def ctrl(records: Records, metric: str, task: TaskTraits) -> Number:
     return Number(None, macro(over, under), *interval(over, weights=under))
 
 
-def fluency(records: Records) -> dict[str, float] | None:
-    """The lm-score in all its readings (``stats.perplexity``); None where no teacher read them."""
-    if not records or records[0].get("nll") is None:
+def fluency(records: Records, nll: str = "nll", tokens: str = "tokens") -> dict[str, float] | None:
+    """The lm-score in all its readings (``stats.perplexity``); None where no teacher read them.
+    ``nll``, ``tokens``: the entries of a record that hold nats and what they are of."""
+    if not records or records[0].get(nll) is None:
         return None
-    return perplexity(
-        by_target(records, lambda r: r["nll"]), by_target(records, lambda r: r["tokens"])
-    )
+    return perplexity(by_target(records, lambda r: r[nll]), by_target(records, lambda r: r[tokens]))
 
 
 def _lm(figures: Mapping[str, float] | None, published: float | None) -> Number:

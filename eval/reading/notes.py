@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from eval.reading import paper
 from eval.reading.names import TaskTraits
 from eval.reading.paired import note
 from eval.reading.results import ResultSet
 from models.base import INFILLING
+
+#: percent of a method's words that the teacher of lm may not know: ten times what it does not know
+#: of E2E's validation texts (0.5 %)
+OUTSIDE = 5.0
+OTHER_TEACHER = (
+    "a pretrained language model judges such texts as lm (subwords): teacher.pretrained=NAME (a "
+    "folder, hub id, GGUF file or PACKAGE/PATH)"
+)
 
 
 def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str]) -> list[str]:
@@ -20,7 +28,9 @@ def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str])
         if name in defined:
             notes.append(f"Paper's ctrl, {name}: {defined[name]['definition']}.")
     configs = results.configs(task.name)
-    judges: Mapping[str, Any] = next((j for c in configs if (j := c.get("oracles"))), {})
+    judges: dict[str, Any] = {}
+    for config in configs:
+        judges = config.get("oracles", {}) | judges
     skipped: dict[str, str] = {}
     for config in configs:
         skipped |= config.get("skipped", {})
@@ -29,6 +39,50 @@ def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str])
         *(f"{role}: {judge_text(facts['id'], facts)}" for role, facts in judges.items()),
         *(f"{metric}: {reason}" for metric, reason in skipped.items()),
     ]
+
+
+class Judged(Protocol):
+    """What is said here of a row (:class:`eval.reading.measured.Row`)."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def outside(self) -> float | None: ...
+
+    @property
+    def subwords(self) -> Any: ...
+
+
+def teacher_notes(rows: Iterable[Judged]) -> list[str]:
+    """What the teachers' columns mean, where a task's table has them."""
+    kept = list(rows)
+    notes = []
+    if any(row.outside is not None for row in kept):
+        notes.append(
+            "outside: words, in percent, that the vocabulary of the teacher of lm lacks; it reads "
+            "each as the same unknown word."
+        )
+    if any(row.subwords is not None for row in kept):
+        notes.append(
+            "lm (subwords): perplexity a word of the plain text under a pretrained language model "
+            "as it is (subwords, above): exp of the nats of all subwords and the end over the "
+            "words, punctuation marks and the end, averaged as lm is. No word is unknown to it."
+        )
+    return notes
+
+
+def warnings(rows: Iterable[Judged]) -> list[str]:
+    """A line for each method whose texts hold too many words that its teacher does not know."""
+    lines = []
+    for row in rows:
+        if row.outside is not None and row.outside > OUTSIDE:
+            better = "lm (subwords) is" if row.subwords is not None else OTHER_TEACHER
+            lines.append(
+                f"{row.method}: {row.outside:.1f} % of its words are outside the vocabulary of the "
+                f"teacher of lm (more than {OUTSIDE:g} %): its lm is not to be trusted; {better}"
+            )
+    return lines
 
 
 def judge_text(name: str, facts: Mapping[str, Any]) -> str:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.running.judge import SUBWORDS
 from eval.running.schema import (
     CellConfig,
     SampleLine,
@@ -24,13 +25,14 @@ from eval.running.schema import (
     TimingLine,
     sample_fits,
 )
-from tasks.base import Annotation, Score, Target
+from tasks.base import Annotation, Score, Target, Words
 from tasks.common import schema
 from tasks.common.errors import UserError
 from tasks.common.files import canonical, json_text, write_text
 from tasks.common.jsonl import append, mend
 from tasks.common.schema import read_json
 from tasks.controls import Control, Withheld, from_json, to_json, to_stored
+from tasks.metrics.text import visible_words
 
 if TYPE_CHECKING:
     from models.base import TargetSamples
@@ -176,9 +178,14 @@ class Cell:
         done = self.samples()
         return [target for target in targets if target.id not in done]
 
-    def scored_by(self) -> Any:
-        """Identity of the judges behind ``scores.jsonl``, None where there are no scores."""
-        return self.config().get("judges") if (self.folder / SCORES).exists() else None
+    def scored_by(self, wanted: Mapping[str, str]) -> bool:
+        """Whether ``scores.jsonl`` is of these judges (role -> identity). A teacher of subwords
+        that read the texts too takes nothing from what the others said."""
+        if not (self.folder / SCORES).exists():
+            return False
+        judges = self.config().get("judges") or {}
+        known = {role: name for role, name in judges.items() if role in wanted or role != SUBWORDS}
+        return known == dict(wanted)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -316,11 +323,26 @@ def score_records(
             "target": target.id,
             "index": index,
             "scores": score(target, annotation),
-            "nll": annotation.nll,
-            "tokens": annotation.tokens,
+            **fluency_facts(annotation),
         }
         for target, index, annotation in judged
     ]
+
+
+def fluency_facts(annotation: Annotation) -> dict[str, Any]:
+    """What the teachers say of a text, as stored: nats and tokens of the first, and, where there is
+    a teacher of subwords, its nats and the words that they are of, the end counted as one."""
+    facts: dict[str, Any] = {"nll": annotation.nll, "tokens": annotation.tokens}
+    if annotation.subword_nll is not None:
+        words = len(visible_words(annotation.words)) + 1
+        facts |= {"subword_nll": annotation.subword_nll, "subword_words": words}
+    return facts
+
+
+def outside(texts: Iterable[Words], known: Container[str]) -> dict[str, int]:
+    """How many of the words of ``texts`` are not ``known``, those that are white space aside."""
+    words = [word for text in texts for word in visible_words(text)]
+    return {"unknown": sum(word not in known for word in words), "words": len(words)}
 
 
 def as_ratio(score: float | Sequence[float]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ oracles that made it, so that another parser or teacher reads anew and nothing i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,8 +21,15 @@ from tasks.common.progress import Progress, silent
 from tasks.common.schema import read_lines
 
 CHUNK = 256
+#: the role of the teacher of subwords, which not every run has
+SUBWORDS = "subwords"
 #: what an annotation may hold, by the role of its judge
-FIELDS = {"teacher": ("nll", "tokens"), "parser": ("tree",), "tagger": ("tags",)}
+FIELDS = {
+    "teacher": ("nll", "tokens"),
+    SUBWORDS: ("subword_nll",),
+    "parser": ("tree",),
+    "tagger": ("tags",),
+}
 #: what a task's ``needs`` call for
 ROLES = {"tree": "parser", "tags": "tagger"}
 
@@ -47,8 +54,8 @@ class Teacher(Protocol):
 class Judge:
     """The oracles by identity, each loaded only when a text must be read.
 
-    ``ids``: role (``teacher``, ``parser``, ``tagger``) -> artefact key or public name, what
-    readings go by; ``load``: role -> how to load it.
+    ``ids``: role (``teacher``, ``subwords``, ``parser``, ``tagger``) -> artefact key or public
+    name, what readings go by; ``load``: role -> how to load it.
     """
 
     ids: Mapping[str, str]
@@ -61,9 +68,14 @@ class Judge:
         for need, role in ROLES.items():
             if need in needs and role not in self.ids:
                 raise UserError(f"no oracle {role} is configured, but the task needs {need}")
-        roles = ["teacher"] if fluency else []
+        roles = self.teachers if fluency else []
         roles += [role for need, role in ROLES.items() if need in needs]
         return {role: self.ids[role] for role in roles}
+
+    @property
+    def teachers(self) -> list[str]:
+        """The roles that judge fluency."""
+        return [role for role in ("teacher", SUBWORDS) if role in self.ids]
 
     def oracle(self, role: str) -> Any:
         """The judge of that role, loaded at its first use."""
@@ -73,7 +85,7 @@ class Judge:
 
     @property
     def long_texts(self) -> int:
-        """Texts that the teacher has just read in windows, being too long for it."""
+        """Texts that the first teacher has just read in windows, being too long for it."""
         return getattr(self._loaded.get("teacher"), "long", 0)
 
     def annotate(
@@ -86,17 +98,20 @@ class Judge:
     ) -> list[Annotation]:
         """One annotation for each (target, text) in order, from ``cache`` or made now; the texts
         that a judge had not read are appended there. Parser and tagger read a task's ``view`` of a
-        text, the teacher the text itself; without ``fluency`` the teacher is not asked."""
+        text, the teachers the text itself; without ``fluency`` they are not asked."""
         pairs = list(pairs)
         split = [[(*part, words) for part in task.split(target)] for target, words in pairs]
-        wanted: dict[str, list[Words]] = {"teacher": [words for _, words in pairs if fluency]}
+        teachers = self.teachers if fluency else []
+        wanted = {role: [words for _, words in pairs] for role in teachers}
         for part, target, words in (one for row in split for one in row):
             for need in part.needs:
                 wanted.setdefault(ROLES[need], []).append(part.view(target, words))
         readings = self.read(wanted, cache, progress)
 
         def seen(part: Task, target: Target, words: Words) -> Annotation:
-            facts: dict[str, Any] = dict(readings["teacher"][words]) if fluency else {}
+            facts: dict[str, Any] = {}
+            for role in teachers:
+                facts |= readings[role][words]
             for need in part.needs:
                 facts |= readings[ROLES[need]][part.view(target, words)]
             return Annotation(words, **facts)
@@ -105,16 +120,20 @@ class Judge:
         for row in split:
             parts = tuple(seen(*one) for one in row)
             first = parts[0]
-            whole = Annotation(first.words, nll=first.nll, tokens=first.tokens, parts=parts)
+            whole = replace(first, tree=None, tags=None, parts=parts)
             out.append(first if len(parts) == 1 else whole)
         return out
 
     def fluency(
         self, texts: Sequence[Words], cache: Path, progress: Progress = silent
     ) -> list[Annotation]:
-        """What the teacher says of each text, as :meth:`annotate` keeps it."""
-        readings = self.read({"teacher": texts}, cache, progress)["teacher"]
-        return [Annotation(words, **readings[words]) for words in texts]
+        """What the teachers say of each text, as :meth:`annotate` keeps it."""
+        readings = self.read({role: texts for role in self.teachers}, cache, progress)
+        said = [readings[role] for role in self.teachers]
+        return [
+            Annotation(words, **{k: v for one in said for k, v in one[words].items()})
+            for words in texts
+        ]
 
     def read(
         self, wanted: Mapping[str, Iterable[Words]], cache: Path, progress: Progress = silent
@@ -172,6 +191,8 @@ class Judge:
             return [{"tree": tree} for tree in judge.parse(texts)]
         if role == "tagger":
             return [{"tags": tuple(tags)} for tags in judge.tag(texts)]
+        if role == SUBWORDS:
+            return [{"subword_nll": round(float(nll), 4)} for nll, _ in judge.score(texts)]
         return [
             {"nll": round(float(nll), 4), "tokens": int(tokens)}
             for nll, tokens in judge.score(texts)

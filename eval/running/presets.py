@@ -11,7 +11,13 @@ from eval.running.config import RunConfig, run_config
 from eval.running.roles import ParserSection, VocabularyConfig, roles
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
-from models.nets.config import DiscriminatorConfig, EncoderConfig, LMConfig, TrainConfig
+from models.nets.config import (
+    DiscriminatorConfig,
+    EncoderConfig,
+    LMConfig,
+    TeacherConfig,
+    TrainConfig,
+)
 from models.nets.presets import MINILM, MINILM_SHAPE
 from tasks.common.errors import UserError
 from tasks.corpora import traits, with_sentences
@@ -32,7 +38,7 @@ def paper(corpus: str | None = None) -> RunConfig:
         classifier=ClassifierConfig(train=TrainConfig(steps=80_000, lr=5e-5, batch=32)),
         lm=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
         finetune=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
-        teacher=LMConfig(train=TrainConfig(steps=13_000, lr=5e-5, batch=64)),
+        teacher=TeacherConfig(train=TrainConfig(steps=13_000, lr=5e-5, batch=64)),
     )
 
 
@@ -66,13 +72,21 @@ def small(corpus: str | None = None) -> RunConfig:
         ),
         lm=lm,
         finetune=replace(lm, train=replace(lm.train, steps=2_000, lr=1e-3)),
-        teacher=replace(lm, train=replace(lm.train, steps=2_000)),
+        teacher=_teacher(lm, replace(lm.train, steps=2_000)),
         discriminator=DiscriminatorConfig(
             layers=3, width=160, hidden=160, train=replace(train, steps=2_500, lr=1e-3)
         ),
         parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
     return _small_stories(config) if traits(corpus or "").sentences else config
+
+
+def _teacher(lm: LMConfig, train: TrainConfig) -> TeacherConfig:
+    """A teacher of the size of ``lm``, trained from scratch."""
+    shape = {
+        name: getattr(lm, name) for name in ("layers", "width", "heads", "dropout", "max_length")
+    }
+    return TeacherConfig(**shape, train=train)
 
 
 def _small_stories(config: RunConfig) -> RunConfig:
@@ -167,7 +181,7 @@ def demo(corpus: str | None = None) -> RunConfig:
         ),
         lm=lm,
         finetune=lm,
-        teacher=replace(lm, train=replace(base.lm.train, steps=2_500, lr=2e-3)),
+        teacher=_teacher(lm, replace(base.lm.train, steps=2_500, lr=2e-3)),
         discriminator=replace(
             base.discriminator,
             layers=2,

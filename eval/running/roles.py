@@ -8,7 +8,7 @@ from typing import Literal
 from baselines import METHODS
 from models.base import Role
 from models.nets.config import TrainConfig
-from models.nets.recipes import LM, TEACHER
+from models.nets.recipes import LM, SUBWORDS, TEACHER
 from tasks.common.ranges import Checked, ranged
 from tasks.oracles.config import ParserConfig
 
@@ -63,6 +63,7 @@ SHARED = (
     Role("task_texts", f"{HERE}:task_texts"),
     LM,
     TEACHER,
+    SUBWORDS,
 )
 
 

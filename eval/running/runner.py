@@ -17,7 +17,7 @@ from eval.running.cells import TARGETS, Cell, Shard
 from eval.running.config import RunConfig, check_folder
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
-from eval.running.judge import Judge, guard
+from eval.running.judge import SUBWORDS, Judge, guard
 from eval.running.keys import as_dict
 from eval.running.oracles import load_parser
 from eval.running.plan import Plan
@@ -35,6 +35,7 @@ from tasks.common.recipe import Recipe, settings
 from tasks.common.shipped import note_left_out, ready
 from tasks.controls import Length
 from tasks.corpora.stored import read_corpus
+from tasks.vocabulary import SPECIALS
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Run:
         needs = frozenset[str]().union(*(control.needs for control in controls))
         self.fluency = any(control.fluency for control in controls)
         self.judges = {"teacher": self.plan.role("teacher")} if self.fluency else {}
+        if self.fluency and config.teacher.second:
+            self.judges[SUBWORDS] = self.plan.role(SUBWORDS)
         if "tree" in needs:
             self.judges["parser"] = self.plan.role("parser")
         if "tags" in needs:
@@ -81,7 +84,8 @@ class Run:
         self.judge = Judge(
             {role: recipe.key for role, recipe in self.judges.items()},
             {
-                "teacher": self._load_teacher,
+                "teacher": lambda: self._load_teacher("teacher"),
+                SUBWORDS: lambda: self._load_teacher(SUBWORDS),
                 "parser": lambda: load_parser(self.path(self.plan.role("parser"))),
                 "tagger": lambda: load_tagger(self.path(self.plan.role("tagger"))),
             },
@@ -105,6 +109,7 @@ class Run:
             targets=self.lists.stored,
             sources=self.lists.sources,
             infilling=InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
+            known=self._known,
         )
         self._corpora: dict[str, Corpus] = {}
 
@@ -204,7 +209,7 @@ class Run:
         return Stage(
             "judge human texts",
             self.scoring.human_done,
-            [self.plan.role("teacher"), self.plan.role("corpus")],
+            [*(self.judges[role] for role in self.judge.teachers), self.plan.role("corpus")],
             self.scoring.score_human,
         )
 
@@ -304,7 +309,7 @@ class Run:
         wanted = self.scoring.judges(task)
         names = [HUMAN, *([FLOOR] if self.floor or self.floor_cell.samples() else [])]
         references = [Cell(self.folder / task / name, {}) for name in names]
-        return all(c.scored_by() == wanted for c in [*(job.cell for job in jobs), *references])
+        return all(c.scored_by(wanted) for c in [*(job.cell for job in jobs), *references])
 
     # work
 
@@ -321,7 +326,7 @@ class Run:
                 return
             folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
             if job.task and not shard:
-                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+                self._guard(folders)
             control = self.plan.task(job.task or self.config.tasks[0])
             cls, options = METHODS.load(job.card.name), self.own(job.card)
             generator = loaded(cls, folders, control, options, self.plan.device)
@@ -359,8 +364,19 @@ class Run:
             job.cell.arrange(self.lists.stored(job.task))
             if job.task:
                 folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
-                guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+                self._guard(folders)
                 self.scoring.annotate(job.task, job.cell, progress)
+
+    def _guard(self, folders: Mapping[str, Path]) -> None:
+        """Refuses to let a network judge what it steered or wrote: not under another vocabulary
+        either, which a pretrained one may stand in the store with."""
+        guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+        if SUBWORDS in self.judges:
+            from models.nets.artefact import WEIGHTS
+            from models.nets.teacher import assert_distinct
+
+            networks = [f for f in folders.values() if (f / WEIGHTS).exists()]
+            assert_distinct(self.path(self.judges[SUBWORDS]), networks)
 
     def _others(self, recipe: Recipe) -> None:
         self.display.say(f"  waiting for another process, which is at it: {recipe.title}")
@@ -387,18 +403,31 @@ class Run:
         control = self.plan.task(job.task) if job.task else None
         record["settings"] = as_dict(job.card.resolve(self.own(job.card), control))
         record["card"] = {"label": job.card.label, "trained": job.card.trained}
-        record["oracles"] = {role: {"id": r.key} for role, r in self.judges.items()}
+        return record | {"oracles": self.oracles()}
+
+    def oracles(self) -> dict[str, Any]:
+        """The judges: role -> their identity and what is known of them."""
+        known: dict[str, Any] = {role: {"id": r.key} for role, r in self.judges.items()}
+        if SUBWORDS in known:
+            known[SUBWORDS]["model"] = self.config.teacher.second
         for role, figures in (("parser", parser_figures), ("tagger", tagger_figures)):
             folder = self.store.find(self.judges[role].key) if role in self.judges else None
             if folder:
-                record["oracles"][role] |= figures(folder)
-        return record
+                known[role] |= figures(folder)
+        return known
 
     def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
         tags: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
         return tags
 
-    def _load_teacher(self) -> Any:
+    def _load_teacher(self, role: str) -> Any:
         from models.nets.teacher import Teacher
 
-        return Teacher.load(self.path(self.plan.role("teacher")), self.plan.device)
+        return Teacher.load(self.path(self.plan.role(role)), self.plan.device)
+
+    def _known(self) -> frozenset[str]:
+        """The words that the teacher of lm-score knows."""
+        from models.nets.codec import load_codec
+
+        codec = load_codec(self.path(self.plan.role("teacher")) / "codec.json")
+        return frozenset(codec.vocabulary.words[len(SPECIALS) :])

@@ -62,6 +62,13 @@ class Oracle(TypedDict):
     id: str
 
 
+class Outside(TypedDict):
+    """How many of the words of a cell's texts the teacher's vocabulary lacks."""
+
+    unknown: Whole
+    words: Whole
+
+
 @with_config(OPEN)
 class RunSettings(TypedDict):
     """The resolved settings of a run, as far as readers look into them."""
@@ -88,6 +95,7 @@ class CellConfig(TypedDict):
     task: NotRequired[TaskFacts]
     oracles: NotRequired[dict[str, Oracle]]
     judges: NotRequired[dict[str, str]]
+    outside: NotRequired[Outside]
     metrics: NotRequired[dict[str, str]]
     skipped: NotRequired[dict[str, str]]
     drawn_from: NotRequired[str]
@@ -144,6 +152,8 @@ class FluencyLine(TypedDict):
     index: Whole
     nll: NotRequired[Amount | None]
     tokens: NotRequired[Annotated[int, Field(ge=1, le=2**53)] | None]
+    subword_nll: NotRequired[Amount]
+    subword_words: NotRequired[Annotated[int, Field(ge=1, le=2**53)]]
 
 
 @with_config(OPEN)
@@ -162,6 +172,7 @@ class AnnotationLine(TypedDict):
     judges: NotRequired[dict[str, str]]
     nll: NotRequired[Amount | None]
     tokens: NotRequired[Whole | None]
+    subword_nll: NotRequired[Amount | None]
     tree: NotRequired[str | None]
     tags: NotRequired[list[str] | None]
 
@@ -182,6 +193,7 @@ class ScoreFits:
     def __init__(self) -> None:
         self.shapes: dict[str, int] = {}
         self.fluent: bool | None = None
+        self.subwords: bool | None = None
 
     def __call__(self, record: dict[str, Any]) -> str | None:
         for metric, score in record.get("scores", {}).items():
@@ -198,4 +210,13 @@ class ScoreFits:
             return "has no 'tokens'"
         if nll is not None and tokens is not None and nll > LARGEST * tokens:
             return f"'nll': {nll:g} nats for {tokens} tokens is beyond any perplexity"
+        pieces, words = record.get("subword_nll"), record.get("subword_words")
+        if self.subwords is None:
+            self.subwords = pieces is not None
+        if self.subwords != (pieces is not None):
+            return "'subword_nll': some lines have one and some have none"
+        if (pieces is None) != (words is None):
+            return f"has no 'subword_{'nll' if pieces is None else 'words'}'"
+        if pieces is not None and words is not None and pieces > LARGEST * words:
+            return f"'subword_nll': {pieces:g} nats for {words} words is beyond any perplexity"
         return None

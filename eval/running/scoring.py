@@ -16,6 +16,8 @@ from eval.running.cells import (
     Cell,
     Judged,
     as_ratio,
+    fluency_facts,
+    outside,
     score_records,
     share,
     write_lines,
@@ -49,12 +51,14 @@ class Scoring:
         targets: Callable[[str], list[Target]],
         sources: Callable[[str], list[Target]],
         infilling: InfillingMetrics,
+        known: Callable[[], frozenset[str]],
     ) -> None:
         """``targets``: the stored ones of a task; ``sources``: the same with their human texts;
-        ``infilling``: the metrics of the task whose scores are of a set."""
+        ``infilling``: the metrics of the task whose scores are of a set; ``known``: the words of
+        the first teacher's vocabulary."""
         self.folder, self.plan, self.judge = folder, plan, judge
         self.corpus, self.targets, self.sources = corpus, targets, sources
-        self.infilling = infilling
+        self.infilling, self._known = infilling, known
         self._scores: dict[tuple[str, str, Words], Mapping[str, Score]] = {}
 
     def judges(self, name: str) -> dict[str, str]:
@@ -123,7 +127,8 @@ class Scoring:
         for method, cell in cells.items():
             judged = self.annotate(name, cell, progress)
             write_lines(cell.folder / SCORES, score_records(judged, partial(self._score, task)))
-            cell.write_config(**records[method], judges=judges)
+            texts = [annotation.words for _, _, annotation in judged] if task.fluency else None
+            cell.write_config(**records[method], judges=judges, **self._outside(texts))
         if floor.samples():
             self._floor(name, floor, targets, judges, progress)
         self._human(name, judges, progress)
@@ -165,13 +170,13 @@ class Scoring:
         """Every unconditional sample against every target; one row a target is stored."""
         samples = next(iter(floor.samples().values()))
         texts = [tuple(record["words"]) for record in samples]
-        cache = floor.folder / ANNOTATIONS
+        cache, fluent = floor.folder / ANNOTATIONS, self.plan.task(name).fluency
         cell = Cell(self.folder / name / FLOOR, floor.identity)
         rows = self._means(name, {t: texts for t in targets}, cache, progress)
         write_lines(cell.folder / SCORES, rows)
-        cell.write_config(judges=judges)
+        cell.write_config(judges=judges, **self._outside(texts if fluent else None))
         lm = [
-            {"target": FLOOR, "index": i, "nll": one.nll, "tokens": one.tokens}
+            {"target": FLOOR, "index": i, **fluency_facts(one)}
             for i, one in enumerate(self.judge.fluency(texts, cache))
         ]
         write_lines(floor.folder / SCORES, lm)
@@ -223,7 +228,7 @@ class Scoring:
         return Cell(self.folder / HUMAN, identity)
 
     def human_done(self) -> bool:
-        return bool(self._human_cell().scored_by() == self.judge.identity(frozenset()))
+        return self._human_cell().scored_by(self.judge.identity(frozenset()))
 
     def score_human(self, progress: Progress) -> None:
         """The teacher on validation texts, a seeded draw without replacement."""
@@ -234,11 +239,16 @@ class Scoring:
         annotated = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)
         (cell.folder / ANNOTATIONS).unlink(missing_ok=True)  # real text, see write_targets
         records = [
-            {"target": str(i), "index": 0, "nll": one.nll, "tokens": one.tokens}
+            {"target": str(i), "index": 0, **fluency_facts(one)}
             for i, one in zip(sorted(int(r) for r in rows), annotated, strict=True)
         ]
         write_lines(cell.folder / SCORES, records)
-        cell.write_config(judges=self.judge.identity(frozenset()))
+        cell.write_config(judges=self.judge.identity(frozenset()), **self._outside(texts))
+
+    def _outside(self, texts: Sequence[Words] | None) -> dict[str, Any]:
+        """What a cell says of words that the first teacher does not know; None: no teacher reads
+        its texts."""
+        return {} if texts is None else {"outside": outside(texts, self._known())}
 
 
 def together(scores: Sequence[Mapping[str, Score]]) -> dict[str, Score]:

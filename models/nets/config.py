@@ -6,11 +6,11 @@ Defaults are GPT-2 small's, bert-base's and the reference code's (reference note
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tasks.common.errors import UserError
-from tasks.common.ranges import Checked, ranged, share
+from tasks.common.ranges import Checked, maybe_empty, ranged, share
 
 if TYPE_CHECKING:
     from tasks.base import Task
@@ -131,6 +131,40 @@ class LMConfig(Transformer):
     def fresh(self) -> LMConfig:
         """The same network and training without a pretrained start, where that is zero-shot."""
         return replace(self, pretrained="", zero_shot=False) if self.zero_shot else self
+
+
+#: what ``teacher.pretrained`` leaves to the command
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class TeacherConfig(LMConfig):
+    """The judges of fluency: a language model of the corpus's words, trained here (lm), and a
+    pretrained one of subwords, which knows every word (lm (subwords))."""
+
+    #: the teacher of subwords, named as lm.pretrained is (folder, hub id, GGUF file or
+    #: PACKAGE/PATH) and asked as it is, in plain text: its figures stand as lm (subwords). auto:
+    #: for eval.score the language model of preset pretrained where its package is installed, for
+    #: other commands none; the empty string: none
+    pretrained: str = maybe_empty(AUTO)
+    #: false: train ``pretrained`` on the corpus and let it be the one teacher, as the paper does
+    #: with GPT-2
+    zero_shot: bool = True
+
+    def __post_init__(self) -> None:
+        super(LMConfig, self).__post_init__()
+
+    @property
+    def first(self) -> LMConfig:
+        """The teacher that is trained on the corpus."""
+        given = {one.name: getattr(self, one.name) for one in fields(LMConfig)}
+        start = "" if self.zero_shot or self.pretrained == AUTO else self.pretrained
+        return LMConfig(**{**given, "pretrained": start, "zero_shot": False})
+
+    @property
+    def second(self) -> str:
+        """The name of the teacher of subwords; empty where there is none."""
+        return self.pretrained if self.zero_shot and self.pretrained != AUTO else ""
 
 
 @dataclass(frozen=True)

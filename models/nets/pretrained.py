@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Any
 
 from tasks.common.errors import UserError
+from tasks.common.files import canonical, file_digest
 from tasks.common.hub import pinned
 
 GGUF = ".gguf"
@@ -43,6 +45,29 @@ def source(name: str) -> tuple[str, dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise missing_pretrained(name, error) from None
     return folder, {**options, "gguf_file": Path(place).name}
+
+
+def at_hand(name: str) -> bool:
+    """Whether a pretrained model lies on this machine, and what reads it is installed."""
+    place = Path(located(name))
+    reader = place.suffix != GGUF or importlib.util.find_spec("gguf") is not None
+    return place.exists() and reader
+
+
+def content(name: str) -> str | None:
+    """The identity of a pretrained model's files; None for a hub id, which its name identifies.
+    Raises ``UserError`` for a GGUF file that is not there and for files that cannot be read."""
+    place = Path(located(name))
+    if place.suffix == GGUF:
+        source(name)
+    if not place.exists():
+        return None
+    files = [place] if place.is_file() else sorted(p for p in place.iterdir() if p.is_file())
+    try:
+        digests = {path.name: file_digest(path) for path in files}
+    except OSError as error:
+        raise missing_pretrained(name, error) from None
+    return hashlib.sha256(canonical(digests).encode()).hexdigest()
 
 
 def missing_pretrained(name: str, error: Exception) -> UserError:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.base import Plan, Role, stream_seed
-from models.nets.config import DiscriminatorConfig, LMConfig, long_enough
+from models.nets.config import DiscriminatorConfig, LMConfig, TeacherConfig, long_enough
 from models.nets.presets import sized
 from tasks.base import Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.corpora.stored import VALID, read_corpus, read_vocabulary
-from tasks.vocabulary import Vocabulary
+from tasks.vocabulary import SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
     from models.nets.codec import Codec
@@ -69,8 +69,27 @@ def lm(plan: Plan, task: str) -> Recipe:
 def teacher(plan: Plan, task: str) -> Recipe:
     """Judges fluency; with another seed than any language model that it judges."""
     title = "train the teacher of lm-score"
-    config, seed = plan.config.teacher, plan.config.train_seed + 1
+    config, seed = plan.config.teacher.first, plan.config.train_seed + 1
     return plain_lm(plan, "teacher", title, plan.seen, config=config, seed=seed)
+
+
+def subwords(plan: Plan, task: str) -> Recipe:
+    """A pretrained language model as it is, which judges plain text; the same for every corpus."""
+    from models.nets.pretrained import content
+
+    name = plan.config.teacher.second
+    if not name:
+        raise UserError("teacher.pretrained names no pretrained language model")
+
+    def build(folder: Path, deps: Folders, progress: Progress) -> None:
+        from models.nets.causal import adopt_lm
+
+        config = LMConfig(pretrained=name, zero_shot=True)
+        adopt_lm(folder, make_codec(config, Vocabulary(SPECIALS)), config)
+
+    config = {"pretrained": name}
+    title = "fetch the teacher of subwords"
+    return recipe("subwords", title, build, config, data=content(name), cheap=True)
 
 
 def examples(task: Task, deps: Folders, seed: int) -> tuple[Pairs, Pairs]:
@@ -232,11 +251,12 @@ TEACHER = Role(
     "teacher",
     "models.nets.recipes:teacher",
     section="teacher",
-    Config=LMConfig,
+    Config=TeacherConfig,
     title="teacher of lm-score",
     curve=("valid_nll",),
     curve_label=NATS,
 )
+SUBWORDS = Role("subwords", "models.nets.recipes:subwords", title="teacher of subwords")
 FINETUNED = Role(
     "finetuned",
     "models.nets.recipes:finetuned",

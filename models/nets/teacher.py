@@ -8,6 +8,12 @@ never bos; tokens(w) is their number.
 - ``ppl``: exp(nll), the paper's lm-score.
 - token-weighted variants sum nats and tokens over all samples first.
 
+A teacher of subwords (:class:`~models.nets.codec.PlainCodec`) knows every word. Its figure is a
+word's and not a subword's, so that it is comparable whatever the vocabularies of methods and
+teacher: ``lm (subwords)`` has nats(w) = -log p(pieces of the plain text of w, end | end), summed
+over all pieces, in the numerator, and in the denominator the words of w that are no white space,
+and 1 for the end.
+
 They follow from what :meth:`Teacher.score` returns. The empty text has one token, eos. A text
 longer than the teacher's positions is read in windows of that many tokens, which move on by half of
 them: each token is predicted once, with all of the text before it that is in its window, at least
@@ -18,7 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +39,10 @@ from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 
 ROWS = 64
+#: logits of a batch: a large vocabulary leaves room for fewer rows
+LOGITS = 2**27
+#: the longest window of a teacher that could read more: what a text costs grows with its square
+WINDOW = 1024
 
 
 class Teacher:
@@ -50,6 +60,14 @@ class Teacher:
         model, codec, _ = load_lm(folder, device)
         return cls(model, codec, weights_digest(folder))
 
+    def _batches(self, lengths: Sequence[int]) -> Iterator[np.ndarray]:
+        """Indices of rows of like lengths, :data:`ROWS` at most."""
+        for chosen in by_length(lengths, ROWS):
+            longest = max(lengths[i] for i in chosen)
+            at_once = max(1, LOGITS // (longest * self.model.vocabulary))
+            for start in range(0, len(chosen), at_once):
+                yield chosen[start : start + at_once]
+
     @torch.inference_mode()
     def score(self, texts: Sequence[Words], progress: Progress = silent) -> list[tuple[float, int]]:
         """(nats, tokens) of each text, in order, computed in fp32.
@@ -60,7 +78,7 @@ class Teacher:
         rows, owners, heads = list[np.ndarray](), list[int](), list[int]()
         for owner, words in enumerate(texts):
             ids = np.array(self.codec.sequence((), words)[0], dtype=np.int32)
-            parts = windows(len(ids), self.model.positions)
+            parts = windows(len(ids), min(self.model.positions, WINDOW))
             self.long += len(parts) > 1
             for start, first, end in parts:
                 rows.append(ids[start:end])
@@ -68,7 +86,7 @@ class Teacher:
                 heads.append(first - start)
         scores: list[tuple[float, int]] = [(0.0, 0)] * len(texts)
         done = 0
-        for chosen in by_length([len(row) for row in rows], ROWS):
+        for chosen in self._batches([len(row) for row in rows]):
             batch = pad_rows([rows[i] for i in chosen], self.codec.pad).to(self.model.device)
             counts = [len(rows[i]) - heads[i] for i in chosen]
             at = torch.arange(1, batch.shape[1], device=batch.device)
@@ -119,5 +137,5 @@ def assert_distinct(teacher: Path, judged: Iterable[Path]) -> None:
         if weights_digest(folder) == digest:
             raise UserError(
                 f"the teacher {teacher} and the judged model {folder} are the same network: train "
-                "the teacher with another seed"
+                "the teacher with another seed, or name another one"
             )

@@ -43,7 +43,8 @@ class Traits:
     trees and tags of their own. ``embedded``: it was written for this project, so that results may
     quote it. ``lists``: which of the authors' released lists are targets for it,
     ``"control_targets"``, ``"anlg"`` or none. ``vocabulary``: entries of its vocabulary, as far as
-    known (words counted more than ten times in the training texts). ``closing``: the tokens that
+    known (words counted more than ten times in the training texts), and ``texts`` that of its texts
+    in both splits. ``closing``: the tokens that
     end every text and count as words.
     """
 
@@ -52,12 +53,13 @@ class Traits:
     embedded: bool = False
     lists: str = ""
     vocabulary: int = 821
+    texts: int = 20_000
     closing: tuple[str, ...] = ()
 
 
 _TRAITS: Mapping[str, Traits] = {
-    "grammar": Traits(gold=True, embedded=True, vocabulary=662),
-    "e2e": Traits(lists="control_targets", closing=("\n",)),
+    "grammar": Traits(gold=True, embedded=True, vocabulary=662, texts=21_000),
+    "e2e": Traits(lists="control_targets", closing=("\n",), texts=46_733),
     "stories": Traits(sentences=True, embedded=True),
     # aNLG's items are targets for both: both train on ROCStories
     "rocstories": Traits(sentences=True, lists="anlg", vocabulary=4994),

@@ -67,8 +67,8 @@ def stamp(data: Path | None = None) -> dict[str, str]:
 
 
 def tokenizer() -> Callable[[str], Words]:
-    """Words and punctuation marks are what white space separates."""
-    return lambda text: tuple(text.split())
+    """See :func:`tasks.corpora.embedded.tokenizer`."""
+    return embedded.tokenizer()
 
 
 def draw(rng: Random) -> Text:

@@ -48,7 +48,7 @@ def detokenize(words: Sequence[str]) -> str:
     Exact but for what the tokens do not tell, such as the spaces around a hyphen (none are put)
     and ``cannot`` (``can not``); tokens of white space are dropped.
     """
-    words = [word for word in words if word.strip()]
+    words = visible_words(words)
     text, glued, quotes = "", True, {'"': False, "'": False}
     for i, word in enumerate(words):
         before = words[i - 1] if i else ""
@@ -67,6 +67,11 @@ def detokenize(words: Sequence[str]) -> str:
         text += word if attached or glued else " " + word
         glued = joins
     return text
+
+
+def visible_words(words: Sequence[str]) -> list[str]:
+    """The words and punctuation marks of a text, without tokens of white space."""
+    return [word for word in words if word.strip()]
 
 
 def _halves(before: str, word: str) -> bool:

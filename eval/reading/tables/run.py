@@ -28,6 +28,9 @@ COLUMNS = (
     Column("distinct-2", drop=5),
     Column("entropy", drop=9),
     Column("repeats", drop=8),
+    Column("outside"),
+    Column("lm (subwords)"),
+    Column("95 % interval", drop=2, called="95 % interval of lm (subwords)"),
 )
 #: where a row is from, which is said where not all are of the run
 STORED = 1
@@ -35,13 +38,18 @@ STORED = 1
 NA = "n/a: "
 #: in the table of differences: how many targets both have, where that is not all
 TARGETS = 3
+#: columns of what most sets do not have: they stand where they hold something
+OPTIONAL = 3
 
 
 def run_tables(measured: Measured) -> list[Grid]:
     """The figures of one task, and below them the paired differences where there are any; the notes
     stand below the last."""
     rows = list(map(_cells, measured.rows))
-    grids = [Grid(measured.task, measured.task, COLUMNS, rows, typed=True)]
+    always = len(COLUMNS) - OPTIONAL
+    kept = [i for i in range(len(COLUMNS)) if i < always or any(row[i] for row in rows)]
+    rows, shown = [[row[i] for i in kept] for row in rows], [COLUMNS[i] for i in kept]
+    grids = [Grid(measured.task, measured.task, shown, rows, typed=True)]
     if measured.paired:
         columns = [
             Column(f"less {measured.against}", right=False),
@@ -75,8 +83,14 @@ def _cells(row: Row) -> list[Entry]:
         "" if row.entropy is None else f"{row.entropy:.2f}",
         "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
     ]
+    own = row.subwords
+    teachers = [
+        entry("" if row.outside is None else f"{row.outside:.1f} %"),
+        entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
+        span(own, 2),
+    ]
     names = map(entry, (row.method, row.stored, row.metric))
-    return [*names, *ctrl, *lm, *map(entry, diversity)]
+    return [*names, *ctrl, *lm, *map(entry, diversity), *teachers]
 
 
 def _number(number: Number, digits: int) -> Iterator[Entry]:
