@@ -23,7 +23,7 @@ from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
 from tasks.common.own import in_file
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
-from tasks.corpora import CORPORA
+from tasks.corpora import check_name, label
 
 #: names of devices as torch has them, of the kinds that networks here run on
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
@@ -42,7 +42,9 @@ class RunConfig(Checked):
     method: str = maybe_empty("all")
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
-    #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling
+    #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling; or your own:
+    #: path/to/file.jsonl (or .csv, .tsv), one text a row (text or words; fields, tags, tree and
+    #: split where there are any), a folder that datasets loads, or owner/name[:config] at the hub
     corpus: str = "grammar"
     #: folder of the official corpus files; without it the public source is asked
     data: str | None = None
@@ -98,8 +100,7 @@ class RunConfig(Checked):
         check_device(self.device)
         if self.floor_by != "auto" and self.floor_by not in METHODS.floors:
             raise unknown("floor", self.floor_by, ["auto", *METHODS.floors])
-        if self.corpus not in CORPORA:
-            raise unknown("corpus", self.corpus, CORPORA)
+        check_name(self.corpus)
         _ = self.methods
         if self.window in (1, 2):
             raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
@@ -133,7 +134,7 @@ class RunConfig(Checked):
     @property
     def folder(self) -> Path:
         """Where the result set is stored."""
-        return Path(self.out or f"results/run-{self.preset}-{self.corpus}")
+        return Path(self.out or f"results/run-{self.preset}-{label(self.corpus)}")
 
 
 def check_device(name: str) -> None:
