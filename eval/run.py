@@ -84,13 +84,13 @@ def listing() -> str:
     from baselines import METHODS
     from eval.running.presets import PRESETS
     from tasks import COMPOSITIONS, TASKS
-    from tasks.corpora import CORPORA
+    from tasks.corpora import CORPORA, OWN_CORPORA
 
     lines = []
     for title, names in (
         ("tasks", [*TASKS, *COMPOSITIONS]),
         ("methods", METHODS),
-        ("corpora", CORPORA),
+        ("corpora", [*CORPORA, OWN_CORPORA]),
     ):
         lines.append(f"{title}: {', '.join(names)}")
     lines.append("presets:")
@@ -106,6 +106,7 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
     import torch
 
     from eval.running.display import Display
+    from eval.running.fitting import notes
     from eval.running.runner import Run
 
     # what libraries say of their own internals is no news to whoever runs this
@@ -117,6 +118,8 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
     if not one.jobs:
         (task, method), reason = next(iter(one.refused.items()))
         raise UserError(f"nothing to run: {method} has no cell for {task} ({reason})")
+    for note in notes(config):
+        display.say(note)
     with _stopping(config.stop_after):
         anything = one.execute()
     display.say("" if anything else "nothing was left to do\n")

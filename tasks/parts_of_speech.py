@@ -62,9 +62,10 @@ class PartsOfSpeech(Task):
 
     def typed(self, text: str, known: Known) -> Control:
         """``DET NOUN AUX ADJ``, or the treebank's ``DT NN VBZ JJ``, each as the universal tag that
-        it mostly is. Where all texts bring tags of their own, theirs are those that there are."""
+        it mostly is. Where all texts bring tags of another set, theirs are those that there are."""
+        universal = {*UPOS, NEWLINE_TAG}
         own = {tag for one in known.texts for tag in one.tags or ()}
-        tags = own if all(one.tags for one in known.texts) and own else {*UPOS, NEWLINE_TAG}
+        tags = own if own - universal and all(one.tags for one in known.texts) else universal
         asked = []
         for tag in text.split():
             asked.append(tag if tag in tags else from_treebank(tag))

@@ -13,12 +13,12 @@ from typing import Any
 
 from tasks.base import Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
-from tasks.common.errors import UserError, unknown
+from tasks.common.errors import UserError
 from tasks.controls import Control, Span
 from tasks.marks import Marks, stretch, unmarked
 from tasks.oracles.trees import PHRASES, spans
 from tasks.targets import MAX_WORDS, known_label, released_rows, take, within
-from tasks.typed import Known, malformed
+from tasks.typed import Known, known_phrase, malformed
 
 RELEASED = "target_spans.jsonl"
 #: labels of the released list: in the prompt vocabulary even where no training text has them
@@ -62,11 +62,8 @@ class SyntaxSpans(Task):
         if read is None:
             raise malformed(text, 'first word, last word and label, as 0-3:NP or "(0, 3, NP)"')
         start, end, label = int(read[1]), int(read[2]), read[3]
-        trees = {name for one in known.texts if one.tree for *_, name in spans(one.tree)}
-        labels = {part for name in trees for part in name.split("::")} | set(PHRASES)
         for part in label.split("::"):
-            if part not in labels:
-                raise unknown("label", part, labels)
+            known_phrase(part, known.texts)
         within(end + 1, text)
         return Span(start, end, label)
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from tasks.base import Annotation, Corpus, Score, Target, Task, Text, Words
 from tasks.common import draws
-from tasks.common.errors import UserError, unknown
+from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree
 from tasks.marks import Marks, State, lacking, unmarked
 from tasks.oracles.trees import PHRASES, brackets, nodes, skeleton
 from tasks.targets import MAX_WORDS, NoReleasedList, take, within
-from tasks.typed import Known, malformed
+from tasks.typed import Known, known_phrase, malformed
 
 #: what stands for a newline, and for a missing word, when a sample is parsed
 FILLER = "."
@@ -62,10 +62,8 @@ class SyntaxTree(Task):
         read = nodes(full)
         if not read.phrases or not all(tag for _, tag in read.leaves):
             raise malformed(text, 'a tree whose words are *, as control="(S (NP * *) (VP *))"')
-        labels = {label for one in known.texts if one.tree for *_, label in nodes(one.tree).phrases}
         for *_, label in read.phrases:
-            if label not in labels | set(PHRASES):
-                raise unknown("label", label, labels | set(PHRASES))
+            known_phrase(label, known.texts)
         within(len(read.leaves), text)
         return ParseTree(skeleton(full))
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_origin, get_type_hints
 
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 from tasks.common.given import parse_json
 from tasks.common.shown import visible
 from tasks.controls import Control, from_json
+from tasks.oracles.trees import PHRASES, nodes
 from tasks.texts import Text, Words
 
 #: a semicolon outside double quotes
@@ -49,6 +50,15 @@ def malformed(text: str, form: str) -> UserError:
     shown = visible(text)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     return UserError(f"control '{shown}': write {form}")
+
+
+def known_phrase(label: str, texts: Sequence[Text]) -> None:
+    """Raises ``UserError`` for a label that neither the treebank nor any tree of ``texts`` has."""
+    if label in PHRASES:
+        return
+    labels = {name for text in texts if text.tree for *_, name in nodes(text.tree).phrases}
+    if label not in labels:
+        raise unknown("label", label, labels | set(PHRASES))
 
 
 def plain(cls: type[Control] | None, text: str, task: str) -> Control:

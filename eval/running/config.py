@@ -65,6 +65,9 @@ class RunConfig(Checked):
     #: where targets come from: the authors' released lists or drawn from validation texts; auto is
     #: released where the corpus has such a list
     source: Literal["auto", "released", "validation"] = "auto"
+    #: a file of controls of your own, one JSON object a line, in place of targets that are drawn:
+    #: as python -m eval.targets control=... writes it, or {"control": "food=Italian"} as typed
+    controls: str | None = None
     #: the most words that a target may ask for, where targets are drawn from validation texts
     longest: int = ranged(62, least=1, most=10**6)
     #: unconditional samples behind the floor; 0 leaves it out
@@ -134,7 +137,8 @@ class RunConfig(Checked):
     @property
     def folder(self) -> Path:
         """Where the result set is stored."""
-        return Path(self.out or f"results/run-{self.preset}-{label(self.corpus)}")
+        own = f"-{Path(self.controls).stem}" if self.controls else ""
+        return Path(self.out or f"results/run-{self.preset}-{label(self.corpus)}{own}")
 
 
 def check_device(name: str) -> None:

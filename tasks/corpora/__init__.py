@@ -35,6 +35,10 @@ CORPORA = Registry(
 )
 
 
+#: how a list of corpora calls those of the user's own
+OWN_CORPORA = "path/to/file.jsonl (.csv, .tsv), a folder or owner/name[:config] of datasets"
+
+
 @dataclass(frozen=True)
 class Traits:
     """What is to be known of a corpus before anything is made of it.

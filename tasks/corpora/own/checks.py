@@ -1,8 +1,9 @@
 """One row of a corpus of the user's own as a text, or in one line what is wrong with it.
 
-A row says ``text`` (a string), ``words`` (a list of strings) or ``sentences`` (the strings of a
-story), and may say ``fields`` (label -> value), ``tags`` (one a word), ``tree`` (bracketed, over
-exactly its words) and ``split``. What else it says is let be.
+A row says ``sentences`` (the strings of a story), ``words`` (a list of strings) or ``text`` (a
+string): of several the first of these counts. It may say ``fields`` (label -> value, or a list of
+values), ``tags`` (one a word), ``tree`` (bracketed, over exactly its words) and ``split``. What else
+it says is let be.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from tasks.oracles.trees import leaves, nodes, preterminals
 from tasks.texts import Text, Words
 from tasks.vocabulary import END, PAD, SPECIALS, START
 
-#: what a text is given as; a corpus has one of them throughout
-FORMS = ("text", "words", "sentences")
+#: what a text is given as, that which counts first; a corpus has one of them throughout
+FORMS = ("sentences", "words", "text")
 KEYS = (*FORMS, "fields", "tags", "tree", "split")
 SPLITS = ("train", "valid")
 #: words of one text, beyond which it is taken for a mistake
@@ -33,8 +34,8 @@ _MARKS = tuple(SPECIALS[i] for i in (START, END, PAD))
 
 
 def form_of(record: Mapping[str, Any]) -> str:
-    """Which of ``FORMS`` a row has. Raises ``UserError`` for none and for several, and for an entry
-    whose name is nearly one that counts."""
+    """Which of ``FORMS`` counts in a row. Raises ``UserError`` for none, and for an entry whose name
+    is nearly one that counts."""
     for name in record:
         near = difflib.get_close_matches(name.lower(), KEYS, n=1, cutoff=ALIKE)
         if near and name not in KEYS and near[0] not in record:
@@ -43,8 +44,6 @@ def form_of(record: Mapping[str, Any]) -> str:
     if not forms:
         has = ", ".join(map(_shown, record)) or "nothing"
         raise UserError(f"no 'text', 'words' or 'sentences' (it has {has})")
-    if len(forms) > 1:
-        raise UserError(f"both '{forms[0]}' and '{forms[1]}': give one of them")
     return forms[0]
 
 
@@ -157,10 +156,11 @@ def _fields(value: Any, split: Callable[[str], Words]) -> tuple[tuple[str, str],
         if given is None:
             continue
         key = f"fields.{_shown(label)}"
-        if not isinstance(given, str):
-            raise UserError(f"'{key}': {_shown(given)} is no text: put it in quotes")
-        stated = " ".join(split(_string(given, key)))
-        if stated == NONE:
-            raise UserError(f"'{key}': '{NONE}' stands for a text without it: leave it out")
-        pairs.append((label, stated))
+        for one in given if isinstance(given, list) else [given]:
+            if not isinstance(one, str):
+                raise UserError(f"'{key}': {_shown(one)} is no text: put it in quotes")
+            stated = " ".join(split(_string(one, key)))
+            if stated == NONE:
+                raise UserError(f"'{key}': '{NONE}' stands for a text without it: leave it out")
+            pairs.append((label, stated))
     return tuple(pairs)
