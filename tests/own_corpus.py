@@ -40,12 +40,12 @@ _LM = "{0}.layers=1 {0}.width=16 {0}.heads=2 {0}.train.steps=4 {0}.train.batch=4
 TOY = [
     *f"diffusion.network.{_NETWORK.format('diffusion')}".split(),
     *f"classifier.network.{_NETWORK.format('classifier')}".split(),
-    *"diffusion.train.steps=6 classifier.train.steps=4 classifier.train.batch=4".split(),
-    *"diffusion.steps=20 diffusion.time=16 classifier.steps=10 diffusion.train.batch=4".split(),
-    *"diffusion_lm.sampling.steps=10 unconditional.sampling.steps=10".split(),
+    *["diffusion.train.steps=6", "classifier.train.steps=4", "classifier.train.batch=4"],
+    *["diffusion.steps=20", "diffusion.time=16", "classifier.steps=10", "diffusion.train.batch=4"],
+    *["diffusion_lm.sampling.steps=10", "unconditional.sampling.steps=10"],
     *_LM.format("lm").split(),
     *_LM.format("teacher").split(),
     *_LM.format("finetune").split(),
-    *"parser.train.steps=4 parser.train.batch=4 threads=1 samples=2 floor=2".split(),
+    *["parser.train.steps=4", "parser.train.batch=4", "threads=1", "samples=2", "floor=2"],
     "prebuilt=",
 ]

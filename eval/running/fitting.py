@@ -59,18 +59,18 @@ def fitted(config: RunConfig) -> RunConfig:
 
 
 def _section(value: Any, needed: int, texts: int) -> Any:
-    """A section of settings with sequences of ``needed`` positions and no more steps than so many
-    texts are worth."""
+    """A section of settings; of a network, with sequences of ``needed`` positions at least and no
+    more steps than so many texts are worth."""
+    if not isinstance(getattr(value, "train", None), TrainConfig):
+        return value
     changes: dict[str, Any] = {}
     length = getattr(value, "length", None)
     if isinstance(length, int) and length < needed:
         changes["length"] = needed
         if isinstance(getattr(value, "positions", None), int):
             changes["positions"] = max(needed, value.positions)
-    if isinstance(getattr(value, "train", None), TrainConfig):
-        passes = AS_IT_IS if isinstance(value, (LMConfig, DiscriminatorConfig)) else NOISED
-        changes["train"] = _fewer(value.train, passes * texts)
-    return dataclasses.replace(value, **changes) if changes else value
+    passes = AS_IT_IS if isinstance(value, (LMConfig, DiscriminatorConfig)) else NOISED
+    return dataclasses.replace(value, train=_fewer(value.train, passes * texts), **changes)
 
 
 def _fewer(train: TrainConfig, seen: int) -> TrainConfig:

@@ -35,6 +35,8 @@ CORPORA = Registry(
 )
 
 
+#: letters of a path, beyond which there is none
+LONGEST = 1000
 #: how a list of corpora calls those of the user's own
 OWN_CORPORA = "path/to/file.jsonl (.csv, .tsv), a folder or owner/name[:config] of datasets"
 
@@ -96,10 +98,9 @@ def check_name(name: str) -> None:
     """Raises ``UserError`` for what can be no corpus."""
     if name in CORPORA or is_own(name):
         return
-    if Path(name).is_file():
-        raise UserError(
-            f"corpus={name}: a corpus is a {', '.join(_own().READERS)} file or a folder"
-        )
+    if len(name) < LONGEST and ("/" in name or Path(name).is_file()):
+        there = "its suffix is none of" if Path(name).is_file() else "no such folder, nor a file of"
+        raise UserError(f"corpus={name}: {there} {', '.join(_own().READERS)}")
     raise unknown("corpus", name, CORPORA)
 
 

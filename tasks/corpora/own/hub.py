@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -62,6 +63,7 @@ def _loaded(name: str) -> Mapping[str, Any]:
     folder = Path(place).is_dir()
     path, _, config = (place, "", "") if folder else place.partition(":")
     datasets.disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # says each retry
     try:
         loaded = datasets.load_dataset(path, config or None, revision=revision)
     except Exception as error:  # what loaders raise has no common base

@@ -37,7 +37,19 @@ _HUB = re.compile(r"(?:[\w.-]+/[\w.-]+(?::[\w.-]+)?|[\w.-]+:[\w.-]+)(?:@[\w./-]+
 def is_own(name: str) -> bool:
     """Whether a name is a file's, a folder's or a dataset's at the hub."""
     path = Path(name)
-    return path.suffix.lower() in READERS or path.is_dir() or _HUB.fullmatch(name) is not None
+    if not name.strip():
+        return False
+    try:
+        return path.suffix.lower() in READERS or path.is_dir() or _at_hub(name)
+    except OSError:  # longer than any name of a file
+        return False
+
+
+def _at_hub(name: str) -> bool:
+    """Whether it reads as a dataset's name, and not as a path that leads nowhere."""
+    first = name.split("/")[0]
+    beside = first in (".", "..", "~") or ("/" in name and Path(first).is_dir())
+    return _HUB.fullmatch(name) is not None and not beside
 
 
 def label(name: str) -> str:
