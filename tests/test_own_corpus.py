@@ -46,9 +46,8 @@ def test_texts_and_their_split(moods: str, tmp_path: Path) -> None:
     # equal texts are on one side, wherever the file lies and whatever else it holds
     held = {text.words for text in corpus.valid}
     assert not held & {text.words for text in corpus.train}
-    more = write(
-        tmp_path / "more.jsonl", [*rows(), *({"text": f"Nobody ate {i}."} for i in range(9))]
-    )
+    others = ({"text": f"Nobody ate {i}."} for i in range(9))
+    more = write(tmp_path / "more.jsonl", [*rows(), *others])
     assert held <= {text.words for text in load_corpus(str(more)).valid}
     given = [row | {"split": "valid" if i < 50 else "train"} for i, row in enumerate(rows())]
     assert len(load_corpus(str(write(tmp_path / "split.jsonl", given))).valid) == 50
@@ -155,8 +154,8 @@ def test_presets_are_fitted_to_it(moods: str, tmp_path: Path) -> None:
     # what a command line says comes first
     assert parse([f"corpus={moods}", "task=length", "targets=3"]).targets == 3
     assert list(notes(parse(["task=length"]))) == []
-    more = [{"text": f"{i} " + "very " * (i % 50) + "good.", "fields": {"class": "good" if i else "x"}}
-            for i in range(300)]  # fmt: skip
+    texts = [f"{i} {'very ' * (i % 50)}good." for i in range(300)]
+    more = [{"text": text, "fields": {"x": "y"}} for text in texts]
     long = parse([f"corpus={write(tmp_path / 'long.jsonl', more)}", "task=semantic_content"])
     assert (long.diffusion.length, long.diffusion.positions, long.longest) == (64, 64, 62)
     cut = parse([f"corpus={tmp_path / 'long.jsonl'}", "task=length", "diffusion.length=32"])

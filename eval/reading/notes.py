@@ -10,6 +10,7 @@ from eval.reading.names import TaskTraits
 from eval.reading.paired import note
 from eval.reading.results import ResultSet
 from models.base import INFILLING
+from tasks.corpora import label
 
 
 def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str]) -> list[str]:
@@ -53,7 +54,7 @@ def legend(corpus: str, fluency: bool = True) -> list[str]:
             note().replace("then over samples; ", ""),
         ]
     theirs = published["corpus"]
-    where = "" if corpus == theirs else f" (theirs is for E2E, ours for {corpus})"
+    where = "" if corpus == theirs else f" (theirs is for E2E, ours for {label(corpus)})"
     return [
         f"Paper: {published['source']}.",
         "* the paper's figure has another definition, corpus or teacher than ours" + where + ".",

@@ -2,8 +2,8 @@
 
 A row says ``sentences`` (the strings of a story), ``words`` (a list of strings) or ``text`` (a
 string): of several the first of these counts. It may say ``fields`` (label -> value, or a list of
-values), ``tags`` (one a word), ``tree`` (bracketed, over exactly its words) and ``split``. What else
-it says is let be.
+values), ``tags`` (one a word), ``tree`` (bracketed, over exactly its words) and ``split``. What
+else it says is let be.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _MARKS = tuple(SPECIALS[i] for i in (START, END, PAD))
 
 
 def form_of(record: Mapping[str, Any]) -> str:
-    """Which of ``FORMS`` counts in a row. Raises ``UserError`` for none, and for an entry whose name
-    is nearly one that counts."""
+    """Which of ``FORMS`` counts in a row. Raises ``UserError`` for none, and for an entry whose
+    name is nearly one that counts."""
     for name in record:
         near = difflib.get_close_matches(name.lower(), KEYS, n=1, cutoff=ALIKE)
         if near and name not in KEYS and near[0] not in record:
