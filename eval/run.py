@@ -90,13 +90,13 @@ def listing() -> str:
     from baselines import METHODS
     from eval.running.presets import PRESETS
     from tasks import COMPOSITIONS, TASKS
-    from tasks.corpora import CORPORA
+    from tasks.corpora import CORPORA, OWN_CORPORA
 
     lines = []
     for title, names in (
         ("tasks", [*TASKS, *COMPOSITIONS]),
         ("methods", METHODS),
-        ("corpora", CORPORA),
+        ("corpora", [*CORPORA, OWN_CORPORA]),
     ):
         lines.append(f"{title}: {', '.join(names)}")
     lines.append("presets:")
@@ -113,6 +113,7 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
 
     from eval.reading.beside import Beside
     from eval.running.display import Display
+    from eval.running.fitting import notes
     from eval.running.runner import Run
 
     # what libraries say of their own internals is no news to whoever runs this
@@ -129,6 +130,8 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
     for task in config.tasks if config.beside else ():
         for why in beside.unlike(task, terms_of(one, task)):
             display.say(f"note: {task}, {why}")
+    for note in notes(config):
+        display.say(note)
     with _stopping(config.stop_after):
         anything = one.execute()
     display.say("" if anything else "nothing was left to do\n")

@@ -7,6 +7,9 @@ the newline, and the last tag of a text is the newline's. Each line then says so
 Keys are those of ``python -m eval.run`` (one task), and
   file (str) = the standard output
       where the targets go
+  control (str)
+      a control of your own instead, as python -m eval.generate --help says; it can be given several
+      times. ``python -m eval.run`` and ``eval.score`` take the file as controls=FILE
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.run import guarded
+from eval.running.typed import controls, of_typed
 from tasks.common.errors import UserError
 from tasks.common.terminal import shows_all
 
@@ -63,9 +67,12 @@ def planned(config: RunConfig, command: Sequence[str]) -> Run:
     from rich.console import Console
 
     from eval.running.display import Display
+    from eval.running.fitting import notes
     from eval.running.runner import Run
 
     display = Display(Console(stderr=True, soft_wrap=True, highlight=False))
+    for note in notes(config):
+        display.say(note)
     return Run(config, display, command)
 
 
@@ -88,21 +95,26 @@ def main(given: Sequence[str]) -> None:
     from tasks.controls import to_json
     from tasks.corpora import traits
 
-    options, rest = split(given, ("file",))
+    typed, others = controls(given)
+    options, rest = split(others, ("file",))
     if "file" in options:
         writable(Path(options["file"]))
     config = parse(rest)
     name = one_task(config)
     run = planned(config, ["python", "-m", "eval.targets", *rest])
-    choose(run, name)
     task = run.plan.task(name)
+    if typed:
+        targets = of_typed(run, name, typed)
+    else:
+        choose(run, name)
+        targets = run.lists.full(name)
     note = {"note": NEWLINE} if traits(config.corpus).closing else {}
     # contexts are words of the text and have no other linear form
     lines = [
         {"id": t.id, "control": to_json(t.control)}
         | ({} if task.quotes else {"prompt": task.prompt(t.control)})
         | note
-        for t in run.lists.full(name)
+        for t in targets
     ]
     # where other letters cannot be shown they are escaped, and the lines read as the same
     plain = "file" not in options and not shows_all(sys.stdout)

@@ -54,10 +54,11 @@ def asked_of(corpus: str) -> tuple[str, ...]:
 
 def suited(corpus: str) -> tuple[str, ...]:
     """What ``task=all`` stands for: of stories infilling, of other texts every control and the
-    paper's compositions."""
+    paper's compositions, as far as it has what they read."""
     if traits(corpus).sentences:
         return in_table("infilling")
-    return (*in_table("control"), *COMPOSITIONS)
+    every = (*in_table("control"), *COMPOSITIONS)
+    return tuple(name for name in every if load_task(name).refuses_corpus(corpus) is None)
 
 
 def known(name: str) -> bool:

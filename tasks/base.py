@@ -17,6 +17,7 @@ from tasks.targets import TooFewTargets, draw
 from tasks.texts import Corpus as Corpus
 from tasks.texts import Text as Text
 from tasks.texts import Words as Words
+from tasks.typed import Known, plain
 
 #: a tagger: UPOS tags of every text, one a word
 Tag = Callable[[Sequence[Words]], Sequence[Words]]
@@ -121,10 +122,12 @@ class Task(ABC):
 
         By default the only reason is that it reads trees, tags or fields, which stories lack.
         """
-        if self.reads and traits(name).sentences:
-            lacking = " and ".join("trees" if one == "tree" else one for one in sorted(self.reads))
-            return f"corpus={name} has no {lacking} for {self.name}"
-        return None
+        known = traits(name) if self.reads else None
+        if known is None or not (known.sentences or ("fields" in self.reads and not known.fields)):
+            return None
+        lacks = sorted(self.reads) if known.sentences else ["fields"]
+        lacking = " and ".join("trees" if one == "tree" else one for one in lacks)
+        return f"corpus={name} has no {lacking} for {self.name}"
 
     @property
     def headlines(self) -> tuple[str, ...]:
@@ -174,6 +177,16 @@ class Task(ABC):
     @abstractmethod
     def score(self, target: Target, annotation: Annotation) -> Mapping[str, Score]:
         """A score for every name in ``metrics``, without those that do not apply to ``target``."""
+
+    def typed(self, text: str, known: Known) -> Control:
+        """The control that a person typed. By default the value of a control with one field, or its
+        fields as JSON. Raises ``UserError`` for another form, with the nearest field, value, tag or
+        label that there is where one is unknown, and for what no text here can satisfy."""
+        return plain(self.control, text, self.name)
+
+    def asks(self, control: Control) -> bool:
+        """Whether ``control`` is one of this task's."""
+        return self.control is None or isinstance(control, self.control)
 
     def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:
         """Which of ``words`` do what ``control`` asks for and which violate it; none by default.

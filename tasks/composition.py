@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 from tasks.base import Annotation, Corpus, Score, Tag, Target, Task, Text, Words
@@ -14,6 +15,7 @@ from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, to_json
 from tasks.marks import Marks, unmarked
 from tasks.targets import NoReleasedList, released_rows, take
+from tasks.typed import Known, malformed, pair, pieces
 
 
 class Composition(Task):
@@ -74,6 +76,31 @@ class Composition(Task):
             control = self._control(text, seed + number)
             if control is not None:
                 yield control, text.words
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``length=9; food=Italian``: a control of each part, behind the part's name or as the part
+        itself is typed."""
+        named, others = dict[str, str](), list[str]()
+        for piece in pieces(text):
+            found = pair(piece)
+            if found is None or found[0] not in {part.name for part in self.parts}:
+                others.append(piece)
+            elif found[0] in named:
+                raise UserError(f"control: {found[0]} is asked for twice")
+            else:
+                named[found[0]] = found[1]
+        rest = [part for part in self.parts if part.name not in named]
+        if len(rest) != len(others):
+            form = "; ".join(f"{part.name}=..." for part in self.parts)
+            raise malformed(text, f"a control of each part, as {form}")
+        controls = {p.name: p.typed(named[p.name], known) for p in self.parts if p.name in named}
+        controls |= _assigned(rest, others, known)
+        return AllOf(tuple(controls[part.name] for part in self.parts))
+
+    def asks(self, control: Control) -> bool:
+        return len(control.parts) == len(self.parts) and all(
+            part.asks(one) for part, one in zip(self.parts, control.parts, strict=True)
+        )
 
     def prompt(self, control: Control) -> list[str]:
         """The prompts of the parts, one after the other."""
@@ -145,6 +172,18 @@ class Composition(Task):
             words = tuple(row["words_"][1:-1])
             targets.append(Target(f"released-{len(targets):03d}", control, words, control))
         return targets
+
+
+def _assigned(rest: Sequence[Task], typed: Sequence[str], known: Known) -> dict[str, Control]:
+    """The controls of the parts that were not named, in whatever order they were typed. Raises
+    ``UserError`` as the part does that comes first."""
+    wrong = None
+    for order in permutations(typed):
+        try:
+            return {p.name: p.typed(one, known) for p, one in zip(rest, order, strict=True)}
+        except UserError as error:
+            wrong = wrong or error
+    raise wrong or UserError("control: it asks for nothing")
 
 
 def _controls(control: Control) -> tuple[Control, ...]:

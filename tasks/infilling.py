@@ -7,6 +7,7 @@ middle alone. References are words; the metrics join and detokenise samples and 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -18,11 +19,14 @@ from tasks.controls import Control, Infill
 from tasks.corpora import traits, with_sentences
 from tasks.corpora.stories import INSTEAD
 from tasks.targets import NoReleasedList, take
+from tasks.typed import Known, malformed
 
 #: left context, middle, right context
 Triple = tuple[Words, Words, Words]
 #: the list of targets that aNLG's items are (``tasks.corpora.Traits.lists``)
 ANLG = "anlg"
+#: what a typed control has in place of the middle
+_BLANK = re.compile(r"(?<=\s)_+(?=\s)")
 
 
 def _bleu(sums: Sequence[float]) -> float:
@@ -79,6 +83,14 @@ class Infilling(Task):
         """The contexts and the middle of every window of three sentences."""
         for left, middle, right in triples(texts):
             yield Infill(left, right), middle
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``The sentence before. _ The sentence after.``"""
+        parts = [part.strip() for part in _BLANK.split(f" {text} ")]
+        if len(parts) != 2 or not all(parts):
+            raise malformed(text, 'the sentences around a blank, as control="First. _ Last."')
+        left, right = map(known.tokenize, parts)
+        return Infill(left, right)
 
     def prompt(self, control: Control) -> list[str]:
         """There is none, and this raises ``UserError``: a left-to-right model that is to fill in

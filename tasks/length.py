@@ -15,7 +15,8 @@ from tasks.common import draws
 from tasks.controls import Control, Length
 from tasks.corpora import traits
 from tasks.marks import Marks, lacking, stretch
-from tasks.targets import CONTROL_TARGETS, MAX_WORDS, NoReleasedList, take
+from tasks.targets import CONTROL_TARGETS, MAX_WORDS, NoReleasedList, take, within
+from tasks.typed import Known, malformed
 
 #: the released code's loop over lengths, which count START and END
 RELEASED = range(10, 41)
@@ -48,6 +49,13 @@ class LengthTask(Task):
         for text in texts:
             if 0 < len(text.words) <= MAX_WORDS:
                 yield Length(len(text.words)), text.words
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``9``."""
+        if not (text.strip().isdecimal() and len(text.strip()) < 10):
+            raise malformed(text, "the number of words, as control=9")
+        within(int(text), text.strip())
+        return Length(int(text))
 
     def prompt(self, control: Control) -> list[str]:
         """``["23"]``."""

@@ -12,11 +12,12 @@ from typing import Any
 
 from tasks.base import Annotation, Corpus, Tag, Target, Task, Text, Words
 from tasks.common import draws
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 from tasks.controls import Control, TagSequence
 from tasks.marks import Marks, State, lacking, unmarked
-from tasks.oracles.upos import NEWLINE_TAG
-from tasks.targets import COMPOSED, MAX_WORDS, framed, known_label, released_rows, take
+from tasks.oracles.upos import NEWLINE_TAG, from_treebank
+from tasks.targets import COMPOSED, MAX_WORDS, framed, known_label, released_rows, take, within
+from tasks.typed import Known, malformed
 
 RELEASED = "target_pos.jsonl"
 #: the tag that stands for a missing word
@@ -58,6 +59,22 @@ class PartsOfSpeech(Task):
         for text in texts:
             if 0 < len(text.words) <= MAX_WORDS:
                 yield TagSequence(_tags(text)), text.words
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``DET NOUN AUX ADJ``, or the treebank's ``DT NN VBZ JJ``, each as the universal tag that
+        it mostly is. Where all texts bring tags of another set, theirs are those that there are."""
+        universal = {*UPOS, NEWLINE_TAG}
+        own = {tag for one in known.texts for tag in one.tags or ()}
+        tags = own if own - universal and all(one.tags for one in known.texts) else universal
+        asked = []
+        for tag in text.split():
+            asked.append(tag if tag in tags else from_treebank(tag))
+            if asked[-1] not in tags:
+                raise unknown("tag", tag, tags)
+        if not asked:
+            raise malformed(text, 'tags, as control="DET NOUN AUX ADJ"')
+        within(len(asked), text)
+        return TagSequence(tuple(asked))
 
     def prompt(self, control: Control) -> list[str]:
         """``["DET", "NOUN", ...]``."""

@@ -18,6 +18,7 @@ from tasks.controls import NONE, Control, FieldValue
 from tasks.corpora.e2e import spaced
 from tasks.marks import Marks, State, unmarked
 from tasks.targets import COMPOSED, released_rows, take
+from tasks.typed import Known, malformed, pair
 
 RELEASED = "target_attribute.jsonl"
 #: field names of E2E's files -> those of the released lists
@@ -51,12 +52,34 @@ class SemanticContent(Task):
         return take(n, source, *lists, all_there_are=True)
 
     def examples(self, texts: Iterable[Text], seed: int) -> Iterator[tuple[Control, Words]]:
-        """One example for each field of ``FIELDS`` and each text, eight a text; the value is
-        ``none`` where the text's meaning lacks the field (reference notes 2.7 and 2.11)."""
+        """One example for each field and each text, eight a text of E2E; the value is ``none``
+        where the text's meaning lacks the field (reference notes 2.7 and 2.11). The fields are
+        :func:`fields_of`."""
+        texts = list(texts)
+        fields = fields_of(texts)
         for text in texts:
             known = dict(pairs(text))
-            for field in FIELDS:
+            for field in fields:
                 yield FieldValue(field, known.get(field, NONE)), text.words
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``food=Italian`` or ``name="The Vaults"``, with a field and a value that training texts
+        have; fields under E2E's own names too, and values spaced in any way."""
+        typed = pair(text)
+        if typed is None:
+            raise malformed(text, 'field=value, as food=Italian or name="The Vaults"')
+        field, value = typed
+        values: dict[str, set[str]] = {}
+        for one in known.texts:
+            for name, stated in pairs(one):
+                values.setdefault(name, set()).add(stated)
+        field = field if field in values else RENAMED.get(field, field)
+        if field not in values:
+            raise unknown("field", field, values)
+        same = [one for one in values[field] if "".join(one.split()) == "".join(value.split())]
+        if not same:
+            raise unknown(f"value of {field}", value, values[field], most=12)
+        return FieldValue(field, min(same))
 
     def prompt(self, control: Control) -> list[str]:
         """``["customer rating", ":", "5", "out", "of", "5"]``."""
@@ -66,7 +89,7 @@ class SemanticContent(Task):
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
         """The fields, ``:``, ``none``, then the words of the texts' values."""
         values = {word for text in texts for _, value in pairs(text) for word in value.split()}
-        return list(dict.fromkeys([*FIELDS, ":", NONE, *sorted(values)]))
+        return list(dict.fromkeys([*fields_of(texts), ":", NONE, *sorted(values)]))
 
     def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
         value, words = _composed(_pair(target.control).words), _composed(annotation.words)
@@ -131,8 +154,18 @@ def check(row: Any, place: str) -> None:
 
 
 def pairs(text: Text) -> list[tuple[str, str]]:
-    """(field, value) pairs of a text's meaning, named and spaced as in the released lists."""
+    """(field, value) pairs of a text's meaning, named and spaced as in the released lists where it
+    is not ``verbatim``."""
+    if text.verbatim:
+        return list(text.fields)
     return [(RENAMED.get(field, field), spaced(value)) for field, value in text.fields]
+
+
+def fields_of(texts: Sequence[Text]) -> tuple[str, ...]:
+    """The fields that every text is an example of: E2E's ``FIELDS``, or those of the user's own
+    texts in order of first occurrence."""
+    own = dict.fromkeys(field for text in texts if text.verbatim for field, _ in text.fields)
+    return tuple(own) or FIELDS
 
 
 def _composed(words: Words) -> Words:
@@ -151,7 +184,11 @@ def _pair(control: Control) -> FieldValue:
 
 
 def _drawn(corpus: Corpus, seed: int) -> Iterator[Target]:
-    known = sorted({pair for text in corpus.valid for pair in pairs(text)})
+    found = {pair for text in corpus.valid for pair in pairs(text)}
+    if any(text.verbatim for text in corpus.train):
+        # held out by a hash, a text may have a value that nothing was trained on
+        found &= {pair for text in corpus.train for pair in pairs(text)}
+    known = sorted(found)
     names: dict[str, int] = {}
     for i, (field, value) in enumerate(known):
         name = f"valid-{field}-{value}".replace(" ", ".")

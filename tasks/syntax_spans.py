@@ -6,6 +6,7 @@ the constituents of the oracle's parse of the text, unary chains joined with ``:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -16,13 +17,16 @@ from tasks.common.errors import UserError
 from tasks.controls import Control, Span
 from tasks.marks import Marks, stretch, unmarked
 from tasks.oracles.trees import PHRASES, spans
-from tasks.targets import MAX_WORDS, known_label, released_rows, take
+from tasks.targets import MAX_WORDS, known_label, released_rows, take, within
+from tasks.typed import Known, known_phrase, malformed
 
 RELEASED = "target_spans.jsonl"
 #: labels of the released list: in the prompt vocabulary even where no training text has them
 RELEASED_LABELS = (
     "ADJP", "ADVP", "NML", "NP", "PP", "QP", "S", "S::ADJP", "S::NP", "SBAR", "VP", "WHNP",
 )  # fmt: skip
+#: a span as it is typed
+_TYPED = re.compile(r"\(?\s*(\d{1,4})\s*[-,]\s*(\d{1,4})\s*[:,]\s*([^\s,()]+)\s*\)?")
 
 
 class SyntaxSpans(Task):
@@ -51,6 +55,17 @@ class SyntaxSpans(Task):
             for start, end, label in sorted(spans(_tree(text))):
                 if end < MAX_WORDS:
                     yield Span(start, end, label), text.words
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``(0, 3, NP)`` or ``0-3:NP``; a unary chain is ``S::VP``."""
+        read = _TYPED.fullmatch(text.strip())
+        if read is None:
+            raise malformed(text, 'first word, last word and label, as 0-3:NP or "(0, 3, NP)"')
+        start, end, label = int(read[1]), int(read[2]), read[3]
+        for part in label.split("::"):
+            known_phrase(part, known.texts)
+        within(end + 1, text)
+        return Span(start, end, label)
 
     def prompt(self, control: Control) -> list[str]:
         """``["3", "5", "PP"]``."""

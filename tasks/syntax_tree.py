@@ -6,6 +6,7 @@ samples of a target together, every pre-terminal renamed NN, so that punctuation
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,10 +17,13 @@ from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree
 from tasks.marks import Marks, State, lacking, unmarked
 from tasks.oracles.trees import PHRASES, brackets, nodes, skeleton
-from tasks.targets import MAX_WORDS, NoReleasedList, take
+from tasks.targets import MAX_WORDS, NoReleasedList, take, within
+from tasks.typed import Known, known_phrase, malformed
 
 #: what stands for a newline, and for a missing word, when a sample is parsed
 FILLER = "."
+#: a word of a tree as it is typed
+_STAR = re.compile(r"(?<!\S)\*(?=[\s)])")
 
 
 class SyntaxTree(Task):
@@ -49,6 +53,19 @@ class SyntaxTree(Task):
         for text in texts:
             if 0 < len(text.words) <= MAX_WORDS:
                 yield ParseTree(skeleton(_tree(text))), text.words
+
+    def typed(self, text: str, known: Known) -> Control:
+        """``(S (NP * *) (VP *))``, a ``*`` for each word; or a tree with words and their tags,
+        ``(S (NP (DT The) (NN mill)) ...)``, of which the shape and the labels count."""
+        bare = "*" in text.split() or "*)" in text
+        full = text if not bare or "(NN *)" in text else _STAR.sub("(NN *)", text)
+        read = nodes(full)
+        if not read.phrases or not all(tag for _, tag in read.leaves):
+            raise malformed(text, 'a tree whose words are *, as control="(S (NP * *) (VP *))"')
+        for *_, label in read.phrases:
+            known_phrase(label, known.texts)
+        within(len(read.leaves), text)
+        return ParseTree(skeleton(full))
 
     def prompt(self, control: Control) -> list[str]:
         """The bracketed tree without pre-terminals: ``["(S", "(NP", "*", ")", ..., ")"]``."""

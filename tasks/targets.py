@@ -126,6 +126,13 @@ def draw(
         asked += n - len(fitting)
 
 
+def within(words: int, text: str) -> None:
+    """Raises ``UserError`` for a control, typed as ``text``, of more words than a text has."""
+    if words > MAX_WORDS:
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        raise UserError(f"control '{shown}': {words} words, but a text has at most {MAX_WORDS}")
+
+
 def released_rows(
     corpus: Corpus, data: Path | None, name: str, check: Callable[[Any, str], None] | None = None
 ) -> list[tuple[str, Any]]:

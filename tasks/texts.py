@@ -16,7 +16,8 @@ class Text:
     ``words``: its tokens. ``tree``: a bracketed tree over exactly those words, where known
     (gold or from an oracle). ``tags``: one UPOS tag a word, where known. ``fields``: the meaning,
     as (field, value) pairs. ``sentences``: how many words each of its sentences has, where known
-    (a story); they add up to all words.
+    (a story); they add up to all words. ``verbatim``: its fields are named, and their values split,
+    as they are to be asked for; E2E's are not.
     """
 
     words: Words
@@ -24,6 +25,7 @@ class Text:
     tags: Words | None = None
     fields: tuple[tuple[str, str], ...] = ()
     sentences: tuple[int, ...] = ()
+    verbatim: bool = False
 
     def __post_init__(self) -> None:
         if self.sentences and sum(self.sentences) != len(self.words):
@@ -52,6 +54,8 @@ class Corpus:
                     facts: tuple[object, ...] = (text.words, text.tree, text.tags, text.fields)
                     if text.sentences:
                         facts = (*facts, text.sentences)
+                    if text.verbatim:
+                        facts = (*facts, "verbatim")
                     sha.update(repr(facts).encode())
                 sha.update(b"|")
             object.__setattr__(self, "digest", sha.hexdigest()[:16])

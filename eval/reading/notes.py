@@ -10,6 +10,7 @@ from eval.reading.names import TaskTraits
 from eval.reading.paired import note
 from eval.reading.results import ResultSet
 from models.base import INFILLING
+from tasks.corpora import label
 
 #: percent of a method's words that the teacher of lm may not know: ten times what it does not know
 #: of E2E's validation texts (0.5 %)
@@ -108,7 +109,7 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
             note(against).replace("then over samples; ", ""),
         ]
     theirs = published["corpus"]
-    where = "" if corpus == theirs else f" (theirs is for E2E, ours for {corpus})"
+    where = "" if corpus == theirs else f" (theirs is for E2E, ours for {label(corpus)})"
     return [
         f"Paper: {published['source']}.",
         "* the paper's figure has another definition, corpus or teacher than ours" + where + ".",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from baselines import METHODS
@@ -37,6 +38,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
         given.setdefault("task", ",".join(suited_tasks(corpus)))
     config = override(preset_config(preset, corpus), given)
     _check_tasks(config)
+    _check_controls(config)
     check_fits(config)
     return config
 
@@ -68,6 +70,21 @@ def _check_tasks(config: RunConfig) -> None:
         if why:
             known = ", ".join(asked_of(config.corpus))
             raise UserError(f"{why} (corpus={config.corpus} is for {known})")
+
+
+def _check_controls(config: RunConfig) -> None:
+    """Raises ``UserError`` for a file of controls that no run can be of."""
+    if config.controls is None:
+        return
+    if not Path(config.controls).is_file():
+        raise UserError(f"controls={config.controls}: there is no such file")
+    if len(config.tasks) > 1:
+        raise UserError(f"controls={config.controls} is of one task, not of {config.task}")
+    if load_task(config.tasks[0]).pooled:
+        raise UserError(
+            f"controls={config.controls}: {config.tasks[0]} is scored against human answers, which "
+            "controls of your own have none of; eval.generate shows samples"
+        )
 
 
 def _fills(tasks: str) -> bool:

@@ -24,7 +24,7 @@ from tasks.common.errors import UserError, unknown
 from tasks.common.own import in_file
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
 from tasks.common.shipped import SHIPPED
-from tasks.corpora import CORPORA
+from tasks.corpora import check_name, label
 
 #: names of devices as torch has them, of the kinds that networks here run on
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
@@ -43,7 +43,9 @@ class RunConfig(Checked):
     method: str = maybe_empty("all")
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
-    #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling
+    #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling; or your own:
+    #: path/to/file.jsonl (or .csv, .tsv), one text a row (text or words; fields, tags, tree and
+    #: split where there are any), a folder that datasets loads, or owner/name[:config] at the hub
     corpus: str = "grammar"
     #: folder of the official corpus files; without it the public source is asked
     data: str | None = None
@@ -64,6 +66,9 @@ class RunConfig(Checked):
     #: where targets come from: the authors' released lists or drawn from validation texts; auto is
     #: released where the corpus has such a list
     source: Literal["auto", "released", "validation"] = "auto"
+    #: a file of controls of your own, one JSON object a line, in place of targets that are drawn:
+    #: as python -m eval.targets control=... writes it, or {"control": "food=Italian"} as typed
+    controls: str | None = None
     #: the most words that a target may ask for, where targets are drawn from validation texts
     longest: int = ranged(62, least=1, most=10**6)
     #: unconditional samples behind the floor; 0 leaves it out
@@ -107,8 +112,7 @@ class RunConfig(Checked):
         check_device(self.device)
         if self.floor_by != "auto" and self.floor_by not in METHODS.floors:
             raise unknown("floor", self.floor_by, ["auto", *METHODS.floors])
-        if self.corpus not in CORPORA:
-            raise unknown("corpus", self.corpus, CORPORA)
+        check_name(self.corpus)
         _ = self.methods
         if self.window in (1, 2):
             raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
@@ -142,7 +146,8 @@ class RunConfig(Checked):
     @property
     def folder(self) -> Path:
         """Where the result set is stored."""
-        return Path(self.out or f"results/run-{self.preset}-{self.corpus}")
+        own = f"-{Path(self.controls).stem}" if self.controls else ""
+        return Path(self.out or f"results/run-{self.preset}-{label(self.corpus)}{own}")
 
 
 def check_device(name: str) -> None:

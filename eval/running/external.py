@@ -66,18 +66,9 @@ class Samples:
             if target in known:
                 samples.setdefault(target, []).append(words)
             else:
-                self.wrong[line] = str(_unknown(target, known))
+                self.wrong[line] = str(unknown("target", target[:80], known, most=3))
         self.check()
         return samples
-
-
-def _unknown(target: str, known: set[str]) -> UserError:
-    """Names a few targets alone: there may be hundreds."""
-    error = str(unknown("target", target[:80], known))
-    head, _, valid = error.rpartition(" (valid: ")
-    names = valid.removesuffix(")").split(", ")
-    more = f", ... ({len(names)} in all)" if len(names) > 3 else ""
-    return UserError(f"{head} (valid: {', '.join(names[:3])}{more})")
 
 
 def read_external(path: Path, targets: Sequence[Target], form: Form) -> dict[str, list[Words]]:

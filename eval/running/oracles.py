@@ -14,7 +14,7 @@ from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.common.schema import read_json
-from tasks.corpora import load_corpus
+from tasks.corpora import label, load_corpus
 from tasks.corpora.stored import VALID, VOCABULARY, read_corpus, words_of, write_corpus
 from tasks.oracles.files import ParserFile
 from tasks.vocabulary import Vocabulary
@@ -30,7 +30,7 @@ def corpus(plan: Plan, task: str) -> Recipe:
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         write_corpus(folder, load_corpus(name, data))
 
-    config = {"name": name}
+    config = {"name": label(name)}
     return recipe("corpus", f"read corpus {name}", build, config, data=digest, cheap=True)
 
 
@@ -54,7 +54,7 @@ def vocabulary(plan: Plan, task: str) -> Recipe:
 def parser(plan: Plan, task: str) -> Recipe:
     section, seed = plan.config.parser, plan.config.train_seed
     published = section.source == "benepar" or (
-        section.source == "auto" and not plan.gold_trees and has_benepar(plan.data)
+        section.source == "auto" and "tree" not in plan.gold and has_benepar(plan.data)
     )
     if published:
         return recipe("parser", "look up benepar_en3", _published, {"published": "benepar_en3"})
@@ -65,7 +65,8 @@ def parser(plan: Plan, task: str) -> Recipe:
         "seed": seed,
     }
     domain = section.domain
-    gold, nltk = plan.gold_trees, None if plan.gold_trees else nltk_folder(plan.data)
+    gold = "tree" in plan.gold
+    nltk = None if gold else nltk_folder(plan.data)
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         import torch
@@ -89,7 +90,7 @@ def parser(plan: Plan, task: str) -> Recipe:
         objective = ParserObjective(train, held, model, seed, tagger)
         curve = fit(objective, section.train, folder, seed, torch.device("cpu"), progress)
         final = {k.removeprefix("valid_"): v for k, v in curve[-1].items() if "valid_" in k}
-        source = "grammar gold trees"
+        source = f"{label(plan.config.corpus)} gold trees"
         if not gold:
             source = "Penn Treebank sample"
             source += f" and {domain} texts of the embedded grammar" if domain else ""
@@ -106,16 +107,14 @@ def parser(plan: Plan, task: str) -> Recipe:
 
 
 def texts(plan: Plan, task: str) -> Recipe:
-    """The corpus with the oracle parser's tree on every text."""
+    """The corpus with a tree on every text: the oracle parser's where it brings none."""
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         oracle = load_parser(deps["parser"])
         plain = read_corpus(deps["corpus"])
-        trees = oracle.parse(words_of(plain.train + plain.valid), progress)
-        parsed = [
-            dataclasses.replace(text, tree=tree)
-            for text, tree in zip(plain.train + plain.valid, trees, strict=True)
-        ]
+        both = plain.train + plain.valid
+        trees = iter(oracle.parse(words_of(t for t in both if t.tree is None), progress))
+        parsed = [t if t.tree else dataclasses.replace(t, tree=next(trees)) for t in both]
         n = len(plain.train)
         write_corpus(folder, Corpus(plain.name, tuple(parsed[:n]), tuple(parsed[n:])))
 
@@ -126,7 +125,7 @@ def texts(plan: Plan, task: str) -> Recipe:
 def tagger(plan: Plan, task: str) -> Recipe:
     config = plan.config
     return tagger_recipe(
-        config.tagger.source, config.train_seed, plan.role("corpus"), plan.gold_trees, plan.data
+        config.tagger.source, config.train_seed, plan.role("corpus"), "tags" in plan.gold, plan.data
     )
 
 

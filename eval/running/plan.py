@@ -74,13 +74,13 @@ class Plan:
 
     def texts_for(self, task: str) -> Recipe:
         """The corpus with what a task reads of it: parsing and tagging a corpus is work."""
-        reads, gold = self.task(task).reads, self.gold_trees
-        role = "texts" if "tree" in reads and not gold else "corpus"
-        return self.role("tagged_" + role if "tags" in reads and not gold else role)
+        wanted = self.task(task).reads - self.gold
+        role = "texts" if "tree" in wanted else "corpus"
+        return self.role("tagged_" + role if "tags" in wanted else role)
 
-    @property
-    def gold_trees(self) -> bool:
-        """Whether the corpus brings its own trees and tags."""
+    @cached_property
+    def gold(self) -> frozenset[str]:
+        """What the corpus brings itself, of ``"tree"`` and ``"tags"``."""
         return traits(self.config.corpus).gold
 
     def seen(self, texts: Iterable[Text]) -> list[Words]:

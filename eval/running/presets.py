@@ -8,6 +8,7 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.config import RunConfig, run_config
+from eval.running.fitting import fitted
 from eval.running.roles import ParserSection, VocabularyConfig, roles
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
@@ -271,7 +272,8 @@ PRESETS: dict[str, Callable[[str | None], RunConfig]] = {
 
 
 def preset_config(name: str, corpus: str | None) -> RunConfig:
-    """A preset with the values that roles and methods bring for it themselves."""
+    """A preset with the values that roles and methods bring for it themselves, fitted to a corpus
+    of the user's own."""
     config = PRESETS[name](corpus)
     sections: dict[str, Any] = {}
     for role in roles().values():
@@ -280,4 +282,4 @@ def preset_config(name: str, corpus: str | None) -> RunConfig:
     for card in METHODS.cards:
         if card.preset is not None:
             sections[card.name] = card.preset(name, config)
-    return config.having(**sections)
+    return fitted(config.having(**sections))

@@ -26,7 +26,7 @@ from eval.running.scoring import FLOOR, HUMAN, Scoring
 from eval.running.store import Store
 from eval.running.taggers import load_tagger, tagger_figures
 from eval.running.target_lists import TargetLists
-from models.base import Card
+from models.base import Card, Generator
 from tasks.base import Corpus, Target, Words
 from tasks.common import stop
 from tasks.common.lease import hold
@@ -176,10 +176,12 @@ class Run:
             yield self.judging(task, [job for job in self.jobs if job.task == task])
 
     def choosing(self, task: str) -> Stage:
+        own = self.config.controls
+        texts = self.plan.role("corpus") if own else self.plan.texts_for(task)
         return Stage(
             f"choose targets for {task}",
             (self.lists.cell(task).folder / TARGETS).exists,
-            [self.plan.texts_for(task), *self.lists.judges(task).values()],
+            [texts, *self.lists.judges(task).values()],
             lambda progress: self.lists.choose(task, self._tag, self.provenance),
         )
 
@@ -313,8 +315,30 @@ class Run:
 
     # work
 
+    def generator(self, job: Job) -> Generator:
+        """The generator of a cell whose artefacts are built."""
+        from models.contract import loaded
+
+        folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
+        control = self.plan.task(job.task or self.config.tasks[0])
+        cls = METHODS.load(job.card.name)
+        return loaded(cls, folders, control, self.own(job.card), self.plan.device)
+
+    def guard(self, job: Job) -> None:
+        """Refuses to let a network judge what it steered or wrote: not under another vocabulary
+        either, which a pretrained one may stand in the store with. Artefacts and judges are
+        built."""
+        folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
+        guard(folders, {role: self.path(r) for role, r in self.judges.items()})
+        if SUBWORDS in self.judges:
+            from models.nets.artefact import WEIGHTS
+            from models.nets.teacher import assert_distinct
+
+            networks = [f for f in folders.values() if (f / WEIGHTS).exists()]
+            assert_distinct(self.path(self.judges[SUBWORDS]), networks)
+
     def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
-        from models.contract import answers, loaded
+        from models.contract import answers
 
         cell = job.cell.shard(shard) if shard else job.cell
         with self._lease(job, shard):
@@ -324,12 +348,10 @@ class Run:
             targets = [target for target in everything if target.id in lacking]
             if not targets:
                 return
-            folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
             if job.task and not shard:
-                self._guard(folders)
+                self.guard(job)
             control = self.plan.task(job.task or self.config.tasks[0])
-            cls, options = METHODS.load(job.card.name), self.own(job.card)
-            generator = loaded(cls, folders, control, options, self.plan.device)
+            generator, options = self.generator(job), self.own(job.card)
             job.cell.write_config(**self._record(job))
             success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
 
@@ -363,20 +385,8 @@ class Run:
         with self._lease(job):
             job.cell.arrange(self.lists.stored(job.task))
             if job.task:
-                folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
-                self._guard(folders)
+                self.guard(job)
                 self.scoring.annotate(job.task, job.cell, progress)
-
-    def _guard(self, folders: Mapping[str, Path]) -> None:
-        """Refuses to let a network judge what it steered or wrote: not under another vocabulary
-        either, which a pretrained one may stand in the store with."""
-        guard(folders, {role: self.path(r) for role, r in self.judges.items()})
-        if SUBWORDS in self.judges:
-            from models.nets.artefact import WEIGHTS
-            from models.nets.teacher import assert_distinct
-
-            networks = [f for f in folders.values() if (f / WEIGHTS).exists()]
-            assert_distinct(self.path(self.judges[SUBWORDS]), networks)
 
     def _others(self, recipe: Recipe) -> None:
         self.display.say(f"  waiting for another process, which is at it: {recipe.title}")

@@ -82,7 +82,7 @@ def tagger_recipe(source: str, seed: int, corpus: Recipe, gold: bool, data: Path
 
 
 def tags_recipe(texts: Recipe, tagger: Recipe) -> Recipe:
-    """``texts`` with the oracle's tags on every text."""
+    """``texts`` with tags on every text: the oracle's where it brings none."""
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         corpus, oracle = read_corpus(deps["corpus"]), load_tagger(deps["tagger"])
@@ -90,11 +90,8 @@ def tags_recipe(texts: Recipe, tagger: Recipe) -> Recipe:
         tagged = []
         for start in range(0, len(both), TRAIN):
             chunk = both[start : start + TRAIN]
-            tags = oracle.tag([text.words for text in chunk])
-            tagged += [
-                dataclasses.replace(text, tags=labels)
-                for text, labels in zip(chunk, tags, strict=True)
-            ]
+            tags = iter(oracle.tag([text.words for text in chunk if text.tags is None]))
+            tagged += [t if t.tags else dataclasses.replace(t, tags=next(tags)) for t in chunk]
             progress(len(tagged), len(both), "texts tagged")
         n = len(corpus.train)
         write_corpus(folder, Corpus(corpus.name, tuple(tagged[:n]), tuple(tagged[n:])))

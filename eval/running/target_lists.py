@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from eval.running.plan import Plan
 from eval.running.scoring import FLOOR
 from tasks.base import Corpus, Tag, Target
 from tasks.common.errors import UserError
+from tasks.common.files import file_digest
 from tasks.common.recipe import Recipe
 from tasks.controls import Length, Withheld
-from tasks.corpora import traits
+from tasks.corpora import tokenizer, traits
+from tasks.given import read_given
 from tasks.stored import facts
+from tasks.typed import Known
 
 
 class TargetLists:
@@ -40,6 +43,8 @@ class TargetLists:
             "texts": self.plan.texts_for(task).key,
             **{role: recipe.key for role, recipe in self.judges(task).items()},
         }
+        if self.config.controls:
+            identity["controls"] = file_digest(Path(self.config.controls))
         if self.plan.task(task).digest:
             identity["code"] = self.plan.task(task).digest
         return Cell(self.folder / task, identity)
@@ -84,33 +89,47 @@ class TargetLists:
             targets = self.plan.task(task).retag(targets, tag)
         cell = self.cell(task)
         for method in self.config.methods:
-            room = METHODS.card(method).room(self.config, self.plan.task(task))
-            for target in targets:
-                words = target.control.needed_words
-                if room is not None and words > room:
-                    raise UserError(
-                        f"target {target.id} of {task} needs {words} words, but a text of {method} "
-                        f"has at most {room}: choose another longest= or a longer network"
-                    )
+            self.check_room(task, method, targets)
         # ids begin with the list that a target came from
+        origin = "own" if self.config.controls else targets[0].id.split("-")[0]
         stored = facts(self.plan.task(task))
-        cell.write_config(drawn_from=targets[0].id.split("-")[0], task=stored, **record)
+        cell.write_config(drawn_from=origin, task=stored, **record)
         withhold = self.plan.task(task).quotes and not traits(self.config.corpus).embedded
         write_targets(cell.folder / TARGETS, targets, withhold)
         self._stored.pop(task, None)
+
+    def check_room(self, task: str, method: str, targets: Sequence[Target]) -> None:
+        """Raises ``UserError`` for a target that asks for more words than a text of the method can
+        have."""
+        room = METHODS.card(method).room(self.config, self.plan.task(task))
+        for target in targets:
+            words = target.control.needed_words
+            if room is not None and words > room:
+                raise UserError(
+                    f"target {target.id} of {task} needs {words} words, but a text of {method} "
+                    f"has at most {room}: choose another longest= or a longer network"
+                )
+
+    def known(self) -> Known:
+        """What controls of the user's own are held against; the corpus is there."""
+        texts = self.corpus(self.plan.role("corpus")).train
+        return Known(texts, tokenizer(self.config.corpus))
 
     def sources(self, task: str) -> list[Target]:
         """The targets of a task with the human texts behind them, drawn once.
 
         Targets drawn from validation texts are those of at most ``longest`` words; a released list
-        is taken as it is.
+        is taken as it is, and so are controls of the user's own.
         """
         if task not in self._drawn:
             self._drawn[task] = self._draw(task)
         return self._drawn[task]
 
     def _draw(self, task: str) -> list[Target]:
-        texts, config = self.corpus(self.plan.texts_for(task)), self.config
+        config = self.config
+        if config.controls:
+            return read_given(Path(config.controls), self.plan.task(task), self.known())
+        texts = self.corpus(self.plan.texts_for(task))
         return self.plan.task(task).draw(
             texts, config.targets, config.source, config.seed, config.longest
         )

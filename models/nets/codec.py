@@ -77,6 +77,10 @@ class Codec(ABC):
     def text_size(self) -> int:
         """Ids below this are shared by all codecs over the same words; prompt tokens follow."""
 
+    def reads(self, tokens: Iterable[str]) -> bool:
+        """Whether all of these are prompt tokens of this codec."""
+        return all(token in self._prompt_ids for token in tokens)
+
     def encode_prompt(self, tokens: Iterable[str]) -> list[int]:
         """Ids of prompt tokens. Raises ``UserError`` for one that this codec does not have."""
         ids = []

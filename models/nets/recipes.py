@@ -102,6 +102,12 @@ def examples(task: Task, deps: Folders, seed: int) -> tuple[Pairs, Pairs]:
     return train, valid
 
 
+def readable(pairs: Pairs, codec: Codec) -> Pairs:
+    """Those whose prompts ``codec`` can read: held-out texts may have a label that no training text
+    has."""
+    return [pair for pair in pairs if codec.reads(pair[0])]
+
+
 def prompted_codec(task: Task, deps: Folders, config: LMConfig) -> Codec:
     """The codec of a network that reads prompts of ``task``."""
     codec = make_codec(config, read_vocabulary(deps["vocabulary"]))
@@ -164,11 +170,12 @@ def finetuned(plan: Plan, task: str) -> Recipe:
         from models.nets.causal import train_lm
 
         train, valid = examples(control, deps, seed)
+        codec = prompted_codec(control, deps, config)
         train_lm(
             folder,
             train,
-            valid,
-            prompted_codec(control, deps, config),
+            readable(valid, codec),
+            codec,
             config,
             seed,
             device=plan.device,
@@ -199,7 +206,14 @@ def discriminator(plan: Plan, task: str) -> Recipe:
         train, valid = examples(control, deps, seed)
         codec = prompted_codec(control, deps, base)
         train_discriminator(
-            folder, train, valid, codec, config, seed, device=plan.device, progress=progress
+            folder,
+            train,
+            readable(valid, codec),
+            codec,
+            config,
+            seed,
+            device=plan.device,
+            progress=progress,
         )
 
     return recipe(

@@ -95,26 +95,55 @@ def csv_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[int, list[str]
     Rows count as in a spreadsheet: the header is row 1. Raises ``UserError`` naming file and row
     for another header, another number of columns, bad quoting and a cell with a line end.
     """
-    content, where = read_text(path, unit="row"), f" (in {path.parent})"
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    number, wanted = 1, ",".join(header)
+    wanted, where = ",".join(header), f" (in {path.parent})"
+    rows = _table(path, ",", where)
+    first = next(rows, None)
+    if first is None:
+        raise UserError(f"{path} is empty: no header {wanted}")
+    if [cell.strip().lower() for cell in first[1]] != list(header):
+        found = ",".join(first[1])[:80]
+        raise UserError(f"{path.name} row 1: the header must read {wanted}, not {found!r}{where}")
+    yield from rows
+
+
+def table_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+    """(row number, column -> cell) of every row of a CSV file whose header is its own; otherwise
+    as :func:`csv_rows`. Raises ``UserError`` too for a column without a name, or one named twice.
+    """
+    rows = _table(path, delimiter, "")
+    first = next(rows, None)
+    if first is None:
+        raise UserError(f"{path} is empty: no header")
+    names = [cell.strip() for cell in first[1]]
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise UserError(f"{path.name} row 1: column {number} has no name")
+        if names.count(name) > 1:
+            raise UserError(f"{path.name} row 1: two columns are called '{name}'")
+    for number, cells in rows:
+        yield number, dict(zip(names, cells, strict=True))
+
+
+def _table(path: Path, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """(row number, cells) of the header and of every row below it that is not blank."""
+    content = read_text(path, unit="row")
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    number, header = 1, list[str]()
     try:
         for row in reader:
             place = f"{path.name} row {number}"
             if number == 1:
-                if [cell.strip().lower() for cell in row] != list(header):
-                    found = ",".join(row)[:80]
-                    raise UserError(f"{place}: the header must read {wanted}, not {found!r}{where}")
+                header = row
+                yield number, row
             elif len(row) > 1 or any(map(str.strip, row)):
                 if len(row) != len(header):
                     raise UserError(f"{place}: {len(row)} columns, not {len(header)}{where}")
                 for name, cell in zip(header, row, strict=True):
                     if "\n" in cell.strip():
+                        name = name.strip().lower()
                         raise UserError(f"{place}: {name} runs over the end of the line{where}")
                 yield number, row
             number = reader.line_num + 1
     except csv.Error as error:
         reason = str(error) if "limit" in str(error) else f"bad quoting: {error}"
         raise UserError(f"{path.name} row {number}: {reason}{where}") from None
-    if number == 1:
-        raise UserError(f"{path} is empty: no header {wanted}")

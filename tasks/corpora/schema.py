@@ -19,3 +19,4 @@ class TextLine(TypedDict):
     tags: NotRequired[list[str]]
     fields: NotRequired[list[Annotated[list[str], Field(min_length=2, max_length=2)]]]
     sentences: NotRequired[list[Whole]]
+    verbatim: NotRequired[bool]

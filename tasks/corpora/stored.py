@@ -41,6 +41,7 @@ def read_texts(path: Path) -> tuple[Text, ...]:
             tags=tuple(record["tags"]) if "tags" in record else None,
             fields=tuple((a, b) for a, b in record.get("fields", ())),
             sentences=tuple(record.get("sentences", ())),
+            verbatim=record.get("verbatim", False),
         )
         for record in read_lines(path, TextLine, _sentences)
     )

@@ -17,6 +17,7 @@ _PLAIN = {
     "WDT": "PRON", "WP": "PRON", "WP$": "PRON", "WRB": "ADV", "$": "SYM", "#": "SYM",
     "HYPH": "PUNCT", "NFP": "PUNCT", "ADD": "X", "AFX": "X",
 }  # fmt: skip
+_MARKS = frozenset((".", ",", ":", "``", "''", "-LRB-", "-RRB-"))
 _PUNCTUATION = re.compile(r"^[^\w\s£$€%&+=<>#@*°]+$")
 _SYMBOLS = re.compile(r"^[£$€%+=<>#@*°]+$")
 _NUMBER = re.compile(r"^[£$€]?\d+([.,:/-]\d+)*%?$")
@@ -230,3 +231,9 @@ def _clause_follows(words: Sequence[str], tags: Sequence[str], i: int) -> bool:
         if tags[j] not in _SUBJECT:
             return False
     return False
+
+
+def from_treebank(tag: str) -> str:
+    """The universal tag that words of a treebank tag mostly have, whatever the word; the tag itself
+    where it is none of the treebank's."""
+    return "PUNCT" if tag in _MARKS else _PLAIN.get(tag, tag)
