@@ -45,6 +45,8 @@ class Finding:
     untrained: Sequence[Average] = ()
     untrained_lead: Difference | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: what is compared, as a sentence says it
+    quantity: str = "control"
 
     @property
     def sentence(self) -> str:
@@ -53,8 +55,8 @@ class Finding:
             return "Nothing has been judged yet."
         first, over = self.methods[0], _over(self.tasks, self.labels)
         if self.lead is None:
-            return f"{self._named(first)} reaches {_percent(first)} control{over}{_at(first)}."
-        return self._compared(first, self.methods[1], self.lead, f"{over}{_at(first)}", "control")
+            return f"{self._named(first)} reaches {_percent(first)} {self.quantity}{over}{_at(first)}."
+        return self._compared(first, self.methods[1], self.lead, f"{over}{_at(first)}")
 
     @property
     def details(self) -> list[str]:
@@ -68,26 +70,22 @@ class Finding:
                     f"Not trained on the control: {self._named(best)}, {_percent(best)}{_at(best)}."
                 )
             else:
-                text = self._compared(
-                    best, self.untrained[1], self.untrained_lead, _at(best), "control"
-                )
+                text = self._compared(best, self.untrained[1], self.untrained_lead, _at(best))
                 said.append(f"Of the methods that were not trained on the control: {text}")
         if self.human is not None:
             said.append(f"Human text: {_percent(self.human)}{_at(self.human)}.")
         return said
 
-    def _compared(
-        self, best: Average, next_best: Average, lead: Difference, facts: str, what: str
-    ) -> str:
+    def _compared(self, best: Average, next_best: Average, lead: Difference, facts: str) -> str:
         span = f"[{_signed(lead.low)}, {_signed(lead.high)}]"
         if lead.low <= 0:
             return (
-                f"No clear winner on {what}: {self._named(best)} reaches {_percent(best)}{facts}, "
+                f"No clear winner on {self.quantity}: {self._named(best)} reaches {_percent(best)}{facts}, "
                 f"{lead.value:.1f} points {span} above {self._named(next_best)}"
                 f"{_at(next_best, ' (perplexity {})')}, which may be chance."
             )
         return (
-            f"{self._named(best)} reaches the highest {what}, {_percent(best)}{facts}: "
+            f"{self._named(best)} reaches the highest {self.quantity}, {_percent(best)}{facts}: "
             f"{lead.value:.1f} points {span} above {self._named(next_best)}"
             f"{_at(next_best, ' (perplexity {})')}."
         )
@@ -137,7 +135,14 @@ def finding(results: ResultSet) -> Finding:
             **{a.method: results.method_name(a.method) for a in known},
             **{task: results.task_name(task) for task in tasks},
         },
+        _quantity(measured, metrics),
     )
+
+
+def _quantity(measured: Mapping[str, Measured], metrics: Mapping[str, str]) -> str:
+    """Control, or, of tasks that ask for the text that a person wrote, how near it comes."""
+    fills = [measured[task].metrics[m] for task, m in metrics.items() if measured[task].traits.fills]
+    return fills[0].split(" ")[0].rstrip(",") if fills and len(metrics) == 1 else "control"
 
 
 def _common(results: ResultSet, measured: Mapping[str, Measured]) -> tuple[list[str], list[str]]:
