@@ -52,7 +52,7 @@
     const taken = [];
     for (const p of view.points) {
       const [cx, cy] = [x(p.lm[0]), y(p.ctrl[0])], human = p.look === null;
-      const group = add(svg, "g", { class: human ? "point human" : `point c${p.look}` });
+      const group = add(svg, "g", { class: human ? "point" : `point c${p.look}` });
       add(group, "title", {}, `${p.label}: ${p.ctrl[0]} % at perplexity ${p.lm[0]}`);
       const arm = (x1, y1, x2, y2) => add(group, "line", { class: "arm", x1, y1, x2, y2 });
       if (p.lm[1] !== null && !human) arm(x(p.lm[1]), cy, x(p.lm[2]), cy);
