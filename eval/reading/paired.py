@@ -17,6 +17,8 @@ from tasks.common.errors import UserError
 LM = "lm"
 
 Records = Sequence[Mapping[str, Any]]
+#: values and weights of each target
+Side = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,15 @@ def difference(
         if not both:
             return None
         return paired_pooled([a[t] for t in both], [b[t] for t in both], percent_of(total))
+    both_sides = sides(first, second, metric)
+    return both_sides and paired(*both_sides, np.exp if metric == LM else _percent)
+
+
+def sides(first: Records, second: Records, metric: str) -> tuple[Side, Side] | None:
+    """(values, weights) of two cells over the targets that both have, as ``stats.paired`` takes
+    them; None where they share none."""
     groups, other = _shared(_groups(first, metric), _groups(second, metric))
-    if not groups:
-        return None
-    return paired(_columns(groups), _columns(other), np.exp if metric == LM else _percent)
+    return (_columns(groups), _columns(other)) if groups else None
 
 
 class Unfit(UserError):
@@ -132,7 +139,7 @@ def _shared(first: Groups, second: Groups) -> tuple[list[Any], list[Any]]:
     return [first[target] for target in both], [second[target] for target in both]
 
 
-def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> tuple[Any, Any]:
+def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> Side:
     """Values and weights; weights of 1 make plain means of the values."""
     return [[v for v, _ in row] for row in groups], [[w for _, w in row] for row in groups]
 

@@ -184,6 +184,42 @@ def paired(
     4.2). ``scale`` maps a macro mean to what is compared (``np.exp`` for perplexities). p is twice
     the share of draws on the other side of zero, counting the data themselves as one more draw.
     """
+    return _difference(*_paired_draws(first, second, scale, draws, seed))
+
+
+def paired_mean(
+    tasks: Sequence[tuple[tuple[Values, Values | None], tuple[Values, Values | None]]],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Difference:
+    """The mean over tasks of the differences of :func:`paired`, each task's targets drawn apart:
+    the tasks are given, their targets are a sample."""
+    parts = [_paired_draws(*two, lambda m: m, draws, seed + i) for i, two in enumerate(tasks)]
+    values, drawn = zip(*parts, strict=True)
+    return _difference(float(np.mean(values)), np.mean(drawn, axis=0))
+
+
+def mean_interval(
+    tasks: Sequence[tuple[Values, Values | None]], draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float, float]:
+    """The mean over tasks of :func:`macro`, with its 95 % interval; targets are drawn as in
+    :func:`paired_mean`."""
+    value = float(np.mean([macro(values, weights) for values, weights in tasks]))
+    drawn = [
+        bootstrap_means(values, draws, seed + i, weights=weights)
+        for i, (values, weights) in enumerate(tasks)
+    ]
+    return (value, *_percentiles(np.mean(drawn, axis=0), 0.95))
+
+
+def _paired_draws(
+    first: tuple[Values, Values | None],
+    second: tuple[Values, Values | None],
+    scale: Callable[[Array], Array],
+    draws: int,
+    seed: int,
+) -> tuple[float, Array]:
+    """The difference, and its bootstrap draws (draws,)."""
     cells, means = [], []
     for values, weights in (first, second):
         rows, under = _rows(values), _weights(values, weights)
@@ -197,7 +233,7 @@ def paired(
         drawn = rng.integers(targets, size=(n, targets))
         a, b = (scale(cell.resampled(drawn, rng)) for cell in cells)
         out[start : start + n] = a - b
-    return _difference(float(means[0] - means[1]), out)
+    return float(means[0] - means[1]), out
 
 
 def _difference(value: float, drawn: Array) -> Difference:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.figures.style import GREY, Missing, Plot, arms, axes, literal, look, plain
+from eval.reading.figures.labels import Label, annotate
+from eval.reading.figures.style import BLACK, Missing, Plot, arms, axes, literal, look, plain
 from eval.reading.measured import Measured, measured_tasks
+from eval.reading.names import method_name
 from eval.reading.results import ResultSet
 from eval.reading.schema import Sweep
+from eval.running.scoring import HUMAN
 from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
@@ -34,26 +37,34 @@ def points(results: ResultSet) -> list[Point]:
 
 
 def _cells(name: str, measured: Measured) -> list[Point]:
-    cells = list[Point]()
-    for method in measured.methods:
-        rows = [measured.row(method, metric) for metric in measured.ctrl]
-        first = measured.first(method)
-        values = [row.ctrl for row in rows if row is not None and row.ctrl.ours is not None]
-        if not values or first is None or first.lm is None or first.lm.ours is None:
-            continue
-        # of a composition, the part that does worst
-        ctrl = min(values, key=lambda number: number.ours or 0.0)
-        cells.append(
-            {
-                "task": name,
-                "method": method,
-                "ctrl": [ctrl.ours, ctrl.low, ctrl.high],
-                "lm": [first.lm.ours, first.lm.low, first.lm.high],
-                "nfe": first.nfe,
-                "seconds": first.seconds,
-            }
-        )
-    return cells
+    shown = (point(name, measured, method) for method in measured.methods)
+    return [one for one in shown if one is not None]
+
+
+def point(task: str, measured: Measured, method: str) -> Point | None:
+    """A method or a reference row as a point of :func:`points`; None where it lacks control or
+    lm-score."""
+    rows = [measured.row(method, metric) for metric in measured.ctrl]
+    first = measured.first(method)
+    values = [row.ctrl for row in rows if row is not None and row.ctrl.ours is not None]
+    if not values or first is None or first.lm is None or first.lm.ours is None:
+        return None
+    # of a composition, the part that does worst
+    ctrl = min(values, key=lambda number: number.ours or 0.0)
+    return {
+        "task": task,
+        "method": method,
+        "ctrl": [ctrl.ours, ctrl.low, ctrl.high],
+        "lm": [first.lm.ours, first.lm.low, first.lm.high],
+        "nfe": first.nfe,
+        "seconds": first.seconds,
+    }
+
+
+def human(results: ResultSet, task: str) -> Point | None:
+    """What human text would be as a point: the ceiling of control, at its own perplexity."""
+    measured = measured_tasks(results).get(task)
+    return measured and point(task, measured, method_name(HUMAN))
 
 
 def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
@@ -81,7 +92,11 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
     for axis, _, _ in panels:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    columns = min(6, len(handles))
+    # what is no method comes last
+    if (last := method_name(HUMAN)) in handles:
+        handles[last] = handles.pop(last)
+    rows = -(-len(handles) // 6)
+    columns = -(-len(handles) // rows)
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
@@ -97,7 +112,8 @@ def _over_steps(results: ResultSet, point: Point) -> bool:
 
 def pareto(results: ResultSet) -> Figure:
     figure, panels = _panels(results)
-    labels: dict[Axes, list[tuple[float, float, str]]] = {}
+    labels: dict[Axes, list[Label]] = {}
+    bare: dict[Axes, list[tuple[float, float]]] = {}
     for axis, task, members in panels:
         for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
             line = [p for p in members if p["method"] == method]
@@ -111,6 +127,7 @@ def pareto(results: ResultSet) -> Figure:
                 named += [(p["lm"][0], p["ctrl"][0], f"{p['value']:g}") for p in swept]
             for p in (p for p in line if "value" not in p):
                 x, y = p["lm"], p["ctrl"]
+                bare.setdefault(axis, []).append((x[0], y[0]))
                 axis.errorbar(
                     x[0],
                     y[0],
@@ -123,6 +140,11 @@ def pareto(results: ResultSet) -> Figure:
                     capsize=2,
                     label=literal(results.method_name(method)),
                 )
+        if (people := human(results, task)) is not None:
+            at = people["lm"][0], people["ctrl"][0]
+            bare.setdefault(axis, []).append(at)
+            name = method_name(HUMAN)
+            axis.plot(*at, color=BLACK, marker="*", markersize=9, linestyle="none", label=name)
         axis.set(
             title=_title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
         )
@@ -132,7 +154,7 @@ def pareto(results: ResultSet) -> Figure:
         plain(axis.xaxis)
         axis.margins(x=0.1)
     _legend(figure, panels)
-    _annotate(figure, labels)
+    annotate(figure, labels, bare)
     return figure
 
 
@@ -146,7 +168,7 @@ def seconds(results: ResultSet) -> Figure:
 
 def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
     figure, panels = _panels(results)
-    labels: dict[Axes, list[tuple[float, float, str]]] = {}
+    labels: dict[Axes, list[Label]] = {}
     for axis, task, members in panels:
         known = [p for p in members if p.get(name)]
         for i, method in enumerate(dict.fromkeys(p["method"] for p in known)):
@@ -167,56 +189,16 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
     if not any(labels.values()):
         raise Missing(f"no sample of {results.folder} has its {meaning} stored")
     _legend(figure, panels)
-    _annotate(figure, labels)
+    annotate(figure, labels, {})
     return figure
-
-
-def _annotate(figure: Figure, labels: Mapping[Axes, Sequence[tuple[float, float, str]]]) -> None:
-    """Writes beside each point, where it covers no other point, label or the axis if there is such
-    a place."""
-    figure.draw_without_rendering()  # settles where the axes are
-    for axis, named in labels.items():
-        _beside(axis, named)
-
-
-def _beside(axis: Axes, labels: Sequence[tuple[float, float, str]]) -> None:
-    from matplotlib.transforms import Affine2D
-
-    size, unit = 6.5, axis.figure.dpi / 72
-    at = [axis.transData.transform((x, y)) / unit for x, y, _ in labels]
-    frame = axis.bbox.transformed(Affine2D().scale(1 / unit))
-    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]
-    taken.append((frame.x0, frame.y0 - 9, frame.x1, frame.y0 + 1))
-
-    def overlap(box: tuple[float, float, float, float]) -> float:
-        sides = [
-            (min(box[2], t[2]) - max(box[0], t[0]), min(box[3], t[3]) - max(box[1], t[1]))
-            for t in taken
-        ]
-        return sum(width * height for width, height in sides if width > 0 and height > 0)
-
-    for (x, y, text), (left, low) in zip(labels, at, strict=True):
-        wide = 0.55 * size * len(text)
-        offsets = [(4, 3), (4, -9), (-wide / 2, 7), (4, 12), (-4 - wide, 3), (-4 - wide, -9)]
-        boxes = [(left + dx, low + dy, left + dx + wide, low + dy + size) for dx, dy in offsets]
-        best = min(range(len(boxes)), key=lambda i: overlap(boxes[i]))
-        taken.append(boxes[best])
-        axis.annotate(
-            text,
-            (x, y),
-            xytext=offsets[best],
-            textcoords="offset points",
-            fontsize=size,
-            color=GREY,
-        )
 
 
 PARETO = Plot(
     "control-fluency",
     "Control against fluency",
-    "Up and to the left is better. Large markers: the set's own cells with 95 % intervals; lines: "
-    "the stored sweep over each method's trade-off, its value beside each point. Of a composition, "
-    "the part that does worst.",
+    "Up and to the left is better. Large markers: the set's own cells with 95 % intervals; star: "
+    "human text; lines: the stored sweep over each method's trade-off, its value beside each point. "
+    "Of a composition, the part that does worst.",
     pareto,
 )
 STEPS = Plot(

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from eval.reading.marks import NEWLINE, mark_all
 from eval.reading.measured import measured_tasks
 from eval.reading.names import method_name
 from eval.reading.notes import judge_text
-from eval.reading.results import CellFiles, ResultSet
+from eval.reading.page.human import human_texts
+from eval.reading.results import CellFiles, Judged, ResultSet
 from eval.reading.samples import headlines
 from eval.running.cells import is_answer
 from eval.running.scoring import FLOOR, HUMAN
-from tasks.base import Target
+from tasks import load_task
+from tasks.base import Target, Words
 from tasks.common.files import json_text
+from tasks.marks import Marks
 
 #: a word's state in one letter
 LETTERS = {"": ".", "good": "g", "bad": "b"}
 
 
-def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
-    """Task -> its targets and the samples of every method, the first ``targets`` and ``each``.
+def samples(
+    results: ResultSet, targets: int, each: int, data: Path | None = None
+) -> dict[str, Any]:
+    """Task -> its targets and the samples of every method, the first ``targets`` and ``each``, and
+    the human texts of each target under ``human`` (see :func:`human_texts`, which takes ``data``
+    and says what is raised).
 
     Where a method chooses one of a target's samples, that one comes first. A sample is [target,
     index, words, states, missing, scores, tree]: the target's place in the list, the words joined
@@ -35,13 +43,50 @@ def samples(results: ResultSet, targets: int, each: int) -> dict[str, Any]:
         chosen = every[:targets]
         methods = {cell.method: list(_rows(cell, chosen, each)) for cell in results.cells(task)}
         counts = [len(cell.samples) for cell in results.cells(task)]
+        held = sum(map(len, methods.values()))
+        people = human_texts(results, task, data)
+        if people:
+            methods[HUMAN] = list(_people(results, task, people, chosen, each))
         shown[task] = {
             "name": results.task_name(task),
             "targets": [[target.id, target.control.brief()] for target in chosen],
             "methods": methods,
-            "shown": [len(chosen), len(every), sum(map(len, methods.values())), sum(counts)],
+            "shown": [len(chosen), len(every), held, sum(counts)],
         }
     return shown
+
+
+def _people(
+    results: ResultSet,
+    task: str,
+    people: Mapping[str, Sequence[Words]],
+    targets: list[Target],
+    each: int,
+) -> Iterator[list[Any]]:
+    """Human texts as samples. Their scores are stored by target: those of a target with several
+    texts belong to none of them."""
+    scores = {r["target"]: headlines(r["scores"]) for r in results.scores(task, HUMAN)}
+    for at, target in enumerate(targets):
+        texts = people.get(target.id, ())
+        for index, words in enumerate(texts[:each]):
+            judged = [Judged(part.control, {}, one) for one, part in load_task(task).split(target)]
+            marks = mark_all(words, judged)
+            score = scores.get(target.id, ()) if len(texts) == 1 else ()
+            yield _row(at, index, words, marks, score, "")
+
+
+def _row(
+    at: int, index: int, words: Words, marks: Marks, score: Sequence[float], tree: str
+) -> list[Any]:
+    return [
+        at,
+        index,
+        " ".join(NEWLINE if word == "\n" else word for word in words),
+        "".join(LETTERS[state] for state in marks.states),
+        list(marks.missing),
+        [round(100 * value, 1) for value in score],
+        tree,
+    ]
 
 
 def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[Any]]:
@@ -57,15 +102,7 @@ def _rows(cell: CellFiles, targets: list[Target], each: int) -> Iterator[list[An
             marks = mark_all(words, judged)
             tree = next((j.reading["tree"] for j in judged if j.reading.get("tree")), "")
             score = scores.get((target.id, record["index"]), ())
-            yield [
-                at,
-                record["index"],
-                " ".join(NEWLINE if word == "\n" else word for word in words),
-                "".join(LETTERS[state] for state in marks.states),
-                list(marks.missing),
-                [round(100 * value, 1) for value in score],
-                tree,
-            ]
+            yield _row(at, record["index"], words, marks, score, tree)
 
 
 def glance(results: ResultSet) -> list[dict[str, Any]]:

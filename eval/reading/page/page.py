@@ -1,25 +1,34 @@
-"""The page: data, tables and figures in one template."""
+"""The page of a result set: data, tables and figures in one template."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval.compare import compare
 from eval.reading.figures.build import svg_figures
 from eval.reading.figures.style import Missing
 from eval.reading.figures.trajectory import DENOISING, load, positions
+from eval.reading.finding import finding
 from eval.reading.names import reference
 from eval.reading.page.data import embedded, glance, provenance, samples
+from eval.reading.page.overview import described, overview
+from eval.reading.page.svg import inline, width
 from eval.reading.results import ResultSet
 from eval.reading.tables.build import all_tables
 from eval.reading.tables.grid import Grid, html_table
+from eval.running.scoring import HUMAN
 from tasks.common.files import json_text
 from tasks.controls import from_json
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 HERE = Path(__file__).parent
+#: in the order in which a page runs them
+SCRIPTS = ("common.js", "tables.js", "pareto.js", "tree.js", "samples.js", "player.js")
 #: targets that the tables of samples show
 EXAMPLES = 6
 #: entries of a table's records that were measured here
@@ -28,23 +37,32 @@ MEASURED = ("ours", "nats", "seconds")
 HALF = 500
 
 
-def page(results: ResultSet, against: ResultSet | None, targets: int, each: int) -> str:
-    """The page's HTML; ``targets`` and ``each``: how much the sample browser holds."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    browser = samples(results, targets, each)
+def page(
+    results: ResultSet,
+    against: ResultSet | None,
+    targets: int,
+    each: int,
+    data: Path | None = None,
+    home: str | None = None,
+) -> str:
+    """The page's HTML; ``targets`` and ``each``: how much the sample browser holds; ``data``: the
+    corpus's folder, for human texts (see :func:`eval.reading.page.human.human_texts`, which says
+    what is raised); ``home``: the address of an index of sets."""
+    browser = samples(results, targets, each, data)
     methods = {m for task in browser.values() for m in task["methods"]}
-    tables = [_table(grid) for grid in all_tables(results, EXAMPLES)]
-    return environment.get_template("page.html").render(
+    tables = [table(grid, results.name) for grid in all_tables(results, EXAMPLES)]
+    found = finding(results)
+    views = overview(results, found)
+    return template("page.html").render(
         name=results.name,
+        home=home,
         folder=str(results.folder),
+        finding=found.sentence,
+        details=found.details,
+        overview=views,
+        overview_text=described(views[0]) if views else "",
+        parts=any("+" in task for task in results.tasks),
+        people=any(HUMAN in task["methods"] for task in browser.values()),
         settings=results.settings,
         settings_text=json_text(results.settings, indent=1),
         command=results.run.get("command", ""),
@@ -54,25 +72,52 @@ def page(results: ResultSet, against: ResultSet | None, targets: int, each: int)
         empty=[t for t in tables if not t["long"] and not t["filled"]],
         examples=[t for t in tables if t["long"]],
         figures=_figures(results),
-        comparison=_table(compare(against, results)) if against else None,
+        comparison=table(compare(against, results), results.name) if against else None,
         provenance=provenance(results),
-        style=(HERE / "style.css").read_text(encoding="utf-8"),
-        script=(HERE / "script.js").read_text(encoding="utf-8"),
+        style=text("style.css"),
+        script=script(SCRIPTS),
         data=embedded(
             {
                 "tasks": browser,
                 "methods": {m: results.method_name(m) for m in sorted(methods)},
                 "reference": reference().name,
+                "overview": [{**view, "text": described(view)} for view in views],
                 "trajectory": _trajectory(results),
             }
         ),
     )
 
 
-def _table(grid: Grid) -> dict[str, Any]:
+def template(name: str) -> Template:
+    """A template of this folder."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def text(name: str) -> str:
+    """A file of this folder."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def script(names: Sequence[str]) -> str:
+    """Several files as one script."""
+    return "\n".join(map(text, names))
+
+
+def table(grid: Grid, owner: str) -> dict[str, Any]:
+    """A table as the template has it; ``owner`` begins the name of its CSV file."""
     title, _, rest = grid.title.partition(": ")
     return {
         "id": grid.name.replace("+", "-"),
+        "file": f"{owner}-{grid.name}",
         "title": grid.title,
         "short": title if rest else grid.title,
         "html": html_table(grid),
@@ -90,32 +135,13 @@ def _figures(results: ResultSet) -> list[dict[str, str]]:
                 "id": plot.name,
                 "title": plot.title,
                 "caption": plot.caption,
-                "svg": _inline(svg, f"f{number}"),
+                "svg": inline(svg, f"f{number}", f"{plot.title}. {plot.caption}"),
                 "missing": reason,
                 "player": "yes" if plot is DENOISING and svg else "",
-                "wide": "yes" if _width(svg) > HALF else "",
+                "wide": "yes" if width(svg) > HALF else "",
             }
         )
     return shown
-
-
-def _width(svg: str) -> float:
-    """How wide the figure was drawn, in points; 0 where there is none."""
-    drawn = re.search(r'viewBox="\S+ \S+ (\S+) ', svg)
-    return float(drawn[1]) if drawn else 0.0
-
-
-def _inline(svg: str, prefix: str) -> str:
-    """An SVG to stand in a page among others: no prologue, ids of its own, as wide as its place."""
-    if not svg:
-        return ""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", body)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    head, tail = body.split(">", 1)
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return f'{head} role="img">{tail}'
 
 
 def _trajectory(results: ResultSet) -> dict[str, Any] | None:

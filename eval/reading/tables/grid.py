@@ -333,21 +333,38 @@ def latex_document(names: Iterable[str]) -> str:
 
 
 def html_table(grid: Grid) -> str:
-    """A ``table`` element; styles are classes, and what is bad is told by more than its colour."""
-    out = ['<div class="scroll"><table class="grid">', "<thead>"]
+    """A ``table`` element, each block of rows a ``tbody``; styles are classes, and what is bad is
+    told by more than its colour."""
+    out = ['<table class="grid">', f'<caption class="hidden">{html.escape(grid.title)}</caption>']
+    out.append("<thead>")
     if any(name for name, _ in grid.groups):
-        spans = "".join(f'<th colspan="{n}">{html.escape(name)}</th>' for name, n in grid.groups)
+        spans = "".join(_heading(name, n) for name, n in grid.groups)
         out.append(f'<tr class="groups">{spans}</tr>')
     sides = ["right" if c.right else "left" for c in grid.columns]
     titles = zip(sides, grid.columns, strict=True)
-    heads = "".join(f'<th class="{s}" scope="col">{html.escape(c.title)}</th>' for s, c in titles)
+    heads = "".join(_head(side, column) for side, column in titles)
     out += [f"<tr>{heads}</tr>", "</thead>", "<tbody>"]
     for i, row in enumerate(grid.rows):
         cells = zip(sides, row, strict=True)
         inner = "".join(f'<td class="{s}">{html_cell(cell)}</td>' for s, cell in cells)
-        out.append(f'<tr class="rule">{inner}</tr>' if i in grid.rules else f"<tr>{inner}</tr>")
-    out += ["</tbody>", "</table></div>"]
+        if i in grid.rules:
+            out.append("</tbody><tbody>")
+        out.append(f"<tr>{inner}</tr>")
+    out += ["</tbody>", "</table>"]
     return "\n".join(out)
+
+
+def _heading(name: str, width: int) -> str:
+    """Of neighbouring columns; one without a name is no heading."""
+    if not name:
+        return f'<td colspan="{width}"></td>'
+    return f'<th colspan="{width}" scope="colgroup">{html.escape(name)}</th>'
+
+
+def _head(side: str, column: Column) -> str:
+    if not column.title:
+        return f'<td class="{side}"></td>'
+    return f'<th class="{side}" scope="col">{html.escape(column.title)}</th>'
 
 
 def html_cell(cell: Entry) -> str:

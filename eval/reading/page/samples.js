@@ -1,20 +1,12 @@
 "use strict";
+// the sample browser
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const get = (id) => document.getElementById(id);
-  const STEP = 10;
-
-  function element(name, attributes = {}, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
-  // sample browser
+  const STEP = 10, HUMAN = "human";
 
   const filters = { task: get("task"), left: get("left"), right: get("right"), success: get("success"), query: get("query") };
-  let shown = STEP;
+  let shown = STEP, found = [];
 
   function fill(select, options, chosen) {
     select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
@@ -62,47 +54,59 @@
     const { left, right, success } = filters;
     const groups = [left.value, right.value].map((method) => grouped(task, method));
     const query = filters.query.value.trim().toLowerCase();
-    const found = [];
+    const people = grouped(task, HUMAN);
+    found = [];
     task.targets.forEach(([id, text], at) => {
       const sides = groups.map((group) => group.get(at) || []);
       if (!matches(success.value, ...sides)) return;
       const haystack = [id, text, ...sides.flat().map((row) => row[2])].join(" ").toLowerCase();
       if (query && !haystack.includes(query)) return;
-      found.push([id, text, sides]);
+      found.push({ id, text, sides, human: people.get(at) || [] });
     });
     const [targets, all, rows, every] = task.shown;
     const held = rows < every ? ` The page holds ${rows} of ${every} samples.` : "";
     const few = targets < all ? ` of the first ${targets} (of ${all})` : ` of ${all}`;
     get("found").textContent = `${found.length}${few} targets.${held}`;
     const wanted = { yes: [true, null], no: [false, null], better: [true, false], worse: [false, true] }[success.value] || [null, null];
-    get("list").replaceChildren(...found.slice(0, shown).map(([id, text, sides]) => pair(id, text, sides, wanted)));
+    get("list").replaceChildren(...found.slice(0, shown).map((one) => pair(one, wanted)));
     get("next").hidden = found.length <= shown;
   }
 
-  function pair(id, text, sides, wanted) {
+  function pair({ id, text, sides, human }, wanted) {
     const methods = [filters.left.value, filters.right.value];
     const same = methods[0] === methods[1];
     const columns = sides.slice(0, same ? 1 : 2).map((rows, i) =>
-      element("div", { class: "side" }, element("h4", {}, data.methods[methods[i]]), ...side(ordered(rows, wanted[i]))));
+      element("div", { class: "side" }, element("h4", {}, data.methods[methods[i]]), ...side(ordered(rows, wanted[i]), methods[i], id)));
     const title = element("h3", {}, text + " ", element("span", { class: "id" }, id));
-    return element("article", { class: "pair" }, title, element("div", { class: "sides" }, ...columns));
+    const made = element("article", { class: "pair", "data-target": id }, title);
+    if (human.length && !methods.includes(HUMAN)) made.append(element("p", { class: "human" }, element("span", { class: "label" }, "human text"), " " + human[0][2]));
+    made.append(element("div", { class: "sides" }, ...columns));
+    return made;
   }
 
-  function side(rows) {
+  function side(rows, method, target) {
     if (!rows.length) return [element("p", { class: "dim" }, "no samples")];
     const [first, ...rest] = rows;
-    const made = [sample(first)];
+    const made = [sample(first, method, target)];
     if (rest.length) {
-      const more = element("button", { type: "button", class: "plain" }, `${rest.length} more of this target`);
-      more.addEventListener("click", () => more.replaceWith(...rest.map(sample)));
+      const more = element("button", { type: "button", class: "plain more" }, `${rest.length} more of this target`);
+      more.addEventListener("click", () => {
+        const others = rest.map((row) => sample(row, method, target));
+        more.replaceWith(...others);
+        others[0].querySelector(".anchor").focus();
+      });
       made.push(more);
     }
     return made;
   }
 
-  function sample(row) {
-    const [, , words, states, missing, scores, tree] = row;
-    const line = element("p", {}, verdict(scores));
+  // a link that opens this page at one sample
+  const fragment = (method, target, index) => "#" + new URLSearchParams({ task: filters.task.value, method, target, index });
+
+  function sample(row, method, target) {
+    const [, index, words, states, missing, scores, tree] = row;
+    const line = element("p", {});
+    if (scores.length || method !== HUMAN) line.append(verdict(scores));
     let run = [], state = ".";
     const flush = () => {
       if (!run.length) return;
@@ -116,7 +120,9 @@
     });
     flush();
     for (const what of missing) line.append(element("span", { class: "bad" }, `[missing ${what}]`), " ");
-    const made = element("div", { class: "sample" }, line);
+    const name = `Link to sample ${index} of ${data.methods[method]} for ${target}`;
+    line.append(element("a", { class: "anchor", href: fragment(method, target, index), "aria-label": name, title: name }, "#"));
+    const made = element("div", { class: "sample", "data-method": method, "data-index": index }, line);
     if (tree) {
       const button = element("button", { type: "button", class: "plain", "aria-expanded": "false" }, "Parse tree");
       button.addEventListener("click", () => {
@@ -136,95 +142,41 @@
     return element("span", { class: `verdict ${kind}` }, text);
   }
 
-  // parse trees
-
-  function readTree(text) {
-    const tokens = text.match(/[()]|[^()\s]+/g) || [];
-    let at = 0;
-    const UNESCAPED = { "-LRB-": "(", "-RRB-": ")", "-NL-": "⏎" };
-    function node() {
-      if (tokens[at] !== "(") { const word = tokens[at++]; return { label: UNESCAPED[word] || word, children: [] }; }
-      at += 1;
-      const label = tokens[at] !== "(" && tokens[at] !== ")" ? tokens[at++] : "";
-      const children = [];
-      while (at < tokens.length && tokens[at] !== ")") children.push(node());
-      at += 1;
-      return { label, children };
+  // opens the sample that the address names; says so where the page does not hold it
+  function open() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    const [name, method, id, index] = ["task", "method", "target", "index"].map((key) => asked.get(key));
+    if (!name || !method || !id) return;
+    const task = data.tasks[name], at = task ? task.targets.findIndex(([target]) => target === id) : -1;
+    const held = at >= 0 && (task.methods[method] || []).some((row) => row[0] === at && String(row[1]) === (index || "0"));
+    if (!held) {
+      get("found").textContent = `This page does not hold sample ${index || 0} of ${method} for ${id}: make it with more targets= and samples=.`;
+      get("samples").scrollIntoView();
+      return;
     }
-    return node();
+    filters.task.value = name;
+    fillMethods();
+    if (filters.right.value === method) filters.right.value = filters.left.value;
+    filters.left.value = method;
+    filters.success.value = "all";
+    filters.query.value = "";
+    shown = Math.max(STEP, at + 1);
+    draw();
+    const pairs = [...get("list").children];
+    const article = pairs.find((one) => one.dataset.target === id);
+    article.querySelectorAll(".more").forEach((more) => more.click());
+    const wanted = [...article.querySelectorAll(".sample")].find((one) => one.dataset.method === method && one.dataset.index === (index || "0"));
+    wanted.classList.add("here");
+    wanted.scrollIntoView({ block: "center" });
+    wanted.querySelector(".anchor").focus({ preventScroll: true });
   }
 
-  function drawTree(text) {
-    const SVG = "http://www.w3.org/2000/svg", ROW = 34, GAP = 14, CHAR = 7;
-    const root = readTree(text);
-    let right = 0, deepest = 0;
-    const nodes = [];
-    function place(node, depth) {
-      deepest = Math.max(deepest, depth);
-      const width = node.label.length * CHAR;
-      if (!node.children.length) {
-        node.x = right + width / 2 + GAP / 2;
-        right += width + GAP;
-      } else {
-        node.children.forEach((child) => place(child, depth + 1));
-        node.x = (node.children[0].x + node.children[node.children.length - 1].x) / 2;
-        // a long label over a short word needs room of its own
-        right = Math.max(right, node.x + width / 2 + GAP / 2);
-      }
-      node.y = depth * ROW + 16;
-      nodes.push(node);
-    }
-    place(root, 0);
-    const svg = document.createElementNS(SVG, "svg");
-    const height = deepest * ROW + 30, width = Math.ceil(right + GAP);
-    for (const [key, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": text })) svg.setAttribute(key, value);
-    const add = (name, attributes, content) => {
-      const made = document.createElementNS(SVG, name);
-      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-      if (content) made.textContent = content;
-      svg.append(made);
-    };
-    for (const node of nodes) for (const child of node.children) add("line", { x1: node.x, y1: node.y + 5, x2: child.x, y2: child.y - 13 });
-    for (const node of nodes) add("text", { x: node.x, y: node.y, class: node.children.length ? "label" : "" }, node.label);
-    return element("div", { class: "tree", tabindex: "0" }, svg);
-  }
-
-  // denoising trajectory
-
-  function trajectory() {
-    const slider = get("frame");
-    if (!data.trajectory || !slider) return;
-    const { frames, control } = data.trajectory;
-    const final = frames[frames.length - 1][2];
-    slider.max = frames.length - 1;
-    let timer = null;
-    const show = () => {
-      const [t, std, words] = frames[Number(slider.value)];
-      get("step").textContent = t < 0 ? `text · ${control}` : `step ${t + 1} · noise ${std.toFixed(2)}`;
-      get("words").replaceChildren(...words.map((word, i) =>
-        element("span", word === final[i] ? { class: "settled" } : {}, word === "\n" ? "⏎" : word)));
-    };
-    const stop = () => {
-      clearInterval(timer);
-      timer = null;
-      get("play").textContent = "Play";
-      get("play").setAttribute("aria-pressed", "false");
-    };
-    get("play").addEventListener("click", () => {
-      if (timer !== null) return stop();
-      if (slider.value === slider.max) slider.value = 0;
-      get("play").textContent = "Pause";
-      get("play").setAttribute("aria-pressed", "true");
-      timer = setInterval(() => {
-        slider.value = Number(slider.value) + 1;
-        show();
-        if (slider.value === slider.max) stop();
-      }, 130);
-      show();
-    });
-    slider.addEventListener("input", () => { stop(); show(); });
-    slider.value = Math.round(frames.length * 0.55);
-    show();
+  // every sample that the filters leave, beyond those drawn so far
+  function save() {
+    const columns = [...new Set([filters.left.value, filters.right.value])];
+    const rows = found.flatMap(({ id, text, sides }) => columns.flatMap((method, i) =>
+      sides[i].map((row) => [filters.task.value, id, text, data.methods[method], row[1], row[2], row[5].join(" ")])));
+    download(`samples-${filters.task.value}.csv`, [["task", "target", "control", "method", "index", "text", "score, percent"], ...rows]);
   }
 
   const names = Object.entries(data.tasks).filter(([, task]) => Object.keys(task.methods).length);
@@ -237,10 +189,13 @@
     filters.query.addEventListener("input", again);
     get("filters").addEventListener("submit", (event) => event.preventDefault());
     get("next").addEventListener("click", () => { shown += STEP; draw(); });
+    get("save").hidden = false;
+    get("save").addEventListener("click", save);
     draw();
+    open();
+    addEventListener("hashchange", open);
   } else {
     get("found").textContent = "No method of this set has samples.";
     get("filters").hidden = get("next").hidden = true;
   }
-  trajectory();
 })();

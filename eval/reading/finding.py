@@ -1,0 +1,224 @@
+"""What a result set says in one sentence: which method controls best, by how much, at which price.
+
+Control and perplexity are averaged over the tasks that most methods were run on, so that no method
+is judged by fewer or easier tasks than another. Intervals are of the paired bootstrap; one that
+spans zero is said to be a tie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eval.reading.measured import Measured, measured_tasks
+from eval.reading.names import REFERENCES, method_name
+from eval.reading.paired import LM, sides
+from eval.reading.results import ResultSet
+from eval.reading.stats import Difference, mean_interval, paired_mean
+from eval.running.scoring import HUMAN
+
+#: a value and its 95 % interval; the ends are NaN where there is none
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Average:
+    """``ctrl`` in percent, ``lm`` in perplexity (the geometric mean of the tasks'), over tasks."""
+
+    method: str
+    ctrl: Triple
+    lm: Triple | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``tasks``: those that are averaged over. ``methods``: best control first. ``lead``: the first
+    one's control less the second one's, in percentage points; None where there is no second one.
+    ``untrained``: the same of the methods that were not trained on the control, where the first one
+    was."""
+
+    tasks: Sequence[str] = ()
+    methods: Sequence[Average] = ()
+    human: Average | None = None
+    lead: Difference | None = None
+    untrained: Sequence[Average] = ()
+    untrained_lead: Difference | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: what is compared, as a sentence says it
+    quantity: str = "control"
+
+    @property
+    def sentence(self) -> str:
+        """The finding; of a set without any scores, that it has none."""
+        if not self.methods:
+            return "Nothing has been judged yet."
+        first, over = self.methods[0], _over(self.tasks, self.labels)
+        if self.lead is None:
+            return f"{self._named(first)} reaches {_percent(first)} {self.quantity}{over}{_at(first)}."
+        return self._compared(first, self.methods[1], self.lead, f"{over}{_at(first)}")
+
+    @property
+    def details(self) -> list[str]:
+        """What the sentence leaves out: the best of those not trained on the control, and people.
+        """
+        said = []
+        if self.untrained:
+            best = self.untrained[0]
+            if self.untrained_lead is None:
+                said.append(
+                    f"Not trained on the control: {self._named(best)}, {_percent(best)}{_at(best)}."
+                )
+            else:
+                text = self._compared(best, self.untrained[1], self.untrained_lead, _at(best))
+                said.append(f"Of the methods that were not trained on the control: {text}")
+        if self.human is not None:
+            said.append(f"Human text: {_percent(self.human)}{_at(self.human)}.")
+        return said
+
+    def _compared(self, best: Average, next_best: Average, lead: Difference, facts: str) -> str:
+        span = f"[{_signed(lead.low)}, {_signed(lead.high)}]"
+        if lead.low <= 0:
+            return (
+                f"No clear winner on {self.quantity}: {self._named(best)} reaches {_percent(best)}{facts}, "
+                f"{lead.value:.1f} points {span} above {self._named(next_best)}"
+                f"{_at(next_best, ' (perplexity {})')}, which may be chance."
+            )
+        return (
+            f"{self._named(best)} reaches the highest {self.quantity}, {_percent(best)}{facts}: "
+            f"{lead.value:.1f} points {span} above {self._named(next_best)}"
+            f"{_at(next_best, ' (perplexity {})')}."
+        )
+
+    def _named(self, one: Average) -> str:
+        return self.labels.get(one.method, one.method)
+
+
+def _percent(one: Average) -> str:
+    return f"{one.ctrl[0]:.1f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _at(one: Average, text: str = " at perplexity {}") -> str:
+    return "" if one.lm is None else text.format(f"{one.lm[0]:.1f}")
+
+
+def _over(tasks: Sequence[str], labels: Mapping[str, str]) -> str:
+    """How many tasks: one is named, several are counted."""
+    if len(tasks) == 1:
+        return f" ({labels.get(tasks[0], tasks[0])})"
+    return f" on average over {len(tasks)} tasks"
+
+
+def finding(results: ResultSet) -> Finding:
+    """Raises ``UserError`` as :func:`eval.reading.measured.measured_tasks` does."""
+    measured = measured_tasks(results)
+    tasks, methods = _common(results, measured)
+    if not tasks:
+        return Finding()
+    metrics = {task: _metric(measured[task]) for task in tasks}
+    averages = [_average(results, method, metrics) for method in methods]
+    known = sorted((a for a in averages if a), key=lambda a: a.ctrl[0], reverse=True)
+    untrained = [a for a in known if not results.method(a.method).trained]
+    leads = known and results.method(known[0].method).trained
+    return Finding(
+        tasks,
+        known,
+        _human(measured, metrics),
+        _lead(results, known, metrics),
+        untrained if leads else (),
+        _lead(results, untrained, metrics) if leads else None,
+        {
+            **{a.method: results.method_name(a.method) for a in known},
+            **{task: results.task_name(task) for task in tasks},
+        },
+        _quantity(measured, metrics),
+    )
+
+
+def _quantity(measured: Mapping[str, Measured], metrics: Mapping[str, str]) -> str:
+    """Control, or, of tasks that ask for the text that a person wrote, how near it comes."""
+    fills = [measured[task].metrics[m] for task, m in metrics.items() if measured[task].traits.fills]
+    return fills[0].split(" ")[0].rstrip(",") if fills and len(metrics) == 1 else "control"
+
+
+def _common(results: ResultSet, measured: Mapping[str, Measured]) -> tuple[list[str], list[str]]:
+    """The most single tasks that any one method has scores of, and the methods with all of them; of
+    a set without single tasks, its compositions."""
+    for several in (False, True):
+        names = [t for t in results.tasks if t in measured and ("+" in t) == several]
+        scored = {
+            task: [m for m in results.methods(task) if results.scores(task, m)]
+            for task in names
+            if _metric(measured[task])
+        }
+        methods = dict.fromkeys(m for found in scored.values() for m in found)
+        most = max((sum(m in found for found in scored.values()) for m in methods), default=0)
+        full = [m for m in methods if sum(m in f for f in scored.values()) == most]
+        # of equally many tasks those of the first such method, in the order of tables
+        chosen = [task for task, found in scored.items() if full and full[0] in found]
+        if chosen:
+            return chosen, [m for m in methods if all(m in scored[task] for task in chosen)]
+    return [], []
+
+
+def _metric(measured: Measured) -> str:
+    """The metric that stands for a task: the first that tables show and that is of single samples;
+    empty where there is none."""
+    known = [*measured.ctrl, *measured.traits.headlines, *measured.metrics]
+    pooled = measured.traits.pooled
+    return next((m for m in known if m in measured.metrics and m not in pooled), "")
+
+
+def _average(results: ResultSet, method: str, metrics: Mapping[str, str]) -> Average | None:
+    """None where targets of a task lack the metric."""
+    records = {task: results.scores(task, method) for task in metrics}
+    both = [sides(records[t], records[t], metric) for t, metric in metrics.items()]
+    one = [two[0] for two in both if two is not None]
+    if len(one) < len(metrics):
+        return None
+    ctrl = mean_interval(one)
+    fluent = [sides(rows, rows, LM) for rows in records.values()]
+    nll = [two[0] for two in fluent if two is not None]
+    lm = mean_interval(nll) if len(nll) == len(metrics) else None
+    return Average(method, _scaled(ctrl), lm and (math.exp(lm[0]), math.exp(lm[1]), math.exp(lm[2])))
+
+
+def _scaled(shares: Triple) -> Triple:
+    return 100 * shares[0], 100 * shares[1], 100 * shares[2]
+
+
+def _lead(
+    results: ResultSet, known: Sequence[Average], metrics: Mapping[str, str]
+) -> Difference | None:
+    """The first one's control less the second one's."""
+    if len(known) < 2:
+        return None
+    pairs = [
+        sides(results.scores(t, known[0].method), results.scores(t, known[1].method), metric)
+        for t, metric in metrics.items()
+    ]
+    shared = [pair for pair in pairs if pair is not None]
+    if len(shared) < len(metrics):
+        return None
+    d = paired_mean(shared)
+    return Difference(100 * d.value, 100 * d.low, 100 * d.high, d.p)
+
+
+def _human(measured: Mapping[str, Measured], metrics: Mapping[str, str]) -> Average | None:
+    """The mean of what tables say of human text; its perplexity is the same for every task."""
+    name = method_name(HUMAN)
+    assert name in REFERENCES
+    rows = [measured[task].row(name, metric) for task, metric in metrics.items()]
+    values = [row.ctrl.ours for row in rows if row is not None and row.ctrl.ours is not None]
+    if len(values) < len(metrics):
+        return None
+    nowhere = math.nan, math.nan
+    first = measured[next(iter(metrics))].first(name)
+    lm = first.lm if first is not None else None
+    fluent = None if lm is None or lm.ours is None else (lm.ours, lm.low, lm.high)
+    ctrl = sum(values) / len(values), *nowhere
+    return Average(HUMAN, ctrl, fluent and (fluent[0], fluent[1] or math.nan, fluent[2] or math.nan))
