@@ -35,7 +35,9 @@ def main(given: Sequence[str]) -> None:
         print(USAGE)
         return
     if set(given) - {"--write"}:
-        raise UserError(f"unknown argument '{next(iter(set(given) - {'--write'}))}' (valid: --write)")
+        raise UserError(
+            f"unknown argument '{next(iter(set(given) - {'--write'}))}' (valid: --write)"
+        )
     old = stale()
     names = ", ".join(str(path.relative_to(ROOT)) for path in old) or "nothing"
     if "--write" in given:

@@ -45,11 +45,16 @@ def rows(stored: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """(step, words) of the rows, without START and END: evenly up to the frame from which on no
     word changes, and the last."""
     frames, inner = stored["frames"], slice(1, positions(stored) - 1)
-    changing = [at for at, f in enumerate(frames) if f["words"][inner] != frames[-1]["words"][inner]]
+    changing = [
+        at for at, f in enumerate(frames) if f["words"][inner] != frames[-1]["words"][inner]
+    ]
     chosen = sorted({round(at) for at in np.linspace(0, max(changing) + 1, ROWS - 1)})
     chosen.append(len(frames) - 1)
     return [
-        ("text" if frames[at]["t"] < 0 else f"t = {frames[at]['t'] + 1}", frames[at]["words"][inner])
+        (
+            "text" if frames[at]["t"] < 0 else f"t = {frames[at]['t'] + 1}",
+            frames[at]["words"][inner],
+        )
         for at in chosen
     ]
 

@@ -91,7 +91,11 @@ def _needs(card: Card, name: str) -> tuple[str, ...]:
 
 
 def tasks() -> Iterator[str]:
-    yield from ("# Tasks", "", "`a+b` asks for two controls at once; the compositions below are the")
+    yield from (
+        "# Tasks",
+        "",
+        "`a+b` asks for two controls at once; the compositions below are the",
+    )
     yield from ("paper's.", "")
     every = {name: load_task(name) for name in [*TASKS, *COMPOSITIONS]}
     rows = [
@@ -104,7 +108,9 @@ def tasks() -> Iterator[str]:
 
 
 def _corpora(task: str) -> str:
-    return ", ".join(f"`{name}`" for name in CORPORA if load_task(task).refuses_corpus(name) is None)
+    return ", ".join(
+        f"`{name}`" for name in CORPORA if load_task(task).refuses_corpus(name) is None
+    )
 
 
 def _task(name: str, task: Task) -> Iterator[str]:
@@ -169,13 +175,18 @@ def _network(section: str, config: Any) -> list[str]:
 
 
 def all_keys() -> Iterator[str]:
-    yield from ("# Keys", "", "Every key of `run`, and of the commands that share its settings. The")
-    yield from ("default is that of preset `demo`; other presets' values stand where they differ.", "")
+    yield from (
+        "# Keys",
+        "",
+        "Every key of `run`, and of the commands that share its settings. The",
+    )
+    yield from (
+        "default is that of preset `demo`; other presets' values stand where they differ.",
+        "",
+    )
     yield from ("## Of a run", "", *_rows(_presets("", False), ""))
     names = {card.name for card in METHODS.cards}
-    sections = dict.fromkeys(
-        name.split(".")[0] for name in keys(run_config()) if "." in name
-    )
+    sections = dict.fromkeys(name.split(".")[0] for name in keys(run_config()) if "." in name)
     for section in (name for name in sections if name not in names):
         meaning = inspect.getdoc(type(getattr(preset_config("demo", None), section))) or ""
         yield from ("", f"## `{section}`", "", _prose(meaning.split("\n\n")[0]), "")

@@ -33,7 +33,9 @@ def brief(name: str, number: int) -> Iterator[str]:
     """``ctrl / lm`` of ours, below it the paper's ctrl; one column a task."""
     head, _, *rows = map(cells, lines(name, number))
     tasks = list(dict.fromkeys(column.rpartition(":")[0] for column in head[2:]))
-    at = {(column.rpartition(":")[0], column.split()[-2]): i for i, column in enumerate(head) if i > 1}
+    at = {
+        (column.rpartition(":")[0], column.split()[-2]): i for i, column in enumerate(head) if i > 1
+    }
     yield _row(["ctrl ↑ / lm ↓", *tasks])
     yield _row(["---", *["---:"] * len(tasks)])
     for row in rows:
@@ -56,7 +58,7 @@ def filled(text: str) -> str:
 
     def one(match: re.Match[str]) -> str:
         make = {"table": lines, "brief": brief}[match[2]]
-        return "\n".join([match[1].rstrip(), *make(match[3], int(match[4])), match[6]])
+        return "\n".join([match[1], *make(match[3], int(match[4])), "", match[6]])
 
     return BLOCK.sub(one, text)
 
