@@ -158,7 +158,8 @@ class Card:
 
     ``name``: its folder in results, its section of keys, and part of its random streams.
     ``method``: "module:Class" of its :class:`Generator`; empty for the class of a user's file,
-    which brings the card. ``label``: as papers write it. ``order``: its place in tables and lists.
+    which brings the card. ``label``: as papers write it. ``paper``: who
+    described it, the year, the title. ``order``: its place in tables and lists.
     ``colour``: its place in the figures' palette; None takes a free one. ``Settings``: a frozen
     dataclass of its decoding options, all with defaults. ``uses``: the roles that it loads.
     ``brings``: the roles that it adds to those there are. ``tables``: the comparisons that it
@@ -177,6 +178,7 @@ class Card:
     name: str
     method: str = ""
     label: str = ""
+    paper: str = ""
     order: int = 1000
     colour: int | None = None
     Settings: type = NoSettings

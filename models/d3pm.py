@@ -105,6 +105,7 @@ CARDS = tuple(
         f"d3pm_{kind}",
         f"models.d3pm:D3PM{kind.capitalize()}",
         label=role.title,
+        paper="Austin et al. 2021, Structured Denoising Diffusion Models in Discrete State-Spaces",
         order=order,
         Settings=WordsSettings,
         brings=(role, CLASSIFIER),

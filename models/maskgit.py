@@ -40,6 +40,7 @@ CARD = WordsCard(
     "maskgit",
     "models.maskgit:MaskGIT",
     label="MaskGIT",
+    paper="Chang et al. 2022, MaskGIT; Ghazvininejad et al. 2019, Mask-Predict",
     order=66,
     Settings=MaskGITSettings,
     brings=(MASKED, CLASSIFIER),

@@ -36,6 +36,7 @@ CARD = WordsCard(
     "mdlm",
     "models.mdlm:MDLM",
     label="MDLM",
+    paper="Sahoo et al. 2024, Simple and Effective Masked Diffusion Language Models",
     order=65,
     colour=6,
     Settings=MDLMSettings,

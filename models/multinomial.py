@@ -63,6 +63,7 @@ CARD = WordsCard(
     "multinomial",
     "models.multinomial:Multinomial",
     label="Multinomial",
+    paper="Hoogeboom et al. 2021, Argmax Flows and Multinomial Diffusion",
     order=74,
     Settings=WordsSettings,
     brings=(MULTINOMIAL, CLASSIFIER),

@@ -32,6 +32,7 @@ CARD = WordsCard(
     "remdm",
     "models.remdm:ReMDM",
     label="ReMDM",
+    paper="Wang et al. 2025, Remasking Discrete Diffusion Models with Inference-Time Scaling",
     order=67,
     Settings=ReMDMSettings,
     brings=(MASKED, CLASSIFIER),

@@ -96,6 +96,7 @@ CARDS = tuple(
         f"sedd_{kind}",
         f"models.sedd:SEDD{kind.capitalize()}",
         label=role.title,
+        paper="Lou et al. 2024, Discrete Diffusion Modeling by Estimating the Ratios of the Data",
         order=order,
         Settings=SEDDSettings,
         brings=(role, CLASSIFIER),

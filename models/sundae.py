@@ -75,6 +75,7 @@ CARD = WordsCard(
     "sundae",
     "models.sundae:Sundae",
     label="SUNDAE",
+    paper="Savinov et al. 2022, Step-unrolled Denoising Autoencoders for Text Generation",
     order=76,
     Settings=SundaeSettings,
     brings=(SUNDAE, CLASSIFIER),

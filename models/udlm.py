@@ -65,6 +65,7 @@ CARD = WordsCard(
     "udlm",
     "models.udlm:UDLM",
     label="UDLM",
+    paper="Schiff et al. 2024, Simple Guidance Mechanisms for Discrete Diffusion Models",
     order=75,
     Settings=WordsSettings,
     brings=(UNIFORM, CLASSIFIER),

@@ -1,4 +1,4 @@
-"""The README's two worked examples run as they stand."""
+"""The worked examples of a method and a task run as they stand, and numbers are the committed ones."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,14 @@ from eval.run import main
 from eval.tables import main as tables_main
 from tasks import TASKS
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+README, EVIDENCE, COMPARE = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/evidence.md", "docs/compare.md")
+)
+#: sets and tables that docs/evidence.md shows
+SHOWN = [("small-e2e", 2), ("small-e2e", 4), ("demo", 2), ("demo", 4)]
+SHOWN += [("pretrained-anlg", 5), ("small-anlg", 5), ("demo-stories", 5)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,7 +35,7 @@ def _forget() -> Iterator[None]:
 
 def example(name: str, folder: Path) -> Path:
     """The code block headed ``# name``, as a file."""
-    (block,) = re.findall(rf"```python\n# {re.escape(name)}\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(rf"```python\n# {re.escape(name)}\n(.*?)```", COMPARE, re.DOTALL)
     assert len(block.splitlines()) < 60
     (folder / name).write_text(block, encoding="utf-8")
     return folder / name
@@ -61,16 +68,42 @@ def test_the_worked_examples_run_to_tables_figures_and_report(
     assert "lm_sample.temperature (float) = 1.0" in capsys.readouterr().out
 
 
+def stored(name: str, number: int) -> list[str]:
+    path = ROOT / "results" / name / "tables" / f"table{number}.md"
+    return path.read_text("utf-8").split("\n")
+
+
 def test_results_are_the_committed_ones() -> None:
-    """Every row of the README's result tables stands in the committed tables."""
-    results = Path(__file__).parent.parent / "results"
-    shown = [("small-e2e", 2), ("small-e2e", 4), ("demo", 2), ("demo", 4)]
-    shown += [("pretrained-anlg", 5), ("small-anlg", 5), ("demo-stories", 5)]
-    files = [results / name / "tables" / f"table{number}.md" for name, number in shown]
-    stored = [line for path in files for line in path.read_text("utf-8").split("\n")]
-    first, rest = README.split("```\npip install", 1)
-    more = rest.split("## More results\n", 1)[1].split("\n## ", 1)[0]
-    for part in (first, more):
+    """Every row of a result table stands in the committed one; none stands anywhere else."""
+    rest = EVIDENCE
+    for name, number in SHOWN:
+        mark = f"<!-- table {name} {number} -->"
+        before, after = rest.split(mark, 1)
+        part, rest = after.split("<!-- end -->", 1)
         rows = [line for line in part.splitlines() if line.startswith("|")]
         assert len(rows) > 10
-        assert [row for row in rows if row not in stored] == []
+        assert [row for row in rows if row not in stored(name, number)] == []
+        assert "| ours |" not in before
+    assert "| ours |" not in rest
+
+
+def test_the_readme_s_table_is_of_committed_figures() -> None:
+    """Each cell is a control success and a perplexity of the same method and task."""
+    part = README.split("<!-- brief small-e2e 2 -->")[1].split("<!-- end -->")[0]
+    rows = [cells(line) for line in part.splitlines() if line.startswith("|")]
+    table = [cells(line) for line in stored("small-e2e", 2) if line.startswith("|")]
+    ours = {row[0]: row[2:] for row in table if row[1] == "ours"}
+    papers = [row[2:] for row in table if row[1] == "paper"]
+    assert [row[0] for row in rows[2:] if row[0] != "paper"] == list(ours)
+    for name, *shown in rows[2:]:
+        if name == "paper":
+            assert shown == papers.pop(0)[::2]
+            continue
+        for i, cell in enumerate(shown):
+            ctrl, lm = ours[name][2 * i : 2 * i + 2]
+            assert cell == (f"{ctrl} / {lm}" if not ctrl.startswith("n/a") else "n/a")
+    assert papers == []
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]

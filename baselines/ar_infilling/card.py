@@ -28,6 +28,7 @@ CARD = Card(
     "ar_infilling",
     "baselines.ar_infilling.method:ARInfilling",
     label="AR",
+    paper="Li et al. 2022, Diffusion-LM, section 6.4",
     order=70,
     Settings=ARInfillingSettings,
     uses=("reordered_lm",),

@@ -40,6 +40,7 @@ CARD = ColdCard(
     "cold",
     "baselines.cold.method:Cold",
     label="COLD",
+    paper="Qin et al. 2022, COLD Decoding",
     order=30,
     Settings=ColdSettings,
     brings=(

@@ -21,6 +21,7 @@ CARD = DeloreanCard(
     "delorean",
     "baselines.delorean.method:Delorean",
     label="DELOREAN",
+    paper="Qin et al. 2020, Back to the Future",
     order=20,
     Settings=DeloreanSettings,
     uses=("lm",),

@@ -59,6 +59,7 @@ CARD = FudgeCard(
     "fudge",
     "baselines.fudge.method:Fudge",
     label="FUDGE",
+    paper="Yang and Klein 2021, FUDGE: Controlled Text Generation With Future Discriminators",
     order=50,
     colour=1,
     Settings=FudgeSettings,

@@ -21,6 +21,7 @@ CARD = LeftOnlyCard(
     "left_only",
     "baselines.left_only.method:LeftOnly",
     label="Left-only",
+    paper="Qin et al. 2020, Back to the Future",
     order=10,
     Settings=LeftOnlySettings,
     uses=("lm",),

@@ -52,6 +52,7 @@ CARD = PPLMCard(
     "pplm",
     "baselines.pplm.method:PPLM",
     label="PPLM",
+    paper="Dathathri et al. 2020, Plug and Play Language Models",
     order=40,
     colour=4,
     Settings=PPLMSettings,

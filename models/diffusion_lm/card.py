@@ -151,6 +151,7 @@ DIFFUSION_LM = DiffusionLMCard(
     "diffusion_lm",
     "models.diffusion_lm.method:DiffusionLM",
     label="Diffusion-LM",
+    paper="Li et al. 2022, Diffusion-LM Improves Controllable Text Generation",
     order=60,
     colour=0,
     Settings=DiffusionLMSettings,

@@ -1,0 +1,68 @@
+"""Tables of results in README.md and docs/evidence.md: copied from the stored ones.
+
+A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is stored) or
+``<!-- brief SET NUMBER -->`` (control and lm in one cell, one row a method) and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+#: the files that hold such blocks
+PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md")
+BLOCK = re.compile(r"(<!-- (table|brief) (\S+) (\d) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+CTRL, LM = "ctrl", "lm"
+#: what a row of a stored table is, in its second column
+OURS, PAPER = "ours", "paper"
+
+
+def lines(name: str, number: int) -> list[str]:
+    """The rows of a stored table, its notes left out."""
+    path = ROOT / "results" / name / "tables" / f"table{number}.md"
+    return [line for line in path.read_text(encoding="utf-8").split("\n") if line.startswith("|")]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def brief(name: str, number: int) -> Iterator[str]:
+    """``ctrl / lm`` of ours, below it the paper's ctrl; one column a task."""
+    head, _, *rows = map(cells, lines(name, number))
+    tasks = list(dict.fromkeys(column.rpartition(":")[0] for column in head[2:]))
+    at = {
+        (column.rpartition(":")[0], column.split()[-2]): i for i, column in enumerate(head) if i > 1
+    }
+    yield _row(["ctrl ↑ / lm ↓", *tasks])
+    yield _row(["---", *["---:"] * len(tasks)])
+    for row in rows:
+        if row[1] == OURS:
+            yield _row([row[0], *(_both(row[at[task, CTRL]], row[at[task, LM]]) for task in tasks)])
+        elif row[1] == PAPER:
+            yield _row(["paper", *(row[at[task, CTRL]] for task in tasks)])
+
+
+def _both(ctrl: str, lm: str) -> str:
+    return "n/a" if ctrl.startswith("n/a") else f"{ctrl} / {lm}"
+
+
+def _row(made: list[str]) -> str:
+    return f"| {' | '.join(made)} |"
+
+
+def filled(text: str) -> str:
+    """``text`` with its blocks made anew."""
+
+    def one(match: re.Match[str]) -> str:
+        make = {"table": lines, "brief": brief}[match[2]]
+        return "\n".join([match[1], *make(match[3], int(match[4])), "", match[6]])
+
+    return BLOCK.sub(one, text)
+
+
+def tables() -> dict[Path, str]:
+    """Path -> content of the pages with such blocks."""
+    return {path: filled(path.read_text(encoding="utf-8")) for path in PAGES}
