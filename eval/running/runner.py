@@ -26,7 +26,7 @@ from eval.running.scoring import FLOOR, HUMAN, Scoring
 from eval.running.store import Store
 from eval.running.taggers import load_tagger, tagger_figures
 from eval.running.target_lists import TargetLists
-from models.base import Card
+from models.base import Card, Generator
 from tasks.base import Corpus, Target, Words
 from tasks.common import stop
 from tasks.common.lease import hold
@@ -173,7 +173,7 @@ class Run:
             f"choose targets for {task}",
             (self.lists.cell(task).folder / TARGETS).exists,
             [self.plan.texts_for(task), *self.lists.judges(task).values()],
-            lambda progress: self.lists.choose(task, self._tag, self.provenance),
+            lambda progress: self.lists.choose(task, self.tag, self.provenance),
         )
 
     def generation(self, job: Job, shard: Shard | None = None) -> Stage:
@@ -307,7 +307,7 @@ class Run:
     # work
 
     def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
-        from models.contract import answers, loaded
+        from models.contract import answers
 
         cell = job.cell.shard(shard) if shard else job.cell
         with self._lease(job, shard):
@@ -321,8 +321,7 @@ class Run:
             if job.task and not shard:
                 guard(folders, {role: self.path(r) for role, r in self.judges.items()})
             control = self.plan.task(job.task or self.config.tasks[0])
-            cls, options = METHODS.load(job.card.name), self.own(job.card)
-            generator = loaded(cls, folders, control, options, self.plan.device)
+            generator, options = self.generator(job), self.own(job.card)
             job.cell.write_config(**self._record(job))
             success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
 
@@ -351,6 +350,14 @@ class Run:
                     success = f"{what} " + ", ".join(f"{mean:.1f} %" for mean in means)
 
             cell.arrange(everything)
+
+    def generator(self, job: Job) -> Generator:
+        """The method of a cell, loaded from its artefacts, which are built."""
+        from models.contract import loaded
+
+        cls, control = METHODS.load(job.card.name), self.plan.task(job.task or self.config.tasks[0])
+        folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
+        return loaded(cls, folders, control, self.own(job.card), self.plan.device)
 
     def _gather(self, job: Job, progress: Progress) -> None:
         with self._lease(job):
@@ -392,7 +399,8 @@ class Run:
                 record["oracles"][role] |= figures(folder)
         return record
 
-    def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
+    def tag(self, texts: Sequence[Words]) -> Sequence[Words]:
+        """UPOS tags of texts by the oracle tagger, which is built."""
         tags: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
         return tags
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,25 @@ class TargetLists:
     def choose(self, task: str, tag: Tag, record: Mapping[str, Any]) -> None:
         """Draws the targets of a task and stores them; ``tag``: of the oracle tagger, for a task
         that asks for tags; ``record``: their provenance."""
-        targets = self.sources(task)
-        if self.judges(task):
-            targets = self.plan.task(task).retag(targets, tag)
+        targets = self.chosen(task, tag)
+        self.refuse_long(task, targets)
         cell = self.cell(task)
+        # ids begin with the list that a target came from
+        stored = facts(self.plan.task(task))
+        cell.write_config(drawn_from=targets[0].id.split("-")[0], task=stored, **record)
+        withhold = self.plan.task(task).quotes and not traits(self.config.corpus).embedded
+        write_targets(cell.folder / TARGETS, targets, withhold)
+        self._stored.pop(task, None)
+
+    def chosen(self, task: str, tag: Tag) -> list[Target]:
+        """The targets of :meth:`sources` as they are asked for: with the tagger's tags, where the
+        task asks for any."""
+        targets = self.sources(task)
+        return self.plan.task(task).retag(targets, tag) if self.judges(task) else targets
+
+    def refuse_long(self, task: str, targets: Sequence[Target]) -> None:
+        """Raises ``UserError`` for a target that needs more words than a text of one of the run's
+        methods can have."""
         for method in self.config.methods:
             room = METHODS.card(method).room(self.config, self.plan.task(task))
             for target in targets:
@@ -92,12 +107,6 @@ class TargetLists:
                         f"target {target.id} of {task} needs {words} words, but a text of {method} "
                         f"has at most {room}: choose another longest= or a longer network"
                     )
-        # ids begin with the list that a target came from
-        stored = facts(self.plan.task(task))
-        cell.write_config(drawn_from=targets[0].id.split("-")[0], task=stored, **record)
-        withhold = self.plan.task(task).quotes and not traits(self.config.corpus).embedded
-        write_targets(cell.folder / TARGETS, targets, withhold)
-        self._stored.pop(task, None)
 
     def sources(self, task: str) -> list[Target]:
         """The targets of a task with the human texts behind them, drawn once.
