@@ -86,6 +86,11 @@ class RunConfig(Checked):
     overwrite: bool = False
     #: save and end after so many minutes, with exit code 75; the same command goes on. 0: never
     stop_after: float = ranged(0.0, least=0, most=1e6, unit="minutes")
+    #: where training curves go beside the artefacts: tensorboard, or wandb (offline unless
+    #: WANDB_MODE says otherwise); changes nothing of what is trained
+    log: Literal["none", "tensorboard", "wandb"] = "none"
+    #: folder of these logs, one for each network: tensorboard --logdir runs
+    log_folder: str = "runs"
     bertscore: BertScoreSection = field(default_factory=BertScoreSection)
 
     if TYPE_CHECKING:

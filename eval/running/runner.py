@@ -27,6 +27,7 @@ from eval.running.store import Store
 from eval.running.taggers import load_tagger, tagger_figures
 from eval.running.target_lists import TargetLists
 from models.base import Card, Generator
+from models.nets import logs
 from tasks.base import Corpus, Target, Words
 from tasks.common import stop
 from tasks.common.lease import hold
@@ -66,6 +67,9 @@ class Run:
         self.folder = config.folder
         check_folder("out", self.folder)
         check_folder("store", Path(config.store))
+        if config.log != logs.NONE:
+            logs.check(config.log)
+            check_folder("log_folder", Path(config.log_folder))
         self.plan = Plan(config)
         prebuilt = [Path(p) for p in config.prebuilt.split(",") if p]
         self.store = Store(Path(config.store), prebuilt, waiting=self._others)
@@ -155,8 +159,9 @@ class Run:
 
     def build(self, recipes: Sequence[Recipe]) -> None:
         """Builds the artefacts that are missing, their dependencies first."""
-        for recipe in self.store.missing(recipes):
-            self.store.resolve(recipe, lambda part: self.display.stage(part.title))
+        with logs.kept(self.config.log, Path(self.config.log_folder)):
+            for recipe in self.store.missing(recipes):
+                self.store.resolve(recipe, lambda part: self.display.stage(part.title))
 
     # planning
 
