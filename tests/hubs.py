@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
             code = 409 if name in hub.repos else 200
             hub.repos.setdefault(name, {"main": {}})
-            hub.private.setdefault(name, bool(asked.get("private")))
+            hub.private.setdefault(name, asked.get("visibility") == "private")
             self.answer(code, {"url": f"{hub.url}/{name}", "name": name})
             return
         repo = "/".join(path.removeprefix("/api/models").split("/")[1:3]).removesuffix(".git")

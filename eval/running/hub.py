@@ -83,7 +83,7 @@ def push(
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, part / name)
         (part / CARD).write_text(model_card(folder, repo, license, places), encoding="utf-8")
-        with asking(repo):
+        with asking(repo, revision):
             from huggingface_hub import HfApi
 
             hub = HfApi()
@@ -158,7 +158,7 @@ def _copied(folder: Path, part: Path, repo: str) -> None:
 
 def _fetched(repo: str, part: Path, revision: str | None) -> None:
     """The files that the artefact was sealed with and no others, all of one commit."""
-    with asking(repo):
+    with asking(repo, revision):
         from huggingface_hub import HfApi
 
         hub = HfApi()
@@ -181,16 +181,17 @@ def _sealed(folder: Path, repo: str) -> list[str]:
 
 
 @contextmanager
-def asking(repo: str) -> Iterator[None]:
+def asking(repo: str, revision: str | None = None) -> Iterator[None]:
     """What goes wrong with a hub as a ``UserError`` in one line."""
-    import httpx
     from huggingface_hub import constants, errors
 
     hub = constants.ENDPOINT
     try:
         yield
-    except (errors.HFValidationError, errors.RevisionNotFoundError) as error:
+    except errors.HFValidationError as error:
         raise UserError(f"repo={repo}: {_line(error)}") from None
+    except errors.RevisionNotFoundError:
+        raise UserError(f"repo={repo}: {hub} has no revision '{revision}' of it") from None
     except errors.EntryNotFoundError as error:
         raise UserError(f"repo={repo} holds no artefact: {_line(error)}") from None
     except errors.RepositoryNotFoundError:
@@ -200,7 +201,9 @@ def asking(repo: str) -> Iterator[None]:
         ) from None
     except (errors.HfHubHTTPError, errors.LocalTokenNotFoundError, ValueError) as error:
         raise UserError(f"repo={repo}: {hub} refuses: {_line(error)}") from None
-    except (httpx.HTTPError, errors.OfflineModeIsEnabled, OSError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # the client below raises errors of its own, by whatever name
         raise UserError(f"repo={repo}: cannot reach {hub}: {_line(error)}") from None
 
 
