@@ -15,6 +15,22 @@ claim()
 #: name -> ``module:attribute`` that it stands for
 _EXPORTS = {
     "__version__": "control_bench.version:__version__",
+    "load": "control_bench.api:load",
+    "Bench": "control_bench.api:Bench",
+    "Generated": "control_bench.samples:Generated",
+    "Results": "eval.reading.frames:Results",
+    "Control": "tasks.controls:Control",
+    "FieldValue": "tasks.controls:FieldValue",
+    "TagSequence": "tasks.controls:TagSequence",
+    "Span": "tasks.controls:Span",
+    "ParseTree": "tasks.controls:ParseTree",
+    "Length": "tasks.controls:Length",
+    "Infill": "tasks.controls:Infill",
+    "AllOf": "tasks.controls:AllOf",
+    "Target": "tasks.targets:Target",
+    "UserError": "tasks.common.errors:UserError",
+    "push_to_hub": "control_bench.hub:push_to_hub",
+    "from_pretrained": "control_bench.hub:from_pretrained",
 }
 __version__: str
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.run import guarded
+from eval.running.hub import LEFT_OUT as LEFT_OUT
 from tasks.common.errors import UserError
 from tasks.common.shipped import SHIPPED, installed, ready
 
@@ -24,8 +25,6 @@ Copies the trained artefacts that a run needs from its store into its prebuilt f
 
 Keys, with type, default and meaning, are those of python -m eval.run:
 """
-#: kinds that hold texts of a corpus, or are quickly read off one
-LEFT_OUT = ("corpus", "vocabulary", "parses", "tags")
 
 
 def main(given: Sequence[str]) -> None:

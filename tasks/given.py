@@ -6,11 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from tasks import TASKS, parts
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.files import canonical
 from tasks.common.given import numbered, parse_json, read_text
-from tasks.controls import Control, from_json, to_json
+from tasks.controls import AllOf, Control, from_json, to_json
 from tasks.typed import Known
 
 #: what the ids of such targets begin with
@@ -58,3 +59,29 @@ def _target(record: Any, task: Task, known: Known) -> Target:
     if not isinstance(name, str) or not name.strip() or len(name) > 200:
         raise UserError("'id' is no text")
     return Target(name, control)
+
+
+def asked(control: Control) -> tuple[str, Control]:
+    """The task that a control is of, ``a+b`` for a composition, and the control with its parts in
+    the order of that composition. Raises ``UserError`` for a control of no task at hand, and for
+    two parts that are of one task."""
+    tasks = {_task(part): part for part in control.parts}
+    if len(tasks) < len(control.parts):
+        names = ", ".join(part.kind for part in control.parts)
+        raise UserError(f"the parts of a composition are of different tasks, not {names}")
+    name = "+".join(parts("+".join(tasks)))
+    if isinstance(control, AllOf):
+        control = AllOf(tuple(tasks[part] for part in name.split("+")))
+    return name, control
+
+
+def _task(control: Control) -> str:
+    for name in (*TASKS.own, *TASKS):
+        cls = TASKS.load(name).control
+        # a user's file may have been imported by other means as well, and has then two classes
+        if cls is not None and control.kind == cls.kind:
+            return name
+    known = sorted({TASKS.load(name).control.__name__ for name in TASKS})
+    raise UserError(
+        f"{type(control).__name__} is no control of a task at hand (those are {', '.join(known)})"
+    )

@@ -18,7 +18,7 @@ LM = "lm"
 
 Records = Sequence[Mapping[str, Any]]
 #: values and weights of each target
-Side = tuple[Any, Any]
+Columns = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def difference(
     return both_sides and paired(*both_sides, np.exp if metric == LM else _percent)
 
 
-def sides(first: Records, second: Records, metric: str) -> tuple[Side, Side] | None:
+def sides(first: Records, second: Records, metric: str) -> tuple[Columns, Columns] | None:
     """(values, weights) of two cells over the targets that both have, as ``stats.paired`` takes
     them; None where they share none."""
     groups, other = _shared(_groups(first, metric), _groups(second, metric))
@@ -139,7 +139,7 @@ def _shared(first: Groups, second: Groups) -> tuple[list[Any], list[Any]]:
     return [first[target] for target in both], [second[target] for target in both]
 
 
-def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> Side:
+def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> Columns:
     """Values and weights; weights of 1 make plain means of the values."""
     return [[v for v, _ in row] for row in groups], [[w for _, w in row] for row in groups]
 

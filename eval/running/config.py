@@ -100,6 +100,11 @@ class RunConfig(Checked):
     columns: Literal["auto", "all"] = "auto"
     #: short: tables are printed without what their columns, marks and judges mean; full: with it
     legend: Literal["short", "full"] = "short"
+    #: where training curves go beside the artefacts: tensorboard, or wandb (offline unless
+    #: WANDB_MODE says otherwise); changes nothing of what is trained
+    log: Literal["none", "tensorboard", "wandb"] = "none"
+    #: folder of these logs, one for each network: tensorboard --logdir runs
+    log_folder: str = "runs"
     bertscore: BertScoreSection = field(default_factory=BertScoreSection)
 
     if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from eval.running.store import Store
 from eval.running.taggers import load_tagger, tagger_figures
 from eval.running.target_lists import TargetLists
 from models.base import Card, Generator
+from models.nets import logs
 from tasks.base import Corpus, Target, Words
 from tasks.common import stop
 from tasks.common.lease import hold
@@ -68,6 +69,9 @@ class Run:
         self.folder = config.folder
         check_folder("out", self.folder)
         check_folder("store", Path(config.store))
+        if config.log != logs.NONE:
+            logs.check(config.log)
+            check_folder("log_folder", Path(config.log_folder))
         self.plan = Plan(config)
         self.store = Store(Path(config.store), ready(config.prebuilt), waiting=self._others)
         self.provenance = provenance(as_dict(config), list(command))
@@ -162,8 +166,9 @@ class Run:
 
     def build(self, recipes: Sequence[Recipe]) -> None:
         """Builds the artefacts that are missing, their dependencies first."""
-        for recipe in self.store.missing(recipes):
-            self.store.resolve(recipe, lambda part: self.display.stage(part.title))
+        with logs.kept(self.config.log, Path(self.config.log_folder)):
+            for recipe in self.store.missing(recipes):
+                self.store.resolve(recipe, lambda part: self.display.stage(part.title))
 
     # planning
 
@@ -182,7 +187,7 @@ class Run:
             f"choose targets for {task}",
             (self.lists.cell(task).folder / TARGETS).exists,
             [texts, *self.lists.judges(task).values()],
-            lambda progress: self.lists.choose(task, self._tag, self.provenance),
+            lambda progress: self.lists.choose(task, self.tag, self.provenance),
         )
 
     def generation(self, job: Job, shard: Shard | None = None) -> Stage:
@@ -426,7 +431,8 @@ class Run:
                 known[role] |= figures(folder)
         return known
 
-    def _tag(self, texts: Sequence[Words]) -> Sequence[Words]:
+    def tag(self, texts: Sequence[Words]) -> Sequence[Words]:
+        """UPOS tags of texts by the oracle tagger, which is built."""
         tags: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
         return tags
 

@@ -119,33 +119,47 @@ class Scoring:
     ) -> None:
         """Scores every cell of a task, the floor where it has samples, and the human sources of the
         task's targets."""
+        self.score_cells(name, cells, records, progress)
         if self.plan.task(name).pooled:
-            self._score_set(name, cells, records, floor)
+            self._references(name, floor)
             return
-        task, targets = self.plan.task(name), self.targets(name)
-        judges = self.judges(name)
-        for method, cell in cells.items():
-            judged = self.annotate(name, cell, progress)
-            write_lines(cell.folder / SCORES, score_records(judged, partial(self._score, task)))
-            texts = [annotation.words for _, _, annotation in judged] if task.fluency else None
-            cell.write_config(**records[method], judges=judges, **self._outside(texts))
+        targets, judges = self.targets(name), self.judges(name)
         if floor.samples():
             self._floor(name, floor, targets, judges, progress)
         self._human(name, judges, progress)
 
-    def _score_set(
+    def score_cells(
         self,
         name: str,
         cells: Mapping[str, Cell],
         records: Mapping[str, Mapping[str, Any]],
-        floor: Cell,
+        progress: Progress,
     ) -> None:
-        """The answers of each method together, those of the floor, and the references."""
-        metrics, targets, judges = self.infilling, self.sources(name), self.judges(name)
-        facts = {"judges": judges, "metrics": metrics.described, "skipped": metrics.skipped}
+        """Scores the cells alone: neither the floor nor human texts are read. The answers of a
+        method to a task whose metrics are of a set are scored together."""
+        task, facts = self.plan.task(name), self._facts(name)
         for method, cell in cells.items():
-            write_lines(cell.folder / SCORES, metrics.rows(targets, answers(cell.samples())))
-            cell.write_config(**records[method], **facts)
+            outside: Mapping[str, Any] = {}
+            if task.pooled:
+                rows = self.infilling.rows(self.sources(name), answers(cell.samples()))
+            else:
+                judged = self.annotate(name, cell, progress)
+                rows = score_records(judged, partial(self._score, task))
+                texts = [annotation.words for _, _, annotation in judged]
+                outside = self._outside(texts if task.fluency else None)
+            write_lines(cell.folder / SCORES, rows)
+            cell.write_config(**records[method], **facts, **outside)
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        """What the cells of a task say of who judged them."""
+        judges, metrics = self.judges(name), self.infilling
+        if not self.plan.task(name).pooled:
+            return {"judges": judges}
+        return {"judges": judges, "metrics": metrics.described, "skipped": metrics.skipped}
+
+    def _references(self, name: str, floor: Cell) -> None:
+        """The floor's answers, the references against each other, and copies of a context."""
+        metrics, targets, facts = self.infilling, self.sources(name), self._facts(name)
         samples = floor.samples()
         if samples:
             task_cell = Cell(self.folder / name / FLOOR, floor.identity)

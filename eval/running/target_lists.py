@@ -84,19 +84,27 @@ class TargetLists:
     def choose(self, task: str, tag: Tag, record: Mapping[str, Any]) -> None:
         """Draws the targets of a task and stores them; ``tag``: of the oracle tagger, for a task
         that asks for tags; ``record``: their provenance."""
-        targets = self.sources(task)
-        if self.judges(task):
-            targets = self.plan.task(task).retag(targets, tag)
+        targets = self.chosen(task, tag)
+        self.refuse_long(task, targets)
         cell = self.cell(task)
-        for method in self.config.methods:
-            self.check_room(task, method, targets)
         # ids begin with the list that a target came from
         origin = "own" if self.config.controls else targets[0].id.split("-")[0]
-        stored = facts(self.plan.task(task))
-        cell.write_config(drawn_from=origin, task=stored, **record)
+        cell.write_config(drawn_from=origin, task=facts(self.plan.task(task)), **record)
         withhold = self.plan.task(task).quotes and not traits(self.config.corpus).embedded
         write_targets(cell.folder / TARGETS, targets, withhold)
         self._stored.pop(task, None)
+
+    def chosen(self, task: str, tag: Tag) -> list[Target]:
+        """The targets of :meth:`sources` as they are asked for: with the tagger's tags, where the
+        task asks for any."""
+        targets = self.sources(task)
+        return self.plan.task(task).retag(targets, tag) if self.judges(task) else targets
+
+    def refuse_long(self, task: str, targets: Sequence[Target]) -> None:
+        """Raises ``UserError`` for a target that needs more words than a text of one of the run's
+        methods can have."""
+        for method in self.config.methods:
+            self.check_room(task, method, targets)
 
     def check_room(self, task: str, method: str, targets: Sequence[Target]) -> None:
         """Raises ``UserError`` for a target that asks for more words than a text of the method can

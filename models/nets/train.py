@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from models.base import stream_seed
-from models.nets import checkpoint, parallel
+from models.nets import checkpoint, logs, parallel
 from models.nets.config import TrainConfig
 from models.nets.precision import matrix_dtype
 from tasks.common import stop
@@ -127,9 +127,25 @@ def fit(
     (:mod:`tasks.common.stop`), it writes one and raises ``Stopped``. At the end the module holds
     the EMA weights where there are any. The curve is also ``folder/curve.jsonl``. Where several
     processes train together (:mod:`models.nets.parallel`), the first one returns and the others
-    raise ``Follower``.
+    raise ``Follower``. Each point of the curve goes to the log of the process too
+    (:mod:`models.nets.logs`), if there is one.
     """
-    device = device or torch.device("cpu")
+    with logs.opened(folder.name.removeprefix(".building-")) as log:
+        return _fit(
+            objective, config, folder, seed, device or torch.device("cpu"), progress, log=log
+        )
+
+
+def _fit(
+    objective: Objective,
+    config: TrainConfig,
+    folder: Path,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    *,
+    log: logs.Log,
+) -> list[dict[str, float]]:
     module = objective.module
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     params: list[Tensor] = [p for _, p in named]
@@ -156,6 +172,8 @@ def fit(
         place = checkpoint.put_aside(state_path)
         print(f"warning: {damage}; kept as {place}; training starts afresh", flush=True)
 
+    if not parallel.rank():
+        log.start(curve)
     saved = time.monotonic()
     began = saved - (curve[-1]["seconds"] if curve else 0.0)
     module.train()
@@ -194,6 +212,7 @@ def fit(
             sums = {}
             point |= _validate(objective, params, ema, half, device)
             curve.append(point)
+            log.point(point)
         stopping = parallel.anyone(stop.requested(), device)
         if stopping or time.monotonic() - saved > config.checkpoint:
             if not parallel.rank():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from abc import ABC, abstractmethod
@@ -91,7 +92,7 @@ class OwnClasses(ABC):
     base: str
 
     def __init__(self) -> None:
-        self._files: dict[str, tuple[Path, Any]] = {}
+        self._files: dict[str, tuple[Path | None, Any]] = {}
 
     @abstractmethod
     def registered(self, name: str) -> bool:
@@ -137,12 +138,39 @@ class OwnClasses(ABC):
         _called[cls.__module__, cls.__name__] = f"{self.kind} {name}"
         return name
 
+    def add(self, cls: Any) -> str:
+        """Takes a class that is at hand, of a notebook for one, and gives what it is called in
+        results. It takes the place of one of that name that came the same way. Raises ``UserError``
+        as :meth:`name` does."""
+        if not isinstance(cls, type):
+            raise UserError(f"{self.kind}={cls!r} is neither a name nor a class")
+        shown = cls.__qualname__
+        self._check(cls, shown)
+        name = self.called(cls)
+        held = self._files.get(name)
+        if held is not None and held[1] is cls:
+            return name
+        if self.registered(name) or (held and held[0] is not None):
+            raise UserError(f"{shown} is called '{name}', as another {self.kind} is")
+        check_name(name, shown, dots=False)
+        self._files[name] = (None, cls)
+        return name
+
     def digest(self, name: str) -> str | None:
-        """What identifies the code of a file's class, None for a registered one. (Of the file
-        alone; what it imports has to bump ``version``.)"""
+        """What identifies the code of a class of the user's, None for a registered one. (Of its
+        file alone; what that imports has to bump ``version``. Of a class without a file, of its
+        lines where they are known.)"""
         if name not in self._files:
             return None
-        return hashlib.sha256(self._files[name][0].read_bytes()).hexdigest()[:16]
+        file, cls = self._files[name]
+        if file is not None:
+            code = file.read_bytes()
+        else:
+            try:
+                code = inspect.getsource(cls).encode()
+            except (OSError, TypeError):
+                code = f"{cls.__module__}.{cls.__qualname__}".encode()
+        return hashlib.sha256(code).hexdigest()[:16]
 
     def _module(self, file: Path, shown: str) -> Any:
         """The file as a module, imported once for each state of it."""
@@ -174,8 +202,7 @@ class OwnClasses(ABC):
         return module
 
     def _class(self, module: Any, name: str, path: str) -> Any:
-        at, _, attribute = self.base.partition(":")
-        base, shown = getattr(importlib.import_module(at), attribute), f"{at}.{attribute}"
+        base, shown = self._base()
         here = {
             key: value
             for key, value in vars(module).items()
@@ -197,15 +224,24 @@ class OwnClasses(ABC):
             if not here:
                 raise UserError(f"{path} has no class {name or shown}, nor any {shown}")
             raise unknown(f"class of {path}", name, here)
+        self._check(cls, f"{name} in {path}")
+        return cls
+
+    def _base(self) -> tuple[Any, str]:
+        at, _, attribute = self.base.partition(":")
+        return getattr(importlib.import_module(at), attribute), f"{at}.{attribute}"
+
+    def _check(self, cls: Any, where: str) -> None:
+        """Raises ``UserError``, which begins with ``where``, for anything but a whole subclass."""
+        base, shown = self._base()
         if not (isinstance(cls, type) and issubclass(cls, base)):
-            raise UserError(f"{name} in {path} is no subclass of {shown}")
+            raise UserError(f"{where} is no subclass of {shown}")
         lacking = self._missing(cls)
         if lacking:
-            raise UserError(f"{name} in {path} lacks {', '.join(lacking)}")
+            raise UserError(f"{where} lacks {', '.join(lacking)}")
         wrong = self.wrong(cls)
         if wrong:
-            raise UserError(f"{name} in {path}: {wrong}")
-        return cls
+            raise UserError(f"{where}: {wrong}")
 
     def _missing(self, cls: Any) -> list[str]:
         return [*self.lacking(cls), *sorted(getattr(cls, "__abstractmethods__", ()))]
