@@ -20,10 +20,11 @@ from models.diffusion.classifiers.training import MakeClassifierGuide, load_guid
 from models.diffusion.loop import Noise, uniform, walk
 from models.diffusion.pinning import Row, read_lengths
 from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
-from models.diffusion.words.config import NATURAL, WordClassifierConfig
+from models.diffusion.words.config import NATURAL, WordClassifierConfig, WordGuidanceConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
 from models.diffusion.words.noising import WordGuide, space
+from models.diffusion.words.prompts import Front, behind, starts
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
@@ -31,6 +32,7 @@ from models.jobs import Job, Made, run
 from models.nets.artefact import CONFIG, load_network, read_config
 from models.nets.precision import matrix_dtype
 from tasks.base import Target, Task
+from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.vocabulary import Vocabulary
 
@@ -87,13 +89,14 @@ class Maker:
 class Decoder:
     """``guides``: makers of one for each control of a target that a frame does not satisfy, with
     their weights; ``middles``: how often middle sentences have each number of words, where middles
-    are filled in."""
+    are filled in; ``front``: the prompts that stand in front of a text."""
 
     reader: Reader
     vocabulary: Vocabulary
     frames: Frames
     guides: Sequence[Maker] = ()
     middles: Mapping[int, int] | None = None
+    front: Front | None = None
 
     def generate(
         self, method: Family, targets: Sequence[Target], samples: int, seed: int,
@@ -107,16 +110,24 @@ class Decoder:
             batch,
             progress,
             given=lambda target, index: self._row(target, streams(target.id, index, "words")),
-            alike=lambda job: len(job.given.ids),
+            alike=lambda job: (len(job.given.ids), *starts(job.given.ids, self.reader.words)),
         )
         for target, made in zip(targets, results, strict=bool(samples)):
             yield answer(made, infill(target)) if self.middles is not None else made
 
     def _row(self, target: Target, rng: torch.Generator) -> Row:
         if self.middles is None:
-            return self.frames.of(target.control, target.id, rng)
+            row = self.frames.of(target.control, target.id, rng)
+            return row if self.front is None else behind(self._prompts(target), row)
         control = infill(target)
         return self.frames.between(control.left, control.right, self.middles, target.id, rng)
+
+    def _prompts(self, target: Target) -> list[int]:
+        assert self.front is not None
+        try:
+            return self.front(target)
+        except UserError as error:
+            raise UserError(f"target {target.id}: {error}") from None
 
     def _decode(
         self, method: Family, jobs: list[Job[Row]], streams: Any, report: Progress
@@ -126,14 +137,16 @@ class Decoder:
         places = torch.arange(given.shape[1])
         free = torch.stack([(places >= row.start) & (places < row.stop) for row in rows])
         given, free = given.to(device), free.to(device)
+        text = starts(rows[0].ids, self.reader.words)[-1]
         process = method.process(free)
 
         def noise(*uses: str) -> Noise:
             rngs = [streams(job.target.id, job.index, *uses) for job in jobs]
             return Noise(rngs, (2, given.shape[1]), uniform)
 
-        guides, config = self._guides(jobs), method.settings.guidance
-        exact = guides is not None and config.kind == "exact"
+        guides = self._guides(jobs)
+        config = method.settings.guidance if guides else WordGuidanceConfig()
+        exact = config.kind == "exact"
         reading = self.reader.reading(len(rows), method.settings.temperature, method.estimate)
         with torch.no_grad():
             x = walk(
@@ -147,15 +160,12 @@ class Decoder:
                 on_step=lambda t: report(process.steps - t, process.steps),
             )
         spent = reading.evaluations + (guides.evaluations if guides else 0)
-        texts = map(self.vocabulary.decode, x.tolist())
-        return [
-            Made(
-                text[row.start : row.stop],
-                text if self.middles is None else text[row.start : row.stop],
-                float(nfe),
-            )
-            for row, text, nfe in zip(rows, texts, spent.tolist())
-        ]
+        made = []
+        for row, ids, nfe in zip(rows, x.tolist(), spent.tolist()):
+            words = self.vocabulary.decode(ids[row.start : row.stop])
+            whole = words if self.middles is not None else self.vocabulary.decode(ids[text:])
+            made.append(Made(words, whole, float(nfe)))
+        return made
 
     def _guides(self, jobs: list[Job[Row]]) -> Guides | None:
         if not self.guides:

@@ -6,21 +6,36 @@ Shapes: B batch, L length, V words.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from models.nets.encoder import WordEncoder
 from models.nets.precision import pad_rows
 from tasks.vocabulary import END, PAD, START, UNK
 
 
+class Network(Protocol):
+    """What is read: an encoder of words, or several as one."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def time(self) -> Any:
+        """None where it is not told the time."""
+
+    def __call__(self, ids: Tensor, time: Tensor) -> Tensor:
+        """Texts (B, L) at times (B,) -> logits (B, L, V), fp32."""
+
+
 class Reader:
     """``words``: ids of the vocabulary, the next one being the mask. START, END, PAD and UNK are
-    never said: the frame is given, and a text of a generator has no unknown word."""
+    never said: the frame is given, and a text of a generator has no unknown word. ``passes``: how
+    many evaluations of a network ``module`` makes of a text."""
 
-    def __init__(self, module: WordEncoder, words: int) -> None:
-        self.module, self.words = module, words
+    def __init__(self, module: Network, words: int, passes: int = 1) -> None:
+        self.module, self.words, self.passes = module, words, passes
         self.silent = torch.tensor([START, END, PAD, UNK], device=module.device)
 
     @property
@@ -76,7 +91,7 @@ class Reading:
             if self._said is None:
                 self._said = said.new_zeros(len(x), *said.shape[1:])
             self._said = self._said.index_copy(0, rows, said)
-            self.evaluations[rows.cpu()] += 1
+            self.evaluations[rows.cpu()] += self.reader.passes
         self._before = x.clone(), time
         assert self._said is not None
         return self._said
