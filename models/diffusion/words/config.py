@@ -92,3 +92,15 @@ class OrderSettings(Checked):
     )
     #: words of a block
     block: int = ranged(8, least=1, most=10**6)
+
+
+@dataclass(frozen=True)
+class ClimbConfig(Checked):
+    """How far states go; the defaults are the published ones of texts."""
+
+    #: gradient steps before each draw; 0 is no guidance
+    updates: int = ranged(1, least=0, most=10**4)
+    #: Adagrad's step, in units of the states
+    step_size: float = ranged(0.1, above=0, most=1e6)
+    #: weight of the KL divergence of the words' distributions
+    stability: float = ranged(0.01, least=0, most=1e6)

@@ -29,6 +29,10 @@ class Network(Protocol):
         """Texts (B, L) at times (B,) -> logits (B, L, V), fp32."""
 
 
+#: (rows (R,) of a batch, their texts (R, L), their times (R,)) -> logits (R, L, V), fp32
+Said = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
 class Reader:
     """``words``: ids of the vocabulary, the next one being the mask. START, END, PAD and UNK are
     never said: the frame is given, and a text of a generator has no unknown word. ``passes``: how
@@ -47,9 +51,15 @@ class Reader:
         rows: int,
         temperature: float = 1.0,
         estimate: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        said: Said | None = None,
     ) -> Reading:
-        """Of ``rows`` texts that change from call to call."""
-        return Reading(self, rows, temperature, estimate)
+        """Of ``rows`` texts that change from call to call; ``said``: what is said of them, by
+        default what the network says."""
+        return Reading(self, rows, temperature, estimate, said or self.says)
+
+    def says(self, rows: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """Of texts x (R, L) at ``time`` (R,), whichever ``rows`` of a batch they are."""
+        return self.module(pad_rows(x), pad_rows(time))[: len(x)]
 
 
 class Reading:
@@ -66,8 +76,10 @@ class Reading:
         rows: int,
         temperature: float,
         estimate: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
+        said: Said,
     ) -> None:
         self.reader, self.temperature, self.estimate = reader, temperature, estimate
+        self.said = said
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
         self._before: tuple[Tensor, Tensor] | None = None
         #: whether masks are lifted: a text without one is done
@@ -87,7 +99,7 @@ class Reading:
                 asked &= masked
         rows = asked.nonzero()[:, 0]
         if len(rows):
-            said = self._read(x[rows], time[rows])
+            said = self._read(rows, x[rows], time[rows])
             if self._said is None:
                 self._said = said.new_zeros(len(x), *said.shape[1:])
             self._said = self._said.index_copy(0, rows, said)
@@ -96,10 +108,10 @@ class Reading:
         assert self._said is not None
         return self._said
 
-    def _read(self, x: Tensor, time: Tensor) -> Tensor:
-        """What the network says of texts (R, L)."""
-        reader, rows = self.reader, len(x)
-        logits = reader.module(pad_rows(x), pad_rows(time))[:rows, :, : reader.words]
+    def _read(self, rows: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """What is said of texts (R, L), which are ``rows`` (R,)."""
+        reader = self.reader
+        logits = self.said(rows, x, time)[:, :, : reader.words]
         if self.estimate is not None:
             logits = self.estimate(logits, x, time)
         return (logits / self.temperature).index_fill(-1, reader.silent, -torch.inf)
