@@ -12,7 +12,7 @@ control changes (gamma is 1 + w of Ho and Salimans). Order and number of the pos
 decides are those of masked diffusion, so that nothing else changes. Controls c_1 ... c_K of a
 composition, each with the network of its own task, add up their contrasts,
 
-    log p(v | x_t, c_1 ... c_K)  =  m(v) + gamma  sum_k log p_k(v | x_t, c_k) - log p_k(v | x_t, empty)
+    log p(v | x_t, c_1 ... c_K) = m(v) + gamma sum_k log p_k(v | x_t, c_k) / p_k(v | x_t, empty)
 
 up to a constant, where m is the mean of log p_k(v | x_t, empty). At gamma = 1 that is Bayes' rule
 where the controls are independent given the word and the text.
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -31,7 +32,7 @@ from models.base import CONTROL, Card, of_parts
 from models.diffusion.words.config import OrderSettings, StepSettings, WordsConfig
 from models.diffusion.words.masked import Bound
 from models.diffusion.words.method import WordDiffusion
-from models.diffusion.words.role import words_role
+from models.diffusion.words.role import build, words_role
 from tasks.base import Task
 from tasks.common.ranges import ranged, share
 
@@ -181,7 +182,7 @@ class MDLMCFG(WordDiffusion):
         from models.diffusion.words.reader import Reader
 
         places = [folders[role] for role in cls.card.needs(task, settings)]
-        networks, words = load_prompted(places, NETWORK, PromptedConfig, device)
+        networks, words = load_prompted(places, PromptedConfig, partial(build, NETWORK), device)
         guided = Guided(networks, settings.gamma)
         reader = Reader(guided, len(words), guided.passes)
         frames = Frames(places[0], words, networks[0].length)

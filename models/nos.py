@@ -73,7 +73,9 @@ class NOSCard(WordsCard):
     def resolve(self, settings: Any, task: Task | None) -> Any:
         """Without what plays no part in the task."""
         assert task is not None
-        return replace(settings, nos=ClimbConfig()) if len(self.needs(task, None)) == 1 else settings
+        return (
+            replace(settings, nos=ClimbConfig()) if len(self.needs(task, None)) == 1 else settings
+        )
 
 
 CARD = NOSCard(

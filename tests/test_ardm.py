@@ -1,4 +1,4 @@
-"""Any-order decoding on a budget: the dynamic programme against every schedule, and what it reads."""
+"""Any-order decoding on a budget: the dynamic programme against every schedule."""
 
 from __future__ import annotations
 
@@ -10,8 +10,19 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from word_nets import AGREEING, CPU, SKEWED, WORDS, Knows, apart, assert_drawn, fresh, frequencies
-from word_nets import objective, sampled
+from word_nets import (
+    AGREEING,
+    CPU,
+    SKEWED,
+    WORDS,
+    Knows,
+    apart,
+    assert_drawn,
+    frequencies,
+    fresh,
+    objective,
+    sampled,
+)
 
 from eval.running.command import parse
 from eval.running.plan import Plan

@@ -300,9 +300,11 @@ def test_files_and_targets_that_do_not_fit_are_refused(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     def refused(match: str, task: str, places: dict[str, Path], control: Any = None) -> None:
+        def decode() -> None:
+            list(loaded(places, task).generate([Target("t", control)], 1, seed=0))
+
         with pytest.raises(UserError, match=match) as error:
-            method = loaded(places, task)
-            list(method.generate([Target("t", control)], 1, seed=0))
+            decode()
         assert "\n" not in str(error.value)
 
     refused("target t: unknown prompt token 'DET'", "parts_of_speech", folders,

@@ -15,7 +15,11 @@ from models.diffusion.words.config import WordGuidanceConfig
 from tasks import in_table, load_task
 from tasks.common.errors import UserError
 
-FAMILIES = [name for name in METHODS if isinstance(METHODS.card(name), WordsCard)]
+FAMILIES = [
+    name
+    for name in METHODS
+    if isinstance(METHODS.card(name), WordsCard) and CLASSIFIER in METHODS.card(name).brings
+]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -28,7 +28,12 @@ from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, FieldValue, Infill, Length, ParseTree, Span, TagSequence
 from tasks.vocabulary import Vocabulary
 
-FAMILIES = [name for name in METHODS if isinstance(METHODS.card(name), WordsCard)]
+#: those that classifiers of words guide
+FAMILIES = [
+    name
+    for name in METHODS
+    if isinstance(METHODS.card(name), WordsCard) and CLASSIFIER in METHODS.card(name).brings
+]
 MASKED = ["mdlm", "maskgit", "remdm", "ardm"]
 TEXTS = [
     Text(

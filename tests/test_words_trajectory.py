@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stored import make_set
 from test_words_families import FAMILIES, asked_of, folders, loaded, targets
 from word_nets import WORDS
 
@@ -17,7 +18,6 @@ from eval.reading.results import ResultSet
 from eval.studies.trajectory import TrajectoryOptions, trajectory
 from eval.studies.trajectory import main as trajectory_main
 from models.diffusion.loop import moments
-from stored import make_set
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 

@@ -21,7 +21,6 @@ from typing_extensions import TypedDict
 
 from models.diffusion.words.config import WordsConfig
 from models.diffusion.words.frame import CUT, Texts, texts_of
-from models.diffusion.words.role import build
 from models.nets.artefact import load_network
 from models.nets.encoder import WordEncoder
 from models.nets.precision import matrix_dtype
@@ -154,17 +153,20 @@ class PromptedEncoder(WordEncoder):
         return self.said(hidden if at is None else hidden[at])
 
 
+#: (config, vocabulary, prompts) -> a fresh network, and what its file must agree with
+Build = Callable[[Any, Vocabulary, Prompts], tuple[Any, dict[str, Any]]]
+
+
 def load_prompted(
-    folders: Sequence[Path], role: str, Config: type[WordsConfig], device: torch.device
+    folders: Sequence[Path], Config: type[WordsConfig], build: Build, device: torch.device
 ) -> tuple[list[PromptedEncoder], Vocabulary]:
-    """The networks of a role in ``folders``, in the fastest dtype of ``device``, and their
-    vocabulary. Raises ``UserError`` where they differ in it or in the length of their texts, or
-    are damaged."""
+    """The networks in ``folders``, in the fastest dtype of ``device``, and their vocabulary. Raises
+    ``UserError`` where they differ in it or in the length of their texts, or are damaged."""
     networks, words = [], []
     for folder in folders:
 
         def make(config: WordsConfig, vocabulary: Vocabulary, folder: Path = folder) -> Any:
-            return build(role, config, vocabulary, Prompts.load(folder, vocabulary))
+            return build(config, vocabulary, Prompts.load(folder, vocabulary))
 
         read = ("vocabulary", Vocabulary.load)
         network, _, vocabulary = load_network(folder, Config, make, words=read)
@@ -188,7 +190,9 @@ def fronts(task: Task, networks: Sequence[PromptedEncoder]) -> Front:
 
     def front(target: Target) -> list[int]:
         parts = zip(networks, task.split(target), strict=True)
-        every = [network.prompts.encode([part.prompt(one.control)]) for network, (part, one) in parts]
+        every = [
+            network.prompts.encode([part.prompt(one.control)]) for network, (part, one) in parts
+        ]
         return [token for (ids,) in every for token in ids]
 
     return front

@@ -100,8 +100,8 @@ def space(network: WordEncoder, words: Vocabulary, length: int, steps: int) -> S
 
 class Climbing:
     """What the network of ``reader`` says of texts under the controls of a batch, its states
-    climbing. ``guides``: one for each control of a target, and the levels that it knows; ``length``:
-    tokens of the texts that they read, PAD included."""
+    climbing. ``guides``: one for each control of a target, and the levels that it knows;
+    ``length``: tokens of the texts that they read, PAD included."""
 
     def __init__(
         self, reader: Reader, guides: Sequence[tuple[Guide, int]], length: int, config: ClimbConfig
