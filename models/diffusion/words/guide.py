@@ -25,8 +25,8 @@ from models.nets.decoding import draw
 from models.nets.precision import LEAST_ROWS
 from tasks.vocabulary import PAD, START
 
-#: texts that a classifier reads at once: on a CPU as many as its caches hold the states of, with the
-#: same results (measured at 2 layers of 192: a text takes a sixth to a third less time)
+#: texts that a classifier reads at once: on a CPU as many as its caches hold the states of, with
+#: the same results (measured at 2 layers of 192: a text takes a sixth to a third less time)
 ROWS, CPU_ROWS = 256, 64
 
 
