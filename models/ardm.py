@@ -4,8 +4,8 @@ many at once as costs least.
 It decodes the network of masked diffusion, which descends the same bound. A step that goes from a
 known words to b of them draws b - a words that do not see each other, each at the loss L_a of a
 word given a others, where one by one they would have cost L_a + ... + L_(b-1). Since L falls, the
-T steps that cost least, sum (b - a) L_a, are found by dynamic programming (their section 3.2, after
-Watson et al. 2021): small steps where a word tells much of the next, large ones where it does not.
+T steps that cost least, sum (b - a) L_a, are found by dynamic programming, as they do to generate
+in parallel: small steps where a word tells much of the next, large ones where it does not.
 Shapes: B batch, L length.
 """
 
@@ -17,10 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
-
-from pydantic import Field
-from typing_extensions import TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from models.base import Plan, Role
 from models.diffusion.words.card import CLASSIFIER, WordsCard
@@ -32,7 +29,6 @@ from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.ranges import ranged
 from tasks.common.recipe import Folders, Recipe, recipe
-from tasks.common.schema import read_json
 from tasks.corpora.stored import VALID, read_corpus
 
 if TYPE_CHECKING:
@@ -41,16 +37,7 @@ if TYPE_CHECKING:
 
     from models.diffusion.words.orders import Decided
 
-LOSSES, FILE = "masked_losses", "losses.json"
-#: shares of masked words at which the loss is measured, and held-out texts behind each
-SHARES, TEXTS = 16, 256
-
-
-class Losses(TypedDict):
-    """``losses.json``: nats of a masked word where 1 / N, 2 / N, ... of a text's N shares are
-    masked."""
-
-    nats: Annotated[list[Annotated[float, Field(ge=0, le=1e4)]], Field(min_length=1)]
+LOSSES = "masked_losses"
 
 
 def budget(losses: Sequence[float], steps: int) -> list[int]:
@@ -82,31 +69,10 @@ def at_counts(nats: Sequence[float], words: int) -> list[float]:
     return [at((words - a) / words) for a in range(words)]
 
 
-def measured(objective: Bound) -> list[float]:
-    """The mean nats of a masked word of the held-out texts at each of ``SHARES`` shares, at fixed
-    random numbers."""
-    import torch
-
-    from models.diffusion.words.noise import some
-
-    rng, held = torch.Generator().manual_seed(0), objective.held
-    rows = torch.linspace(0, len(held.ids) - 1, min(TEXTS, len(held.ids))).long()
-    nats, words = [0.0] * SHARES, [0] * SHARES
-    with torch.inference_mode():
-        for part in rows[held.words[rows].argsort(stable=True)].split(64):
-            ids, _ = held.batch(part)
-            free = objective.free(ids, None, rng)
-            for i in range(SHARES):
-                masked = some(free, (free.sum(1) * (i + 1) / SHARES).ceil().long(), rng)
-                time = masked.sum(1) / free.sum(1)
-                nats[i] += float(objective.masked_nats(ids, masked, time).sum())
-                words[i] += int(masked.sum())
-    return [total / count for total, count in zip(nats, words, strict=True)]
-
-
 def losses(plan: Plan, task: str) -> Recipe:
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         from models.diffusion.words.likelihood import load_objective
+        from models.diffusion.words.losses import FILE, measured
 
         texts = plan.seen(read_corpus(deps["corpus"]).valid[:VALID])
         objective, _ = load_objective(MASKED, deps[NETWORK], texts, plan.device)
@@ -137,15 +103,17 @@ CARD = WordsCard(
 
 class ARDM(WordDiffusion):
     card: ClassVar[WordsCard] = CARD
-    #: as of :class:`Losses`
+    #: as of :class:`models.diffusion.words.losses.Losses`
     nats: Sequence[float]
 
     @classmethod
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Self:
+        from models.diffusion.words.losses import read_losses
+
         made = super().load(folders, task, settings, device)
-        made.nats = read_json(folders[LOSSES] / FILE, Losses)["nats"]
+        made.nats = read_losses(folders[LOSSES])
         return made
 
     def process(self, free: Tensor) -> Any:

@@ -1,5 +1,5 @@
-"""Classifier-free guidance of masked diffusion (Ho and Salimans 2022; of words, D-CFG: Schiff et
-al. 2024, section 3.1; Nisonoff et al. 2025, equation 6).
+"""Classifier-free guidance of masked diffusion (Ho and Salimans 2022; of words Schiff et al. 2024,
+D-CFG, and Nisonoff et al. 2025).
 
 One network for each task is trained on texts behind the prompts of their controls, the very prompts
 that a language model is fine-tuned on; some prompts are emptied, so that the same network knows

@@ -1,5 +1,5 @@
-"""Guidance of hidden states (NOS, Gruver et al. 2023; as a baseline of discrete guidance, Schiff et
-al. 2024, appendix): before words are drawn, the last states of the masked network climb what a
+"""Guidance of hidden states (NOS, Gruver et al. 2023; as a baseline of discrete guidance in Schiff
+et al. 2024): before words are drawn, the last states of the masked network climb what a
 small classifier on these very states says of the control.
 
 With h the states of a text with masks and q the words that the read-out says of them, delta ascends

@@ -26,8 +26,9 @@ from word_nets import (
 
 from eval.running.command import parse
 from eval.running.plan import Plan
-from models.ardm import ARDM, ARDMSettings, at_counts, budget, measured
+from models.ardm import ARDM, ARDMSettings, at_counts, budget
 from models.diffusion.words.config import WordsConfig
+from models.diffusion.words.losses import measured
 from models.diffusion.words.masked import Bound
 from tasks import load_task
 from tasks.base import Target
