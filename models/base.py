@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tasks import parts
 from tasks.base import Target, Task, Text, Words
+from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.common.recipe import Recipe
 
@@ -44,6 +45,16 @@ class TargetSamples:
     target_id: str
     samples: tuple[Sample, ...]
     chosen: int | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A text on its way from noise, at level ``t``, -1 at the end. ``noise``: what is left of it,
+    the standard deviation of latents or the share of steps to come; ``words``: one a position."""
+
+    t: int
+    noise: float
+    words: Words
 
 
 def stream_seed(seed: int, *names: str | int) -> int:
@@ -283,3 +294,9 @@ class Generator(ABC):
         ``batch``: how many samples run at once; it changes the speed and never a sample.
         :func:`models.contract.answers` holds what comes to this.
         """
+
+    def trajectory(self, target: Target, seed: int, frames: int) -> list[Frame]:
+        """How the first sample of ``target`` comes to be: at most ``frames`` of its states in equal
+        distances, from noise to the tokens that :meth:`generate` gives it. Raises ``UserError`` for
+        a method that does not go from noise to text."""
+        raise UserError(f"{self.card.label} does not go from noise to text")

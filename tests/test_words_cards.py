@@ -15,7 +15,11 @@ from models.diffusion.words.config import WordGuidanceConfig
 from tasks import in_table, load_task
 from tasks.common.errors import UserError
 
-FAMILIES = [name for name in METHODS if isinstance(METHODS.card(name), WordsCard)]
+FAMILIES = [
+    name
+    for name in METHODS
+    if isinstance(METHODS.card(name), WordsCard) and CLASSIFIER in METHODS.card(name).brings
+]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -25,11 +29,13 @@ def test_its_card(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(refuses(method, task) is None for task in in_table("control"))
     assert refuses(method, "infilling") is None
     classifier = CLASSIFIER.name
-    assert needs(method, "length") == (card.network,)
-    assert needs(method, "infilling") == (card.network, "lengths")
-    assert needs(method, "syntax_tree") == (card.network, f"{classifier}:syntax_spans")
+    assert needs(method, "length") == (card.network, *card.uses)
+    assert needs(method, "infilling") == (card.network, *card.uses, "lengths")
+    assert needs(method, "syntax_tree") == (
+        card.network, *card.uses, f"{classifier}:syntax_spans"
+    )  # fmt: skip
     both = ("semantic_content", "parts_of_speech")
-    wanted = {card.network, *(f"{classifier}:{task}" for task in both)}
+    wanted = {card.network, *card.uses, *(f"{classifier}:{task}" for task in both)}
     assert set(needs(method, "+".join(both))) == wanted
     guided = card.Settings(guidance=WordGuidanceConfig(weight=3.0))
     assert resolve(method, guided, "parts_of_speech") == guided

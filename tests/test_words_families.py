@@ -28,8 +28,13 @@ from tasks.common.errors import UserError
 from tasks.controls import AllOf, Control, FieldValue, Infill, Length, ParseTree, Span, TagSequence
 from tasks.vocabulary import Vocabulary
 
-FAMILIES = [name for name in METHODS if isinstance(METHODS.card(name), WordsCard)]
-MASKED = ["mdlm", "maskgit", "remdm"]
+#: those that classifiers of words guide
+FAMILIES = [
+    name
+    for name in METHODS
+    if isinstance(METHODS.card(name), WordsCard) and CLASSIFIER in METHODS.card(name).brings
+]
+MASKED = ["mdlm", "maskgit", "remdm", "ardm"]
 TEXTS = [
     Text(
         (x, y, "."), f"(S (NP (N {x})) (VP (V {y})) (. .))", ("NOUN", "VERB", "PUNCT"),
@@ -76,6 +81,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found["lengths"] = place / "lengths"
     found["lengths"].mkdir()
     (found["lengths"] / "lengths.json").write_text(json.dumps({"counts": {"2": 1, "4": 3}}))
+    found["masked_losses"] = place / "losses"
+    found["masked_losses"].mkdir()
+    (found["masked_losses"] / "losses.json").write_text('{"nats": [0.2, 0.4, 1.1, 1.2]}')
     return found
 
 
@@ -88,6 +96,10 @@ def loaded(name: str, folders: dict[str, Path], task: str, **settings: Any) -> A
 
 def targets(task: str) -> list[Target]:
     return [Target(f"t{i}", control) for i, (control, _) in enumerate(ASKED[task])]
+
+
+def asked_of(target: Target) -> int | None:
+    return target.control.exact_words
 
 
 def made(method: Any, asked: Sequence[Target], samples: int = 2, **more: Any) -> dict[str, Any]:
@@ -119,10 +131,12 @@ def test_first_order_guidance_is_as_independent(folders: dict[str, Path], name: 
 
 
 @pytest.mark.parametrize("name", MASKED)
-def test_a_network_that_is_told_the_time(name: str, tmp_path: Path) -> None:
+def test_a_network_that_is_told_the_time(
+    folders: dict[str, Path], name: str, tmp_path: Path
+) -> None:
     """It is told the share of each row's masks: rows beside it and the order play no part."""
     method = METHODS.load(name)
-    folders = {method.card.network: fresh(tmp_path, method, time=True)}
+    folders = folders | {method.card.network: fresh(tmp_path, method, time=True)}
     way, asked = loaded(name, folders, "length", steps=64), targets("length")
     whole = made(way, asked)
     assert made(way, asked[::-1], batch=1) == whole
@@ -193,6 +207,7 @@ def test_evaluations_are_what_is_spent(folders: dict[str, Path]) -> None:
 
     assert spent("mdlm", steps=64) == [{2.0}, {9.0}, {5.0}]  # a call for each word
     assert spent("mdlm", steps=4) == [{2.0}, {4.0}, {4.0}]
+    assert spent("ardm", steps=4) == [{2.0}, {4.0}, {4.0}]
     assert spent("maskgit", steps=4) == [{2.0}, {4.0}, {4.0}]
     assert spent("udlm", steps=7) == [{7.0}] * 3
     assert all(1 <= nfe <= 7 for counts in spent("remdm", steps=7) for nfe in counts)
@@ -210,7 +225,7 @@ def test_evaluations_are_what_is_spent(folders: dict[str, Path]) -> None:
 def test_no_weight_is_no_guidance(folders: dict[str, Path], name: str) -> None:
     """Bit for bit, and no classifier is read."""
     card = METHODS.card(name)
-    alone = {card.network: folders[card.network]}
+    alone = {role: folders[role] for role in (card.network, *card.uses)}
     off = made(loaded(name, alone, "parts_of_speech", guidance={"weight": 0.0}), targets("length"))
     assert off == made(loaded(name, folders, "length"), targets("length"))
 

@@ -1,4 +1,4 @@
-"""``python -m eval.trajectory run=results/SET``: stores one denoising trajectory of Diffusion-LM.
+"""``python -m eval.trajectory run=results/SET``: stores one denoising trajectory.
 
 It is the way of the first stored sample of a target from noise to text, decoded once more with the
 same random numbers, so that its end is that sample.
@@ -24,16 +24,17 @@ from tasks.common.shipped import SHIPPED, ready
 if TYPE_CHECKING:
     import torch
 
-    from models.diffusion_lm.method import DiffusionLM
+    from models.base import Generator
     from tasks.base import Target
 
 USAGE = """\
 usage: python -m eval.trajectory key=value ...
 
-Decodes one stored sample of Diffusion-LM again and stores its way from noise to text, for
-python -m eval.plots (Figure 1). Needs the trained networks.
+Decodes one stored sample of Diffusion-LM, or of another diffusion, again and stores its way from
+noise to text, for python -m eval.plots (Figure 1) and the report. Needs the trained networks.
 
   python -m eval.trajectory run=results/demo task=syntax_spans
+  python -m eval.trajectory run=results/demo task=length method=maskgit
 """
 METHOD, TRAJECTORY = "diffusion_lm", "trajectory.json"
 
@@ -44,7 +45,9 @@ class TrajectoryOptions(Checked):
 
     #: folder of the result set
     run: str = "results/demo"
-    #: control task; by default the first that Diffusion-LM has samples of
+    #: method that goes from noise to text: Diffusion-LM, or one that method=discrete stands for
+    method: str = METHOD
+    #: control task; by default the first that the method has samples of
     task: str | None = None
     #: id of the target; by default the first
     target: str | None = None
@@ -68,24 +71,28 @@ def main(given: Sequence[str]) -> None:
     from eval.running.plan import pick_device
 
     results = ResultSet(Path(chosen.run))
-    cell = _cell(results, chosen.task)
+    cell = _cell(results, chosen.method, chosen.task)
     target = _target(results, cell, chosen.target)
     store = Store(Path(chosen.store), ready(chosen.prebuilt))
     generator = load_generator(cell, store, pick_device(chosen.device))
     stored = trajectory(generator, target, _seed(cell), chosen.frames)
-    record = {"task": cell.task, **stored, "equals the stored sample": _same(cell, target, stored)}
+    record = {"task": cell.task, "method": cell.method, **stored}
+    record["equals the stored sample"] = _same(cell, target, stored)
     write_text(results.folder / TRAJECTORY, json_text(record) + "\n")
     print(f"{len(stored['frames'])} frames: {results.folder / TRAJECTORY}")
 
 
-def _cell(results: ResultSet, task: str | None) -> CellFiles:
+def _cell(results: ResultSet, method: str, task: str | None) -> CellFiles:
     guided = [task for task in results.tasks if known(task) and not results.task(task).fills]
-    having = [task for task in guided if METHOD in results.methods(task)]
+    having = [task for task in guided if method in results.methods(task)]
     if not having:
-        raise UserError(f"{results.folder} has no samples of {METHOD} under guidance")
+        there = {name for task in guided for name in results.methods(task)}
+        if method != METHOD and there and method not in there:
+            raise unknown("method", method, sorted(there))
+        raise UserError(f"{results.folder} has no samples of {method} under guidance")
     if task is not None and task not in having:
         raise unknown("task", task, having)
-    cell = results.cell(task or having[0], METHOD)
+    cell = results.cell(task or having[0], method)
     assert cell is not None
     return cell
 
@@ -106,13 +113,13 @@ def _seed(cell: CellFiles) -> int:
     return seed
 
 
-def load_generator(cell: CellFiles, store: Store, device: torch.device) -> DiffusionLM:
+def load_generator(cell: CellFiles, store: Store, device: torch.device) -> Generator:
     """The generator that made the samples of ``cell``. Raises ``UserError`` naming an artefact that
     is not in the store."""
-    from models.diffusion_lm.config import DiffusionLMSettings
-    from models.diffusion_lm.method import DiffusionLM
+    from baselines import METHODS
     from tasks import load_task
 
+    made = METHODS.load(cell.method)
     identity = cell.config.get("identity", {})
     folders = {}
     for role, key in identity.get("artefacts", {}).items():
@@ -121,38 +128,23 @@ def load_generator(cell: CellFiles, store: Store, device: torch.device) -> Diffu
             raise UserError(f"{key} ({role} of {cell.folder}) is not in {store.root}: set store=")
         folders[role] = folder
     place = f"the settings of {cell.folder}"
-    settings = built(DiffusionLMSettings, identity.get("settings", {}), place)
+    settings = built(made.card.Settings, identity.get("settings", {}), place)
     try:
-        return DiffusionLM.load(folders, load_task(cell.task), settings, device)
+        return made.load(folders, load_task(cell.task), settings, device)
     except KeyError as role:
         raise UserError(f"{cell.folder} does not say which artefact was its {role}") from None
 
 
-def trajectory(generator: DiffusionLM, target: Target, seed: int, frames: int) -> dict[str, Any]:
-    """The nearest word of every position's latent at about ``frames`` steps, first and last
-    included. ``t``: the decoding step whose noise the latent has, -1 for the end."""
-    import numpy as np
-
-    from models.base import sample_rng
+def trajectory(generator: Generator, target: Target, seed: int, frames: int) -> dict[str, Any]:
+    """The words of every position at about ``frames`` steps, first and last included. ``t``: the
+    decoding step whose noise the text has, -1 for the end; ``std``: how much that is."""
     from tasks.controls import to_json
 
-    diffusion = generator.diffusion
-    schedule = diffusion.schedule
-    last = schedule.steps - 1
-    wanted = {round(t) for t in np.linspace(-1, last, frames)}
-    records: list[dict[str, Any]] = []
-
-    def note(x: torch.Tensor, t: int) -> torch.Tensor:
-        if t in wanted:
-            (ids,) = diffusion.ids(x)
-            std = float(schedule.std[t]) if t >= 0 else 0.0
-            words = list(generator.vocabulary.decode(ids))
-            records.append({"t": t, "std": round(std, 4), "words": words})
-        return x
-
-    rngs = [sample_rng(seed, generator.name, target.id, 0)]
-    diffusion.latents(rngs, correct=generator.way.guidance([target.control]), pin=note)
-    return {"target": target.id, "control": to_json(target.control), "frames": records}
+    made = [
+        {"t": one.t, "std": round(one.noise, 4), "words": list(one.words)}
+        for one in generator.trajectory(target, seed, frames)
+    ]
+    return {"target": target.id, "control": to_json(target.control), "frames": made}
 
 
 def _same(cell: CellFiles, target: Target, stored: Mapping[str, Any]) -> bool:

@@ -80,6 +80,13 @@ def uniform(shape: tuple[int, ...], generator: torch.Generator | None = None) ->
     return torch.rand(shape, dtype=torch.float64, generator=generator)
 
 
+def moments(steps: int, frames: int) -> set[int]:
+    """At most ``frames`` levels in equal distances, those of the first and of the last state
+    included."""
+    last = max(1, frames - 1)
+    return {round(-1 + steps * i / last) for i in range(last + 1)}
+
+
 class Noise:
     """Noise for a batch, row i drawn from ``rngs[i]`` alone by ``drawing``.
 

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 
 import torch
 
-from models.base import Card, Generator, TargetSamples, sample_rng
+from models.base import Card, Frame, Generator, TargetSamples, sample_rng
 from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import MakeGuide, load_guide
+from models.diffusion.loop import moments
 from models.diffusion.pinning import read_lengths
 from models.diffusion_lm.card import DIFFUSION_LM, SELF_GUIDED, UNCONDITIONAL
 from models.diffusion_lm.config import InfillingConfig, control_kinds, guidance_for
@@ -110,3 +111,22 @@ class DiffusionLM(Decoding):
             else:
                 guides.append(load_guide(kind, folders[GUIDED_BY[kind].role], read))
         return cls(Guided(diffusion, vocabulary, config, guides))
+
+    def trajectory(self, target: Target, seed: int, frames: int) -> list[Frame]:
+        """The nearest word of every position's latent."""
+        if not isinstance(self.way, Guided):
+            return super().trajectory(target, seed, frames)
+        diffusion, made = self.diffusion, list[Frame]()
+        schedule = diffusion.schedule
+        wanted = moments(schedule.steps, frames)
+
+        def note(x: torch.Tensor, t: int) -> torch.Tensor:
+            if t in wanted:
+                (ids,) = diffusion.ids(x)
+                std = float(schedule.std[t]) if t >= 0 else 0.0
+                made.append(Frame(t, std, tuple(self.vocabulary.decode(ids))))
+            return x
+
+        rngs = [sample_rng(seed, self.name, target.id, 0)]
+        diffusion.latents(rngs, correct=self.way.guidance([target.control]), pin=note)
+        return made

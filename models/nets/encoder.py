@@ -121,17 +121,32 @@ class WordEncoder(nn.Module):
     def forward(self, ids: Tensor, time: Tensor | None = None, at: Tensor | None = None) -> Tensor:
         """``ids`` (B, L), under noise of ``time`` (B,) in [0, 1] -> logits (B, L, V), fp32; of the
         positions ``at`` (B, L) alone, (M, V)."""
+        hidden = self.states(self.embed(ids, time))
+        return self.said(hidden if at is None else hidden[at])
+
+    def embed(self, ids: Tensor, time: Tensor | None = None) -> Tensor:
+        """What the encoder reads of texts, (B, L, D)."""
         hidden = self.word_embedding(ids) + self.position_embedding.weight[: ids.shape[1]]
         if self.time is not None:
             assert time is not None
             features = time_embedding(1000 * time, hidden.shape[-1]).to(hidden.dtype)
             hidden = hidden + self.time(features)[:, None]
+        return hidden
+
+    def states(self, hidden: Tensor, seen: Tensor | None = None) -> Tensor:
+        """The encoder's last states (B, L, D); ``seen`` (B, L): the positions that are read at
+        all."""
+        more = {}
+        if seen is not None:
+            least = torch.finfo(hidden.dtype).min
+            unseen = torch.zeros_like(seen, dtype=hidden.dtype).masked_fill(~seen, least)
+            more["attention_mask"] = unseen[:, None, None]
         if not self.norm_first:
             hidden = self.norm(hidden)
-        hidden = self.encoder(self.dropout(hidden)).last_hidden_state
-        if self.norm_first:
-            hidden = self.norm(hidden)
-        if at is not None:
-            hidden = hidden[at]
+        hidden = self.encoder(self.dropout(hidden), **more).last_hidden_state
+        return self.norm(hidden) if self.norm_first else hidden
+
+    def said(self, hidden: Tensor) -> Tensor:
+        """Logits (..., V), fp32, from the last states (..., D)."""
         hidden = self.transform(hidden.to(self.bias.dtype))
         return F.linear(hidden, self.word_embedding.weight).float() + self.bias.float()

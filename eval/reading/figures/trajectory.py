@@ -129,7 +129,8 @@ def _look(settled: bool) -> dict[str, Any]:
 DENOISING = Plot(
     "figure1-trajectory",
     "Figure 1: one denoising trajectory",
-    "The nearest word of each position's latent x_t, from noise (top) to text (bottom), under "
-    "guidance. Blue: already the final word.",
+    "Each position's word from noise (top) to text (bottom), under guidance: of diffusion of "
+    "latents the nearest to x_t, of diffusion of words itself, a mask as a dot. Blue: already the "
+    "final word.",
     draw,
 )

@@ -52,8 +52,12 @@ class SpanClassifier(LatentEncoder):
         ends, starts = self.end(states), self.start(states)
         # row by row of the upper triangle: slices, whose gradients are sums, where indexing all
         # cells at once would add up their gradients one by one
-        pair = [ends[:, i:] + starts[:, i : i + 1] for i in range(x.shape[1])]
-        logits: Tensor = self.label(torch.tanh(torch.cat(pair, 1)))
+        if torch.is_grad_enabled():
+            pair = [ends[:, i:] + starts[:, i : i + 1] for i in range(x.shape[1])]
+            cells = torch.tanh(torch.cat(pair, 1))
+        else:
+            cells = _cells(ends, starts)
+        logits: Tensor = self.label(cells)
         return logits.float()
 
     def cells(self, x: Tensor, s: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -63,6 +67,19 @@ class SpanClassifier(LatentEncoder):
         ends, starts = pad_rows(states[rows, end]), pad_rows(states[rows, start])
         logits = self.label(torch.tanh(self.end(ends) + self.start(starts)))
         return logits[: len(x)].float()
+
+
+def _cells(ends: Tensor, starts: Tensor) -> Tensor:
+    """tanh of the sums (B, N, H) of ends and starts (B, L, H) of all cells, bit for bit, in one
+    buffer: the chart is the largest thing in memory, and half of its time is spent there."""
+    length = ends.shape[1]
+    cells = ends.new_empty(len(ends), length * (length + 1) // 2, ends.shape[2])
+    at = 0
+    for i in range(length):
+        row = cells[:, at : at + length - i]
+        torch.add(ends[:, i:], starts[:, i : i + 1], out=row)
+        at += length - i
+    return cells.tanh_()
 
 
 class SpanObjective(NoisyObjective[SpanClassifier, list[Tensor]]):

@@ -53,9 +53,9 @@ class WordsCard(Card):
         """One classifier for each part that needs one; spans and trees share theirs."""
         assert task is not None
         if task.fills:
-            return (self.network, "lengths")
+            return (self.network, *self.uses, "lengths")
         guides = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
-        return (self.network, *dict.fromkeys(map(classifier_role, guides)))
+        return (self.network, *self.uses, *dict.fromkeys(map(classifier_role, guides)))
 
     def resolve(self, settings: Any, task: Task | None) -> Any:
         """Without what plays no part in the task."""

@@ -60,11 +60,47 @@ NATURAL = {"field_value": 2.0, "tag_sequence": 2.0, "span": 2.0, "parse_tree": 1
 
 
 @dataclass(frozen=True)
-class WordsSettings(Checked):
-    """Decoding options that the families of discrete diffusion share."""
+class StepSettings(Checked):
+    """Decoding options of every family of discrete diffusion."""
 
     #: steps; more of them decide fewer words at once
     steps: int = ranged(64, least=1, most=10**6)
     #: of p(word | text); below 1 the likelier words come more often
     temperature: float = ranged(0.7, above=0, most=1e6)
+
+
+@dataclass(frozen=True)
+class WordsSettings(StepSettings):
+    """Of the families that control classifiers guide."""
+
     guidance: WordGuidanceConfig = field(default_factory=WordGuidanceConfig)
+
+
+@dataclass(frozen=True)
+class OrderSettings(Checked):
+    """In which order masked words are decided, whatever the words say."""
+
+    #: first_hitting: a word a step in random order, the law that ancestral steps tend to as they
+    #: get smaller (Zheng et al. 2024; ARDM), in at most ``steps``, several words then sharing one;
+    #: ancestral: each word for itself in ``steps`` steps (Sahoo et al. 2024, section 4.2), a step
+    #: that changes nothing costing nothing; semi_autoregressive: block by block from the left,
+    #: inside one at random (section 4.3); left_to_right: with exact guidance by the words that each
+    #: candidate would leave, FUDGE's decoding (Yang and Klein 2021) on a network that reads both
+    #: sides
+    sampler: Literal["first_hitting", "ancestral", "semi_autoregressive", "left_to_right"] = (
+        "first_hitting"
+    )
+    #: words of a block
+    block: int = ranged(8, least=1, most=10**6)
+
+
+@dataclass(frozen=True)
+class ClimbConfig(Checked):
+    """How far states go; the defaults are the published ones of texts."""
+
+    #: gradient steps before each draw; 0 is no guidance
+    updates: int = ranged(1, least=0, most=10**4)
+    #: Adagrad's step, in units of the states
+    step_size: float = ranged(0.1, above=0, most=1e6)
+    #: weight of the KL divergence of the words' distributions
+    stability: float = ranged(0.01, least=0, most=1e6)

@@ -5,7 +5,7 @@ Shapes: B batch, L length, V words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,25 +14,31 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from models.base import TargetSamples, sample_rng
+from models.base import Frame, TargetSamples, sample_rng
 from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import MakeClassifierGuide, load_guide
-from models.diffusion.loop import Noise, uniform, walk
+from models.diffusion.loop import Noise, moments, uniform, walk
 from models.diffusion.pinning import Row, read_lengths
 from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
-from models.diffusion.words.config import NATURAL, WordClassifierConfig
+from models.diffusion.words.config import NATURAL, WordClassifierConfig, WordGuidanceConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
 from models.diffusion.words.noising import WordGuide, space
-from models.diffusion.words.reader import Reader
+from models.diffusion.words.prompts import Front, behind, starts
+from models.diffusion.words.reader import Reader, Said
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
 from models.jobs import Job, Made, run
 from models.nets.artefact import CONFIG, load_network, read_config
 from models.nets.precision import matrix_dtype
 from tasks.base import Target, Task
-from tasks.common.progress import Progress
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress, silent
+from tasks.controls import Control
 from tasks.vocabulary import Vocabulary
+
+#: how a mask is shown
+MASKED = "·"
 
 
 class Family(Protocol):
@@ -64,12 +70,13 @@ def load(
     if task.fills:
         return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
     guides: list[Maker] = []
-    if settings.guidance.weight:
+    guidance = getattr(settings, "guidance", None)
+    if guidance is not None and guidance.weight:
         for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
             place = folders[classifier_role(GUIDED_BY[kind])]
             steps = read_config(place / CONFIG, WordClassifierConfig).steps
             guide = load_guide(kind, place, space(words, config.length, steps, device))
-            guides.append(Maker(guide, settings.guidance.weight * NATURAL[kind], steps))
+            guides.append(Maker(guide, guidance.weight * NATURAL[kind], steps))
     return Decoder(reader, words, frames, guides)
 
 
@@ -87,13 +94,17 @@ class Maker:
 class Decoder:
     """``guides``: makers of one for each control of a target that a frame does not satisfy, with
     their weights; ``middles``: how often middle sentences have each number of words, where middles
-    are filled in."""
+    are filled in; ``front``: the prompts that stand in front of a text;
+    ``steer``: what the network is made to say under the controls of a batch, one column for each
+    control of a target that a frame does not satisfy."""
 
     reader: Reader
     vocabulary: Vocabulary
     frames: Frames
     guides: Sequence[Maker] = ()
     middles: Mapping[int, int] | None = None
+    front: Front | None = None
+    steer: Callable[[Sequence[Sequence[Control]]], Said] | None = None
 
     def generate(
         self, method: Family, targets: Sequence[Target], samples: int, seed: int,
@@ -107,34 +118,72 @@ class Decoder:
             batch,
             progress,
             given=lambda target, index: self._row(target, streams(target.id, index, "words")),
-            alike=lambda job: len(job.given.ids),
+            alike=lambda job: (len(job.given.ids), *starts(job.given.ids, self.reader.words)),
         )
         for target, made in zip(targets, results, strict=bool(samples)):
             yield answer(made, infill(target)) if self.middles is not None else made
 
+    def trajectory(self, method: Family, target: Target, seed: int, frames: int) -> list[Frame]:
+        """The text of ``target``'s first sample at levels in equal distances."""
+        streams = partial(sample_rng, seed, method.name)
+        row = self._row(target, streams(target.id, 0, "words"))
+        text, mask = starts(row.ids, self.reader.words)[-1], self.reader.words
+        states: list[tuple[int, list[int]]] = []
+        self._decode(
+            method, [Job(0, target, 0, row)], streams, silent,
+            see=lambda x, s: states.append((s, x[0, text:].tolist())),
+        )  # fmt: skip
+        steps = states[0][0] + 1
+        wanted, shown = moments(steps, frames), [*self.vocabulary.words, MASKED]
+        return [
+            Frame(s, (s + 1) / steps, tuple(shown[min(id, mask)] for id in ids))
+            for s, ids in states
+            if s in wanted
+        ]
+
     def _row(self, target: Target, rng: torch.Generator) -> Row:
         if self.middles is None:
-            return self.frames.of(target.control, target.id, rng)
+            row = self.frames.of(target.control, target.id, rng)
+            return row if self.front is None else behind(self._prompts(target), row)
         control = infill(target)
         return self.frames.between(control.left, control.right, self.middles, target.id, rng)
 
+    def _prompts(self, target: Target) -> list[int]:
+        assert self.front is not None
+        try:
+            return self.front(target)
+        except UserError as error:
+            raise UserError(f"target {target.id}: {error}") from None
+
     def _decode(
-        self, method: Family, jobs: list[Job[Row]], streams: Any, report: Progress
-    ) -> list[Made]:
+        self, method: Family, jobs: list[Job[Row]], streams: Any, report: Progress,
+        see: Callable[[Tensor, int], None] = lambda x, s: None,
+    ) -> list[Made]:  # fmt: skip
+        """The texts of ``jobs``; ``see`` gets each state, prompts included, with its level."""
         rows, device = [job.given for job in jobs], self.reader.device
         given = torch.tensor([row.ids for row in rows])
         places = torch.arange(given.shape[1])
         free = torch.stack([(places >= row.start) & (places < row.stop) for row in rows])
         given, free = given.to(device), free.to(device)
+        text = starts(rows[0].ids, self.reader.words)[-1]
         process = method.process(free)
+
+        def pin(x: Tensor, s: int) -> Tensor:
+            x = torch.where(free, x, given)
+            see(x, s)
+            return x
 
         def noise(*uses: str) -> Noise:
             rngs = [streams(job.target.id, job.index, *uses) for job in jobs]
             return Noise(rngs, (2, given.shape[1]), uniform)
 
-        guides, config = self._guides(jobs), method.settings.guidance
-        exact = guides is not None and config.kind == "exact"
-        reading = self.reader.reading(len(rows), method.settings.temperature, method.estimate)
+        guides = self._guides(jobs)
+        config = method.settings.guidance if guides else WordGuidanceConfig()
+        exact = config.kind == "exact"
+        reading = self.reader.reading(
+            len(rows), method.settings.temperature, method.estimate,
+            self.steer(self._columns(jobs)) if self.steer else None,
+        )  # fmt: skip
         with torch.no_grad():
             x = walk(
                 lambda x, t, _: reading(x, process.time(x, t)),
@@ -143,28 +192,28 @@ class Decoder:
                 device,
                 bend=FirstOrder(guides) if guides and not exact else None,
                 correct=Candidates(guides, config, noise("guidance")) if guides and exact else None,
-                pin=lambda x, s: torch.where(free, x, given),
+                pin=pin,
                 on_step=lambda t: report(process.steps - t, process.steps),
             )
         spent = reading.evaluations + (guides.evaluations if guides else 0)
-        texts = map(self.vocabulary.decode, x.tolist())
-        return [
-            Made(
-                text[row.start : row.stop],
-                text if self.middles is None else text[row.start : row.stop],
-                float(nfe),
-            )
-            for row, text, nfe in zip(rows, texts, spent.tolist())
-        ]
+        made = []
+        for row, ids, nfe in zip(rows, x.tolist(), spent.tolist()):
+            words = self.vocabulary.decode(ids[row.start : row.stop])
+            whole = words if self.middles is not None else self.vocabulary.decode(ids[text:])
+            made.append(Made(words, whole, float(nfe)))
+        return made
 
     def _guides(self, jobs: list[Job[Row]]) -> Guides | None:
         if not self.guides:
             return None
+        made = [
+            (WordGuide(one.make(column), one.steps), one.weight)
+            for one, column in zip(self.guides, self._columns(jobs), strict=True)
+        ]
+        return Guides(made, len(jobs), self.frames.longest)
+
+    def _columns(self, jobs: list[Job[Row]]) -> list[tuple[Control, ...]]:
         guided = [
             [part for part in job.target.control.parts if part.kind in GUIDED_BY] for job in jobs
         ]
-        made = [
-            (WordGuide(one.make(column), one.steps), one.weight)
-            for one, column in zip(self.guides, zip(*guided), strict=True)
-        ]
-        return Guides(made, len(jobs), self.frames.longest)
+        return list(zip(*guided, strict=True))

@@ -25,8 +25,9 @@ from models.nets.decoding import draw
 from models.nets.precision import LEAST_ROWS
 from tasks.vocabulary import PAD, START
 
-#: texts that a classifier reads at once; more of them outgrow the cache of a core
-ROWS = 64
+#: texts that a classifier reads at once: on a CPU as many as its caches hold the states of, with
+#: the same results (measured at 2 layers of 192: a text takes a sixth to a third less time)
+ROWS, CPU_ROWS = 256, 64
 
 
 class Guide(Protocol):
@@ -64,8 +65,9 @@ class Guides:
         """The weighed sum for texts x (N, L) under the controls of ``rows`` (N,), of shares of
         noise (N,); (N,), float64."""
         out = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-        for first in range(0, len(x), ROWS):
-            part = slice(first, first + ROWS)
+        size = CPU_ROWS if x.device.type == "cpu" else ROWS
+        for first in range(0, len(x), size):
+            part = slice(first, first + size)
             texts, which = self._whole(x[part]), filled(rows[part])
             share = filled(noise[part])
             for guide, weight in self.parts:

@@ -25,16 +25,23 @@ class Bound(WordsObjective[WordsConfig]):
     batch. Of a batch's k, as of its t, one lies in each of B equal slices (section 3.5)."""
 
     def nats(self, ids: Tensor, free: Tensor, rng: torch.Generator | None) -> Tensor:
+        from models.diffusion.words.noise import mask_some
+
+        masked, share = mask_some(free, rng)
+        return self.masked_nats(ids, masked, share) / share.to(self.module.device)
+
+    def masked_nats(self, ids: Tensor, masked: Tensor, time: Tensor) -> Tensor:
+        """-log p of the words ``masked`` (B, L) together, each given the others that are not, of
+        texts ``ids`` at ``time`` (B,): (B,), fp32."""
         from torch.nn import functional as F
 
-        from models.diffusion.words.noise import by_row, mask_some
+        from models.diffusion.words.noise import by_row
 
-        (masked, share), device = mask_some(free, rng), self.module.device
+        device = self.module.device
         x, where = ids.masked_fill(masked, self.mask).to(device), masked.to(device)
-        time = share.to(device)
-        logits = self.module(x, time, where)[:, :-1]  # zero masking: the mask is no word
+        logits = self.module(x, time.to(device), where)[:, :-1]  # zero masking: the mask is no word
         nll = F.cross_entropy(logits, ids.to(device)[where], reduction="none")
-        return by_row(nll, where) / time
+        return by_row(nll, where)
 
 
 NETWORK = "masked"

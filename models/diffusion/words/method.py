@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from models.base import Generator, TargetSamples
+from models.base import Frame, Generator, TargetSamples
 from models.diffusion.words.card import WordsCard
 from tasks.base import Target, Task
 from tasks.common.progress import Progress, silent
@@ -53,3 +53,7 @@ class WordDiffusion(Generator):
     ) -> Iterator[TargetSamples]:  # fmt: skip
         """As for every method. Raises ``UserError`` for a target that does not fit the network."""
         return self.decoder.generate(self, targets, samples_per_target, seed, batch, progress)
+
+    def trajectory(self, target: Target, seed: int, frames: int) -> list[Frame]:
+        """Masks are shown as a middle dot."""
+        return self.decoder.trajectory(self, target, seed, frames)

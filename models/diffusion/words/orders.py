@@ -10,7 +10,7 @@ positions, and uniforms that draw words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -110,3 +110,16 @@ def in_turn(move: Decided, which: Tensor, word: Tensor) -> Tensor:
 def independently(move: Decided, which: Tensor, word: Tensor) -> Tensor:
     """Each masked word for itself, alpha_t = 1 - t: ancestral sampling."""
     return move.words(move.open & (which < 1 / (move.t + 1)), word)
+
+
+def unmasking(mask: int, free: Tensor, settings: Any) -> Unmasking:
+    """The order that :class:`models.diffusion.words.config.OrderSettings` name, in ``steps``."""
+    if settings.sampler == "ancestral":
+        return Unmasking(mask, free, settings.steps, independently)
+    block = (free.cumsum(1) - 1).clamp(min=0) // settings.block
+    ranks: dict[str, Rank] = {
+        "first_hitting": lambda z: z,
+        "semi_autoregressive": lambda z: block + z,
+        "left_to_right": lambda z: free.cumsum(1).to(z.dtype),
+    }
+    return Unmasking(mask, free, settings.steps, in_turn, ranks[settings.sampler])

@@ -6,21 +6,40 @@ Shapes: B batch, L length, V words.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from models.nets.encoder import WordEncoder
 from models.nets.precision import pad_rows
 from tasks.vocabulary import END, PAD, START, UNK
 
 
+class Network(Protocol):
+    """What is read: an encoder of words, or several as one."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def time(self) -> Any:
+        """None where it is not told the time."""
+
+    def __call__(self, ids: Tensor, time: Tensor) -> Tensor:
+        """Texts (B, L) at times (B,) -> logits (B, L, V), fp32."""
+
+
+#: (rows (R,) of a batch, their texts (R, L), their times (R,)) -> logits (R, L, V), fp32
+Said = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
 class Reader:
     """``words``: ids of the vocabulary, the next one being the mask. START, END, PAD and UNK are
-    never said: the frame is given, and a text of a generator has no unknown word."""
+    never said: the frame is given, and a text of a generator has no unknown word. ``passes``: how
+    many evaluations of a network ``module`` makes of a text."""
 
-    def __init__(self, module: WordEncoder, words: int) -> None:
-        self.module, self.words = module, words
+    def __init__(self, module: Network, words: int, passes: int = 1) -> None:
+        self.module, self.words, self.passes = module, words, passes
         self.silent = torch.tensor([START, END, PAD, UNK], device=module.device)
 
     @property
@@ -32,9 +51,15 @@ class Reader:
         rows: int,
         temperature: float = 1.0,
         estimate: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        said: Said | None = None,
     ) -> Reading:
-        """Of ``rows`` texts that change from call to call."""
-        return Reading(self, rows, temperature, estimate)
+        """Of ``rows`` texts that change from call to call; ``said``: what is said of them, by
+        default what the network says."""
+        return Reading(self, rows, temperature, estimate, said or self.says)
+
+    def says(self, rows: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """Of texts x (R, L) at ``time`` (R,), whichever ``rows`` of a batch they are."""
+        return self.module(pad_rows(x), pad_rows(time))[: len(x)]
 
 
 class Reading:
@@ -51,8 +76,10 @@ class Reading:
         rows: int,
         temperature: float,
         estimate: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
+        said: Said,
     ) -> None:
         self.reader, self.temperature, self.estimate = reader, temperature, estimate
+        self.said = said
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
         self._before: tuple[Tensor, Tensor] | None = None
         #: whether masks are lifted: a text without one is done
@@ -72,19 +99,19 @@ class Reading:
                 asked &= masked
         rows = asked.nonzero()[:, 0]
         if len(rows):
-            said = self._read(x[rows], time[rows])
+            said = self._read(rows, x[rows], time[rows])
             if self._said is None:
                 self._said = said.new_zeros(len(x), *said.shape[1:])
             self._said = self._said.index_copy(0, rows, said)
-            self.evaluations[rows.cpu()] += 1
+            self.evaluations[rows.cpu()] += self.reader.passes
         self._before = x.clone(), time
         assert self._said is not None
         return self._said
 
-    def _read(self, x: Tensor, time: Tensor) -> Tensor:
-        """What the network says of texts (R, L)."""
-        reader, rows = self.reader, len(x)
-        logits = reader.module(pad_rows(x), pad_rows(time))[:rows, :, : reader.words]
+    def _read(self, rows: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """What is said of texts (R, L), which are ``rows`` (R,)."""
+        reader = self.reader
+        logits = self.said(rows, x, time)[:, :, : reader.words]
         if self.estimate is not None:
             logits = self.estimate(logits, x, time)
         return (logits / self.temperature).index_fill(-1, reader.silent, -torch.inf)

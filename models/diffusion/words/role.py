@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from models.base import Plan, Role, stream_seed
 from models.diffusion.words.config import WordsConfig
 from models.diffusion.words.presets import words_preset
+from models.nets.recipes import examples, for_task, single
 from tasks.base import Words
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
@@ -17,6 +18,7 @@ from tasks.infilling import joined, middle_of
 from tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from models.diffusion.words.prompts import Prompts
     from models.nets.encoder import WordEncoder
 
 #: what :func:`eval.likelihood` and figures call the loss
@@ -31,12 +33,14 @@ def words_role(
     title: str,
     bounds: bool = True,
     passes: int = 1,
+    prompts: bool = False,
     **fixed: Any,
 ) -> Role:
     """The role of a network of words, with a section of its own name. ``objective``: "module:Class"
     of its :class:`models.diffusion.words.objective.WordsObjective`, which ``bounds`` the likelihood
-    or does not; ``passes``: how often a step of training reads its texts; ``fixed``: settings that
-    every preset has."""
+    or does not; ``passes``: how often a step of training reads its texts; ``prompts``: there is one
+    for each task, of texts behind the prompts of its controls; ``fixed``: settings that every
+    preset has."""
 
     def of_texts(plan: Plan, task: str) -> Recipe:
         config, seed = getattr(plan.config, name), plan.config.train_seed
@@ -50,13 +54,23 @@ def words_role(
 
             module, _, called = objective.partition(":")
             Objective = getattr(importlib.import_module(module), called)
-            corpus, vocabulary = read_corpus(deps["corpus"]), read_vocabulary(deps["vocabulary"])
+            vocabulary = read_vocabulary(deps["vocabulary"])
+            corpus = read_corpus(deps["texts" if prompts else "corpus"])
             seen = [_seen(plan, config, texts) for texts in (corpus.train, corpus.valid)]
-            ours, others = (
-                texts_of(words, vocabulary, config.length, middles) for words, middles in seen
-            )
+            files, read = {LENGTHS: count_lengths(seen[0][0])}, None
+            if prompts:
+                from models.diffusion.words.prompts import PROMPTS, Prompts, prompted
+
+                pairs = examples(plan.task(task), deps, seed)
+                read = Prompts.of(plan.task(task), vocabulary, corpus.train, pairs[0])
+                ours, others = (prompted(one, read, vocabulary, config.length) for one in pairs)
+                files[PROMPTS] = read.to_json()
+            else:
+                ours, others = (
+                    texts_of(words, vocabulary, config.length, middles) for words, middles in seen
+                )
             torch.manual_seed(stream_seed(seed, name, "init"))
-            network, facts = build(name, config, vocabulary)
+            network, facts = build(name, config, vocabulary, read)
             if config.init_pretrained:
                 from models.nets.bert import start_from_bert
 
@@ -67,13 +81,16 @@ def words_role(
             descent = Objective(network.to(plan.device), config, ours, others, seed)
             fit(descent, config.train, folder, seed, plan.device, progress)
             save_network(
-                folder, network, config, facts, words=("vocabulary", vocabulary),
-                files={LENGTHS: count_lengths(seen[0][0])},
+                folder, network, config, facts, words=("vocabulary", vocabulary), files=files
             )  # fmt: skip
 
         deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}
-        options = settings(config, seed=seed) | plan.window
-        return recipe(name, f"train {title}", train, options, deps=deps, pace=config)
+        options, what = settings(config, seed=seed) | plan.window, f"train {title}"
+        if prompts:
+            single(task, name)
+            deps = {"texts": plan.texts_for(task), "vocabulary": deps["vocabulary"]}
+            options, what = for_task(plan, config, plan.task(task)), f"{what} of {task}"
+        return recipe(name, what, train, options, deps=deps, pace=config)
 
     def by_preset(preset: str, config: Any) -> Any:
         return words_preset(Config(**fixed), preset, config, passes)
@@ -81,7 +98,7 @@ def words_role(
     return Role(
         name, of_texts, name, Config, by_preset, title=title,
         curve=("valid_nats",), curve_label=NATS, embedding="word_embedding.weight",
-        objective=objective if bounds else "",
+        objective=objective if bounds else "", per_task=prompts,
     )  # fmt: skip
 
 
@@ -96,12 +113,16 @@ def _seen(
 
 
 def build(
-    name: str, config: WordsConfig, vocabulary: Vocabulary
+    name: str, config: WordsConfig, vocabulary: Vocabulary, prompts: Prompts | None = None
 ) -> tuple[WordEncoder, dict[str, Any]]:
-    """A fresh network, which knows a mask beside the vocabulary, and what its file must agree
-    with."""
+    """A fresh network, which knows a mask beside the vocabulary, and ``prompts``, where there are
+    any; and what its file must agree with."""
     from models.nets.encoder import WordEncoder
 
+    if prompts is not None:
+        from models.diffusion.words.prompts import PromptedEncoder
+
+        return PromptedEncoder(config, prompts), {"kind": name}
     words = len(vocabulary) + 1
     network = WordEncoder(
         config.network, config.length, words, config.time, norm_first=not config.init_pretrained
