@@ -1,4 +1,4 @@
-"""Networks that recipes of discrete diffusion train and measure, from a stored corpus to samples."""
+"""What recipes of discrete diffusion train and measure, from a stored corpus to samples."""
 
 from __future__ import annotations
 
