@@ -286,7 +286,7 @@ def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
         samples=len(cell.samples),
         nfe=_mean(cell.samples, "nfe"),
         seconds=_mean(cell.samples, "seconds"),
-        outside=_outside(cell.config),
+        outside=_outside(read_config(cell.folder / CONFIG)),
         subwords=_subwords(cell.scores),
     )
 
