@@ -1,4 +1,4 @@
-"""The worked examples of a method and a task run as they stand, and numbers are the committed ones."""
+"""The worked examples of a method and a task run as they stand, and numbers are the stored ones."""
 
 import re
 from collections.abc import Iterator

@@ -185,9 +185,8 @@ def all_keys() -> Iterator[str]:
         "",
     )
     yield from ("## Of a run", "", *_rows(_presets("", False), ""))
-    names = {card.name for card in METHODS.cards}
     sections = dict.fromkeys(name.split(".")[0] for name in keys(run_config()) if "." in name)
-    for section in (name for name in sections if name not in names):
+    for section in (name for name in sections if name not in METHODS):
         meaning = inspect.getdoc(type(getattr(preset_config("demo", None), section))) or ""
         yield from ("", f"## `{section}`", "", _prose(meaning.split("\n\n")[0]), "")
         yield from _keys_of(section, False)
@@ -220,7 +219,9 @@ def _rows(by_preset: Mapping[str, Mapping[str, Key]], prefix: str) -> Iterator[s
         for preset, of_preset in others:
             if name in of_preset and of_preset[name].default != key.default:
                 shown.append(f"{preset}: {_value(of_preset[name].default)}")
-        rows.append([f"`{prefix}{name}`", f"{key.type}", "<br>".join(shown), key.meaning])
+        rows.append(
+            [f"`{prefix}{name}`", f"{key.type}", "<br>".join(shown), key.meaning.replace("``", "`")]
+        )
     yield from _table(("key", "type", "default", "meaning"), rows)
 
 
