@@ -77,9 +77,11 @@ def asked(control: Control) -> tuple[str, Control]:
 
 def _task(control: Control) -> str:
     for name in (*TASKS.own, *TASKS):
-        cls = TASKS.load(name).control
+        task = TASKS.load(name)
+        # a task need not say what its controls are: then they are those of its own file
+        here = task.control is None and task.__module__ == type(control).__module__
         # a user's file may have been imported by other means as well, and has then two classes
-        if cls is not None and control.kind == cls.kind:
+        if here or (task.control is not None and task.control.kind == control.kind):
             return name
     known = sorted({TASKS.load(name).control.__name__ for name in TASKS})
     raise UserError(
