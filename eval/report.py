@@ -59,9 +59,7 @@ def main(given: Sequence[str]) -> None:
         _index(chosen, folder, sets)
         return
     against = ResultSet(Path(chosen.against)) if chosen.against else None
-    text = page(
-        ResultSet(folder), against, chosen.targets, chosen.samples, _data(chosen)
-    )
+    text = page(ResultSet(folder), against, chosen.targets, chosen.samples, _data(chosen))
     _write(Path(chosen.out or f"{chosen.run}/report.html"), text)
 
 
