@@ -68,6 +68,13 @@ def desk(browser: Browser, site: dict[str, str]) -> Iterator[Page]:
     page.close()
 
 
+def test_a_fault_is_seen(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content("<html lang=en><title>x</title><main><h1>x</h1><img src='data:,'></main>")
+    assert [found.partition(":")[0] for found in grave(page)] == ["image-alt"]
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [DESK, PHONE])
 @pytest.mark.parametrize("name", ["report", "index"])
@@ -77,7 +84,9 @@ def test_accessible_quiet_and_as_wide_as_the_screen(
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     noise = Noise(page)
     page.goto(site[name])
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    # one cell's provenance stands for all of them
+    closed = "details:not(.cell), details.cell:first-of-type"
+    page.evaluate(f"document.querySelectorAll('{closed}').forEach((one) => {{ one.open = true; }})")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert grave(page) == []
     assert noise.heard == []
@@ -195,7 +204,6 @@ def test_a_link_opens_its_sample(desk: Page, site: dict[str, str]) -> None:
     assert desk.locator("#task").input_value() == "length"
     assert desk.evaluate("document.activeElement.className") == "anchor"
     assert desk.evaluate("document.activeElement.getAttribute('href')") == asked
-    assert here.evaluate("(one) => one.getBoundingClientRect().top") in range(0, 900) or True
     box = here.bounding_box()
     assert box is not None and 0 <= box["y"] <= 900
     # another link on the same page, and one to what the page does not hold
@@ -219,9 +227,8 @@ def test_human_text_stands_beside_the_methods(desk: Page) -> None:
 def test_a_table_that_goes_on_shows_it(desk: Page) -> None:
     edges = desk.locator("#table2 .edges")
     assert (edges.get_attribute("class") or "").split() == ["edges", "after"]
-    shade = "(one) => getComputedStyle(one, '::after').opacity"
-    desk.wait_for_function("(one) => getComputedStyle(one, '::after').opacity === '1'", arg=edges.element_handle())
-    assert edges.evaluate(shade) == "1"
+    seen = "(one) => getComputedStyle(one, '::after').opacity === '1'"
+    desk.wait_for_function(seen, arg=edges.element_handle())
     edges.locator(".scroll").focus()
     edges.locator(".scroll").evaluate("(one) => { one.scrollLeft = one.scrollWidth; }")
     desk.wait_for_function("document.querySelector('#table2 .edges').className === 'edges before'")
@@ -231,7 +238,8 @@ def test_the_index_leads_to_the_pages(browser: Browser, site: dict[str, str]) ->
     page = browser.new_page(viewport={"width": PHONE, "height": 900})
     page.goto(site["index"])
     cards = page.locator(".set")
-    assert cards.count() == 2 and "Diffusion-LM reaches the highest control" in cards.first.inner_text()
+    assert cards.count() == 2
+    assert "Diffusion-LM reaches the highest control" in cards.first.inner_text()
     page.locator("#sets button.sort").first.press("Enter")
     cards.first.get_by_role("link").click()
     assert page.url == site["report"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eval.reading.measured import Measured, measured_tasks
-from eval.reading.names import REFERENCES, method_name
+from eval.reading.names import method_name
 from eval.reading.paired import LM, sides
 from eval.reading.results import ResultSet
 from eval.reading.stats import Difference, mean_interval, paired_mean
@@ -55,13 +55,13 @@ class Finding:
             return "Nothing has been judged yet."
         first, over = self.methods[0], _over(self.tasks, self.labels)
         if self.lead is None:
-            return f"{self._named(first)} reaches {_percent(first)} {self.quantity}{over}{_at(first)}."
+            said = f"{_percent(first)} {self.quantity}{over}{_at(first)}"
+            return f"{self._named(first)} reaches {said}."
         return self._compared(first, self.methods[1], self.lead, f"{over}{_at(first)}")
 
     @property
     def details(self) -> list[str]:
-        """What the sentence leaves out: the best of those not trained on the control, and people.
-        """
+        """What the sentence leaves out: the best of those not trained on the control, and people."""
         said = []
         if self.untrained:
             best = self.untrained[0]
@@ -77,18 +77,17 @@ class Finding:
         return said
 
     def _compared(self, best: Average, next_best: Average, lead: Difference, facts: str) -> str:
-        span = f"[{_signed(lead.low)}, {_signed(lead.high)}]"
+        reached, other = f"{_percent(best)}{facts}", _at(next_best, " (perplexity {})")
+        ahead = (
+            f"{lead.value:.1f} points [{_signed(lead.low)}, {_signed(lead.high)}] above "
+            f"{self._named(next_best)}{other}"
+        )
         if lead.low <= 0:
             return (
-                f"No clear winner on {self.quantity}: {self._named(best)} reaches {_percent(best)}{facts}, "
-                f"{lead.value:.1f} points {span} above {self._named(next_best)}"
-                f"{_at(next_best, ' (perplexity {})')}, which may be chance."
+                f"No clear winner on {self.quantity}: {self._named(best)} reaches {reached}, "
+                f"{ahead}, which may be chance."
             )
-        return (
-            f"{self._named(best)} reaches the highest {self.quantity}, {_percent(best)}{facts}: "
-            f"{lead.value:.1f} points {span} above {self._named(next_best)}"
-            f"{_at(next_best, ' (perplexity {})')}."
-        )
+        return f"{self._named(best)} reaches the highest {self.quantity}, {reached}: {ahead}."
 
     def _named(self, one: Average) -> str:
         return self.labels.get(one.method, one.method)
@@ -141,8 +140,10 @@ def finding(results: ResultSet) -> Finding:
 
 def _quantity(measured: Mapping[str, Measured], metrics: Mapping[str, str]) -> str:
     """Control, or, of tasks that ask for the text that a person wrote, how near it comes."""
-    fills = [measured[task].metrics[m] for task, m in metrics.items() if measured[task].traits.fills]
-    return fills[0].split(" ")[0].rstrip(",") if fills and len(metrics) == 1 else "control"
+    ((task, metric), *others) = metrics.items()
+    if others or not measured[task].traits.fills:
+        return "control"
+    return measured[task].metrics[metric].split(" ")[0].rstrip(",")
 
 
 def _common(results: ResultSet, measured: Mapping[str, Measured]) -> tuple[list[str], list[str]]:
@@ -184,7 +185,8 @@ def _average(results: ResultSet, method: str, metrics: Mapping[str, str]) -> Ave
     fluent = [sides(rows, rows, LM) for rows in records.values()]
     nll = [two[0] for two in fluent if two is not None]
     lm = mean_interval(nll) if len(nll) == len(metrics) else None
-    return Average(method, _scaled(ctrl), lm and (math.exp(lm[0]), math.exp(lm[1]), math.exp(lm[2])))
+    fluency = None if lm is None else (math.exp(lm[0]), math.exp(lm[1]), math.exp(lm[2]))
+    return Average(method, _scaled(ctrl), fluency)
 
 
 def _scaled(shares: Triple) -> Triple:
@@ -211,14 +213,11 @@ def _lead(
 def _human(measured: Mapping[str, Measured], metrics: Mapping[str, str]) -> Average | None:
     """The mean of what tables say of human text; its perplexity is the same for every task."""
     name = method_name(HUMAN)
-    assert name in REFERENCES
     rows = [measured[task].row(name, metric) for task, metric in metrics.items()]
     values = [row.ctrl.ours for row in rows if row is not None and row.ctrl.ours is not None]
     if len(values) < len(metrics):
         return None
-    nowhere = math.nan, math.nan
     first = measured[next(iter(metrics))].first(name)
     lm = first.lm if first is not None else None
-    fluent = None if lm is None or lm.ours is None else (lm.ours, lm.low, lm.high)
-    ctrl = sum(values) / len(values), *nowhere
-    return Average(HUMAN, ctrl, fluent and (fluent[0], fluent[1] or math.nan, fluent[2] or math.nan))
+    fluency = None if lm is None or lm.ours is None else (lm.ours, math.nan, math.nan)
+    return Average(HUMAN, (sum(values) / len(values), math.nan, math.nan), fluency)

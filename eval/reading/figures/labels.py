@@ -27,8 +27,8 @@ LINE = 10.0
 AROUND = [math.radians(a) for a in (35, -35, 90, -90, 145, -145, 0, 180, 60, -60, 120, -120)]
 #: points; half the side of a marker
 MARKER = 3.5
-#: points that labels keep from each other
-AIR = 0.8
+#: points that labels keep from each other and from the frame
+AIR = 1.0
 
 
 def annotate(
@@ -102,23 +102,23 @@ def _box(
 
 @lru_cache(maxsize=1024)
 def _size(text: str) -> tuple[float, float]:
-    """Width and height in points; every line is as high as one with the tallest letters."""
+    """Width and height in points; every line is as high as one with the tallest letters. Letters
+    that are set for a screen are a little wider than their outlines."""
     from matplotlib.textpath import TextPath
 
-    return float(TextPath((0, 0), text or " ", size=SIZE).get_extents().width), 1.17 * SIZE
+    outline = TextPath((0, 0), text or " ", size=SIZE).get_extents().width
+    return float(outline) + 1.5, 1.2 * SIZE
 
 
 def overlap(a: Box, b: Sequence[float]) -> bool:
     """Whether two boxes come nearer than :data:`AIR`."""
-    return (
-        min(a[2], b[2]) - max(a[0], b[0]) > -AIR and min(a[3], b[3]) - max(a[1], b[1]) > -AIR
-    )
+    return min(a[2], b[2]) - max(a[0], b[0]) > -AIR and min(a[3], b[3]) - max(a[1], b[1]) > -AIR
 
 
 def _inside(box: Box, frame: Sequence[float]) -> bool:
     return (
         box[0] > frame[0] + AIR
         and box[1] > frame[1] + AIR
-        and box[2] < frame[2] + 2 * SIZE
-        and box[3] < frame[3]
+        and box[2] < frame[2] - AIR
+        and box[3] < frame[3] - AIR
     )

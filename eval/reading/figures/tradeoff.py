@@ -197,8 +197,8 @@ PARETO = Plot(
     "control-fluency",
     "Control against fluency",
     "Up and to the left is better. Large markers: the set's own cells with 95 % intervals; star: "
-    "human text; lines: the stored sweep over each method's trade-off, its value beside each point. "
-    "Of a composition, the part that does worst.",
+    "human text; lines: the stored sweep over each method's trade-off, its value beside each "
+    "point. Of a composition, the part that does worst.",
     pareto,
 )
 STEPS = Plot(

@@ -15,7 +15,6 @@ from eval.reading.results import ResultSet
 from eval.running.scoring import HUMAN
 from tasks import known, load_task
 from tasks.base import Corpus, Target, Words
-from tasks.common.errors import UserError
 from tasks.controls import Stored
 from tasks.corpora import CORPORA, load_corpus, traits
 from tasks.targets import MAX_WORDS

@@ -26,8 +26,8 @@ def sets_in(folder: Path) -> list[Path]:
 
 
 def index(folder: Path, sets: Mapping[str, ResultSet]) -> str:
-    """The page's HTML; ``sets``: the address of each set's page -> the set. Raises ``UserError`` for
-    a set that cannot be read."""
+    """The page's HTML; ``sets``: the address of each set's page -> the set. Raises ``UserError``
+    for a set that cannot be read."""
     if not sets:
         raise UserError(f"there is no result set in {folder}")
     found = {href: finding(results) for href, results in sets.items()}
@@ -52,12 +52,14 @@ def index(folder: Path, sets: Mapping[str, ResultSet]) -> str:
 def _facts(results: ResultSet) -> dict[str, str]:
     settings = results.settings
     methods = {m for task in results.tasks for m in results.methods(task)}
+    ordered = results.method_order(methods)
     return {
         "corpus": str(settings.get("corpus", "unknown")),
         "preset": str(settings.get("preset", "unknown")),
-        "targets × samples": f"{settings.get('targets', '?')} × {settings.get('samples', '?')}",
+        "targets": str(settings.get("targets", "unknown")),
+        "samples of each": str(settings.get("samples", "unknown")),
         "tasks": ", ".join(map(results.task_name, results.tasks)),
-        "methods": ", ".join(map(results.method_name, (m for m in results.method_order(methods) if m in methods))),
+        "methods": ", ".join(results.method_name(m) for m in ordered if m in methods),
     }
 
 

@@ -27,10 +27,10 @@ def overview(results: ResultSet, found: Finding) -> list[dict[str, Any]]:
         members = [p for p in every if p["task"] == task]
         if not members:
             continue
-        shown = [
-            _point(results.method_name(p["method"]), p["ctrl"], p["lm"], _look(results, p["method"]))
-            for p in members
-        ]
+        shown = []
+        for p in members:
+            label, drawn = results.method_name(p["method"]), _look(results, p["method"])
+            shown.append(_point(label, p["ctrl"], p["lm"], drawn))
         if (people := human(results, task)) is not None:
             shown.append(_point(method_name(HUMAN), people["ctrl"], people["lm"], None))
         views.append({"name": results.task_name(task), "points": shown})

@@ -1,0 +1,75 @@
+"""Labels of figures cover no other label, no point and not the frame; human text is a point."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from matplotlib.text import Annotation, Text
+from stored import ROOT
+
+from eval.reading.figures.labels import annotate
+from eval.reading.figures.style import axes, looks
+from eval.reading.figures.tradeoff import PARETO, STEPS
+from eval.reading.results import ResultSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
+
+
+def extents(figure: Figure, axis: Axes) -> list[Bbox]:
+    """Of the labels' letters, in pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    notes = [child for child in axis.get_children() if isinstance(child, Annotation)]
+    for note in notes:
+        note.update_positions(renderer)
+    # without the line that leads to a point
+    return [Text.get_window_extent(note, renderer) for note in notes]
+
+
+@pytest.fixture(scope="module")
+def demo() -> ResultSet:
+    return ResultSet(ROOT / "results" / "demo")
+
+
+@pytest.mark.parametrize("plot", [PARETO, STEPS], ids=lambda plot: plot.name)
+def test_no_label_of_the_demo_covers_another(demo: ResultSet, plot: object) -> None:
+    with looks():
+        figure = (PARETO if plot is PARETO else STEPS).draw(demo)
+        found = {axis.get_title(loc="left"): extents(figure, axis) for axis in figure.axes}
+    # the six settings of a sweep in either
+    assert plot is STEPS or len(found["Length"]) == len(found["Syntax Spans"]) == 6
+    assert sum(map(len, found.values())) >= 12
+    for title, boxes in found.items():
+        assert not [1 for a, b in combinations(boxes, 2) if a.overlaps(b)], title
+
+
+def test_crowded_points_keep_apart_or_lose_their_label() -> None:
+    rng = np.random.default_rng(0)
+    spots = [(0.5 + x / 20, 0.5 + y / 20) for x, y in rng.random((40, 2))]
+    with looks():
+        figure, (axis,) = axes()
+        axis.plot(*zip(*spots, strict=True), "o")
+        axis.set(xlim=(0, 1), ylim=(0, 1))
+        annotate(figure, {axis: [(x, y, "3.14") for x, y in spots]}, {})
+        boxes = extents(figure, axis)
+    assert 5 < len(boxes) <= len(spots)
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert all(axis.bbox.y0 < box.y0 and box.y1 < axis.bbox.y1 for box in boxes)
+
+
+def test_human_text_stands_in_every_panel(demo: ResultSet) -> None:
+    with looks():
+        figure = PARETO.draw(demo)
+    for axis in (one for one in figure.axes if one.get_visible()):
+        (star,) = [line for line in axis.lines if line.get_marker() == "*"]
+        assert star.get_label() == "human text"
+        assert float(star.get_xdata()[0]) == pytest.approx(3.599, abs=1e-3)  # type: ignore[index,arg-type]
+    (legend,) = figure.legends
+    assert legend.get_texts()[-1].get_text() == "human text"
