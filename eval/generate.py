@@ -150,8 +150,9 @@ def _table(run: Run, name: str, rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", no_wrap=True)
     table.add_column("text", ratio=1)
-    for metric in metrics:
-        table.add_column(metric if len(metrics) > 1 else "satisfied", justify="right")
+    parts = [part.label for row in rows[:1] for part, _ in task.split(row.target)]
+    for label in parts if len(parts) > 1 else ["satisfied"] * len(metrics):
+        table.add_column(label, justify="right")
     fluent = any(row.lm is not None for row in rows)
     if fluent:
         table.add_column("lm", justify="right", no_wrap=True)

@@ -83,7 +83,7 @@ def test_several_methods_and_both_controls_at_once(
     methods = "method=diffusion_lm,ft_poe"
     assert guarded(generate.main, [*both, *typed, methods, f"out={tmp_path}/set"]) == 0
     shown = capsys.readouterr().out
-    assert "9 words and mood is sad" in shown and "value_stated" in shown
+    assert "9 words and mood is sad" in shown and "Length" in shown and "Semantic" in shown
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["out.diffusion_lm.jsonl", "out.ft_poe.jsonl"]
     for control in ("length.control=9", "lenght.control=9"):
