@@ -108,6 +108,7 @@ def judge(
             targets=partial(_of, list(group)),
             sources=partial(_of, list(group)),
             infilling=run.scoring.infilling,
+            known=run.known_words,
         )
         cell.write_config(**run.provenance)
         scoring.score_cells(task, {method: cell}, {method: run.provenance}, progress)

@@ -44,14 +44,14 @@ def budget(losses: Sequence[float], steps: int) -> list[int]:
     """How many words each of ``steps`` steps decides, at least one; ``losses``: L_a of a word given
     a = 0, 1, ... others, one for each word of the text."""
     words = len(losses)
-    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())] + [(float("inf"), ())] * words
+    Best = tuple[float, tuple[int, ...]]
+    nowhere: Best = (float("inf"), ())
+    best: list[Best] = [(0.0, ()), *[nowhere] * words]
     for _ in range(min(steps, words)):
-        best = [(float("inf"), ())] + [
-            min(
-                (best[a][0] + (b - a) * losses[a], (*best[a][1], b - a)) for a in range(b)
-            )
+        best = [nowhere] + [
+            min((best[a][0] + (b - a) * losses[a], (*best[a][1], b - a)) for a in range(b))
             for b in range(1, words + 1)
-        ]  # fmt: skip
+        ]
     return list(best[words][1])
 
 

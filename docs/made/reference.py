@@ -116,7 +116,8 @@ def _corpora(task: str) -> str:
 def _task(name: str, task: Task) -> Iterator[str]:
     yield from ("", f"## {task.label} {{ #{name} }}", "", _said(TASKS[name]), "")
     if task.control is not None:
-        fields = ", ".join(f"`{f.name}`" for f in dataclasses.fields(task.control))
+        control: Any = task.control
+        fields = ", ".join(f"`{f.name}`" for f in dataclasses.fields(control))
         yield f"- Its control: `{task.control.__name__}`, of {fields}"
     yield f"- Judged by: {', '.join(sorted(task.needs)) or 'the words alone'}"
     yield f"- Can be composed with others: {'yes' if task.composes else 'no'}"

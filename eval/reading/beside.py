@@ -170,9 +170,9 @@ class Beside:
         if cell is not None and cell.scored and not terms(results, cell).unlike(here):
             rows.methods = [name, *rows.methods] if name not in rows.methods else rows.methods
             return
-        for label, guest, there in self._candidates(results, task, here):
+        for label, guest, shared, there in self._candidates(results, task, here):
             rows.guests.append(guest)
-            number, here_too = len(guest.cell.targets), len(results.targets(task))
+            number, here_too = len(shared), len(results.targets(task))
             said = f"{STORED}{name} was not run here: its row is that of {label}."
             if number != here_too or number != there:
                 said += f" {_counted(label, number, there, here_too)}"
@@ -181,10 +181,10 @@ class Beside:
 
     def _candidates(
         self, results: ResultSet, task: str, here: Terms
-    ) -> Iterator[tuple[str, Guest, int]]:
-        """Comparable cells of the reference method, those that share most targets first, with how
-        many targets their sets have."""
-        name, found = reference().name, list[tuple[str, Guest, int]]()
+    ) -> Iterator[tuple[str, Guest, frozenset[str], int]]:
+        """Comparable cells of the reference method, those that share most targets first, with the
+        targets that are shared and how many their sets have."""
+        name, found = reference().name, list[tuple[str, Guest, frozenset[str], int]]()
         for short, folder in shipped_sets().items():
             if folder.resolve() == self.own.resolve():
                 continue
@@ -195,8 +195,9 @@ class Beside:
             except UserError:  # nobody asked for this set
                 continue
             if isinstance(shared, Shared):
-                found.append((label, Guest(name, label, shared), len(other.targets(task))))
-        yield from sorted(found, key=lambda one: -len(one[1].cell.targets))
+                there = len(other.targets(task))
+                found.append((label, Guest(name, label, shared), shared.targets, there))
+        yield from sorted(found, key=lambda one: -len(one[2]))
 
 
 def _left_out(name: str, method: str, why: str) -> str:

@@ -113,7 +113,7 @@ class Run:
             targets=self.lists.stored,
             sources=self.lists.sources,
             infilling=InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
-            known=self._known,
+            known=self.known_words,
         )
         self._corpora: dict[str, Corpus] = {}
 
@@ -441,7 +441,7 @@ class Run:
 
         return Teacher.load(self.path(self.plan.role(role)), self.plan.device)
 
-    def _known(self) -> frozenset[str]:
+    def known_words(self) -> frozenset[str]:
         """The words that the teacher of lm-score knows."""
         from models.nets.codec import load_codec
 

@@ -161,8 +161,9 @@ def _parts(grid: Grid) -> Iterator[Grid]:
         title = ": ".join(filter(None, (grid.title, plain(grid.rows[first][0]))))
         rows = [row[1:] for row in grid.rows[first:last]]
         notes = grid.notes if last == len(grid.rows) else ()
-        changed = {"title": title, "columns": grid.columns[1:], "rows": rows, "notes": notes}
-        yield dataclasses.replace(grid, **changed, rules=frozenset())
+        yield dataclasses.replace(
+            grid, title=title, columns=grid.columns[1:], rows=rows, notes=notes, rules=frozenset()
+        )
 
 
 def _labels(grid: Grid) -> int:

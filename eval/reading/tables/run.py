@@ -46,8 +46,8 @@ def run_tables(measured: Measured) -> list[Grid]:
     """The figures of one task, and below them the paired differences where there are any; the notes
     stand below the last."""
     rows = list(map(_cells, measured.rows))
-    always = len(COLUMNS) - OPTIONAL
-    kept = [i for i in range(len(COLUMNS)) if i < always or any(row[i] for row in rows)]
+    ordinary = len(COLUMNS) - OPTIONAL
+    kept = [i for i in range(len(COLUMNS)) if i < ordinary or any(row[i] for row in rows)]
     rows, shown = [[row[i] for i in kept] for row in rows], [COLUMNS[i] for i in kept]
     grids = [Grid(measured.task, measured.task, shown, rows, typed=True)]
     if measured.paired:

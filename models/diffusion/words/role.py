@@ -58,6 +58,8 @@ def words_role(
             corpus = read_corpus(deps["texts" if prompts else "corpus"])
             seen = [_seen(plan, config, texts) for texts in (corpus.train, corpus.valid)]
             files, read = {LENGTHS: count_lengths(seen[0][0])}, None
+            ours: Texts
+            others: Texts
             if prompts:
                 from models.diffusion.words.prompts import PROMPTS, Prompts, prompted
 
