@@ -64,7 +64,6 @@ OWN: tuple[tuple[str, list[str], str], ...] = (
     ("eval.generate", ["task=length", "control=9", "file=."], "is a folder"),
     ("eval.generate", ["task=length", "control=9", "controls=taken"], "controls= beside control="),
     ("eval.generate", ["task=length,syntax_spans", "control=9"], "one task at a time"),
-    ("eval.generate", ["task=length", "control=9", "method=pplm"], "pplm has no cell for length"),
     ("eval.targets", ["task=length", "control="], "control=: empty"),
     ("eval.export", ["what=text"], "unknown what 'text': did you mean 'texts'"),
     ("eval.export", ["oracles=maybe"], "unknown value of oracles 'maybe'"),
