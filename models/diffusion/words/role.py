@@ -18,6 +18,7 @@ from tasks.infilling import joined, middle_of
 from tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from models.diffusion.words.frame import Texts
     from models.diffusion.words.prompts import Prompts
     from models.nets.encoder import WordEncoder
 
