@@ -93,6 +93,7 @@ CARD = WordsCard(
     "ardm",
     "models.ardm:ARDM",
     label="ARDM",
+    paper="Hoogeboom et al. 2022, Autoregressive Diffusion Models",
     order=69,
     Settings=ARDMSettings,
     uses=(LOSSES,),

@@ -105,6 +105,7 @@ CARD = CFGCard(
     "mdlm_cfg",
     "models.mdlm_cfg:MDLMCFG",
     label="MDLM, CFG",
+    paper="Ho and Salimans 2022, Classifier-Free Diffusion Guidance; Schiff et al. 2024",
     order=68,
     Settings=CFGSettings,
     brings=(PROMPTED,),

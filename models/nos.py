@@ -82,6 +82,7 @@ CARD = NOSCard(
     "nos",
     "models.nos:NOS",
     label="NOS",
+    paper="Gruver et al. 2023, Protein Design with Guided Discrete Diffusion",
     order=77,
     Settings=NOSSettings,
     brings=(

@@ -13,7 +13,7 @@ from eval.reading.names import TaskTraits
 from eval.reading.results import ResultSet
 from eval.reading.stats import paired
 from eval.reading.tables.grid import markdown, plain
-from eval.reading.tables.run import COLUMNS, run_tables
+from eval.reading.tables.run import run_tables
 from eval.running.cells import write_lines
 from models.diffusion import loop
 from models.diffusion.config import GuidanceConfig
@@ -164,7 +164,7 @@ def test_repeats_are_counted_within_each_target(tmp_path: Path) -> None:
     assert rows["fudge"].duplicates == 2 / 5
     assert rows["unconditional"].duplicates == 1 / 4
     grid = run_tables(measured)[0]
-    column = [column.title for column in COLUMNS].index("repeats")
+    column = [column.title for column in grid.columns].index("repeats")
     shown = {plain(row[0]): plain(row[column]) for row in grid.rows}
     assert shown["fudge"] == "40.0 %" and shown["unconditional"] == "25.0 %"
     (line,) = (row for row in markdown(grid).splitlines() if row.startswith("| fudge"))
