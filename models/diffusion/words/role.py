@@ -46,7 +46,7 @@ def words_role(
         def train(folder: Path, deps: Folders, progress: Progress) -> None:
             import torch
 
-            from models.diffusion.words.frame import LENGTHS, count_lengths, texts_of
+            from models.diffusion.words.frame import LENGTHS, Texts, count_lengths, texts_of
             from models.nets.artefact import save_network
             from models.nets.train import fit
 
@@ -56,6 +56,8 @@ def words_role(
             corpus = read_corpus(deps["texts" if prompts else "corpus"])
             seen = [_seen(plan, config, texts) for texts in (corpus.train, corpus.valid)]
             files, read = {LENGTHS: count_lengths(seen[0][0])}, None
+            ours: Texts
+            others: Texts
             if prompts:
                 from models.diffusion.words.prompts import PROMPTS, Prompts, prompted
 
