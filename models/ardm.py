@@ -44,14 +44,15 @@ def budget(losses: Sequence[float], steps: int) -> list[int]:
     """How many words each of ``steps`` steps decides, at least one; ``losses``: L_a of a word given
     a = 0, 1, ... others, one for each word of the text."""
     words = len(losses)
-    Best = tuple[float, tuple[int, ...]]
-    nowhere: Best = (float("inf"), ())
-    best: list[Best] = [(0.0, ()), *[nowhere] * words]
+    none: tuple[float, tuple[int, ...]] = (float("inf"), ())
+    #: what it costs at least to know so many words, and the sizes of the steps to there
+    best = [(0.0, none[1]), *[none] * words]
     for _ in range(min(steps, words)):
-        best = [nowhere] + [
-            min((best[a][0] + (b - a) * losses[a], (*best[a][1], b - a)) for a in range(b))
-            for b in range(1, words + 1)
-        ]
+        reached = [none]
+        for b in range(1, words + 1):
+            ways = [(best[a][0] + (b - a) * losses[a], (*best[a][1], b - a)) for a in range(b)]
+            reached.append(min(ways))
+        best = reached
     return list(best[words][1])
 
 
