@@ -170,9 +170,9 @@ class Beside:
         if cell is not None and cell.scored and not terms(results, cell).unlike(here):
             rows.methods = [name, *rows.methods] if name not in rows.methods else rows.methods
             return
-        for label, guest, shared, there in self._candidates(results, task, here):
-            rows.guests.append(guest)
-            number, here_too = len(shared), len(results.targets(task))
+        for label, shared, there in self._candidates(results, task, here):
+            rows.guests.append(Guest(name, label, shared))
+            number, here_too = len(shared.targets), len(results.targets(task))
             said = f"{STORED}{name} was not run here: its row is that of {label}."
             if number != here_too or number != there:
                 said += f" {_counted(label, number, there, here_too)}"
@@ -181,23 +181,22 @@ class Beside:
 
     def _candidates(
         self, results: ResultSet, task: str, here: Terms
-    ) -> Iterator[tuple[str, Guest, frozenset[str], int]]:
-        """Comparable cells of the reference method, those that share most targets first, with the
-        targets that are shared and how many their sets have."""
-        name, found = reference().name, list[tuple[str, Guest, frozenset[str], int]]()
+    ) -> Iterator[tuple[str, Shared, int]]:
+        """Comparable cells of the reference method, those that share most targets first, with how
+        many targets their sets have."""
+        name, found = reference().name, list[tuple[str, Shared, int]]()
         for short, folder in shipped_sets().items():
             if folder.resolve() == self.own.resolve():
                 continue
             try:
                 label, other = f"{RESULTS}/{short}", ResultSet(folder)
-                cell = other.cell(task, name)
+                cell = other.cell(task, name) if task in other.tasks else None
                 shared = _shared(results, other, cell, here) if cell else ""
             except UserError:  # nobody asked for this set
                 continue
             if isinstance(shared, Shared):
-                there = len(other.targets(task))
-                found.append((label, Guest(name, label, shared), shared.targets, there))
-        yield from sorted(found, key=lambda one: -len(one[2]))
+                found.append((label, shared, len(other.targets(task))))
+        yield from sorted(found, key=lambda one: -len(one[1].targets))
 
 
 def _left_out(name: str, method: str, why: str) -> str:

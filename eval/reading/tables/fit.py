@@ -161,9 +161,8 @@ def _parts(grid: Grid) -> Iterator[Grid]:
         title = ": ".join(filter(None, (grid.title, plain(grid.rows[first][0]))))
         rows = [row[1:] for row in grid.rows[first:last]]
         notes = grid.notes if last == len(grid.rows) else ()
-        yield dataclasses.replace(
-            grid, title=title, columns=grid.columns[1:], rows=rows, notes=notes, rules=frozenset()
-        )
+        part = dataclasses.replace(grid, title=title, columns=grid.columns[1:], rows=rows)
+        yield dataclasses.replace(part, notes=notes, rules=frozenset())
 
 
 def _labels(grid: Grid) -> int:
