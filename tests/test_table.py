@@ -16,7 +16,7 @@ from eval.reading.names import TaskTraits, traits
 from eval.reading.notes import legend
 from eval.reading.results import ResultSet
 from eval.reading.tables.grid import markdown, plain
-from eval.reading.tables.run import COLUMNS, brief, run_tables, store
+from eval.reading.tables.run import COLUMNS, OPTIONAL, brief, run_tables, store
 from eval.running.cells import write_lines
 from tasks import COMPOSITIONS, in_table, load_task
 
@@ -203,7 +203,7 @@ def test_paired_differences_stand_below_the_table(results: Path) -> None:
     stored = json.loads((results / "table.json").read_text())["tables"][0]["paired"]
     assert [one["difference"]["value"] for one in stored if one["metric"] == "exact"] == [-25, -100]
     shown = [brief(grid) for grid in run_tables(table)]
-    assert len(shown) == 2 and len(COLUMNS) == len(cells(table)[0])
+    assert len(shown) == 2 and len(COLUMNS) - OPTIONAL == len(cells(table)[0])
     assert shown[1].notes == table.notes and not shown[0].notes
 
 
