@@ -52,7 +52,7 @@ def text_of(record: Mapping[str, Any], tokenize: Callable[[str], Words]) -> Text
 
     Values of fields are split as the text is, so that a text can state them.
     """
-    form, sentences = form_of(record), ()
+    form, sentences = form_of(record), tuple[int, ...]()
     value = record[form]
     if form == "sentences":
         parts = [tokenize(one) for one in _strings(value, form)]
