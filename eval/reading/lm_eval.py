@@ -142,8 +142,8 @@ def _figures(cell: CellFiles, task: TaskTraits) -> dict[str, Number]:
         one = ctrl(cell.scores, metric, task)
         if one.ours is not None:
             # what is measured in percent
-            ours, low, high = (v and v / 100 for v in (one.ours, one.low, one.high))
-            found[metric] = Number(None, ours, low, high)
+            shares = [None if v is None else v / 100 for v in (one.ours, one.low, one.high)]
+            found[metric] = Number(None, shares[0], shares[1], shares[2])
     lm = fluency(cell.scores)
     if lm is not None:
         found["nll"] = Number(None, lm["nll"], math.log(lm["low"]), math.log(lm["high"]))
