@@ -80,7 +80,8 @@ def _offsets(
         for distance, angle in product(DISTANCES, AROUND):
             dx, dy, box = _box(left, low, _size(text), distance, angle)
             if _inside(box, frame) and not any(overlap(box, other) for other in taken):
-                found, _ = (dx, dy), taken.append(box)
+                found = dx, dy
+                taken.append(box)
                 break
         chosen.append(found)
     return chosen

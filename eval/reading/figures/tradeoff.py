@@ -64,7 +64,7 @@ def point(task: str, measured: Measured, method: str) -> Point | None:
 def human(results: ResultSet, task: str) -> Point | None:
     """What human text would be as a point: the ceiling of control, at its own perplexity."""
     measured = measured_tasks(results).get(task)
-    return measured and point(task, measured, method_name(HUMAN))
+    return None if measured is None else point(task, measured, method_name(HUMAN))
 
 
 def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
