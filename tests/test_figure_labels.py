@@ -43,8 +43,8 @@ def test_no_label_of_the_demo_covers_another(demo: ResultSet, plot: object) -> N
     with looks():
         figure = (PARETO if plot is PARETO else STEPS).draw(demo)
         found = {axis.get_title(loc="left"): extents(figure, axis) for axis in figure.axes}
-    # the six settings of a sweep in either
-    assert plot is STEPS or len(found["Length"]) == len(found["Syntax Spans"]) == 6
+    # the seven settings of a sweep in either
+    assert plot is STEPS or len(found["Length"]) == len(found["Syntax Spans"]) == 7
     assert sum(map(len, found.values())) >= 12
     for title, boxes in found.items():
         assert not [1 for a, b in combinations(boxes, 2) if a.overlaps(b)], title

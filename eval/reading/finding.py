@@ -61,7 +61,7 @@ class Finding:
 
     @property
     def details(self) -> list[str]:
-        """What the sentence leaves out: the best of those not trained on the control, and people."""
+        """What the sentence leaves out: the best of those not trained on the control; people."""
         said = []
         if self.untrained:
             best = self.untrained[0]
