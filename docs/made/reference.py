@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from baselines import METHODS
 from eval.running.config import run_config
@@ -116,7 +116,7 @@ def _corpora(task: str) -> str:
 def _task(name: str, task: Task) -> Iterator[str]:
     yield from ("", f"## {task.label} {{ #{name} }}", "", _said(TASKS[name]), "")
     if task.control is not None:
-        fields = ", ".join(f"`{f.name}`" for f in dataclasses.fields(task.control))
+        fields = ", ".join(f"`{f.name}`" for f in dataclasses.fields(cast(Any, task.control)))
         yield f"- Its control: `{task.control.__name__}`, of {fields}"
     yield f"- Judged by: {', '.join(sorted(task.needs)) or 'the words alone'}"
     yield f"- Can be composed with others: {'yes' if task.composes else 'no'}"
