@@ -118,9 +118,11 @@ def reads(command: str, folder: Path) -> None:
     methods = []
     for value in values:
         key, _, text = value.partition("=")
+        if key in found.more:  # also where a run has a key of that name
+            continue
         if key in known:
             known[key].read(key, text)
-        elif key not in found.more:
+        else:
             # an option of a method from a file, or of a section that the command hands on
             assert "." in key, f"{command}: {key}"
             methods.append(value)
