@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,11 @@ def test_commands_in_the_text_are_there(page: Path) -> None:
     assert set(INLINE.findall(page.read_text(encoding="utf-8"))) <= {*COMMANDS, "completion"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", filter(blocks, PAGES), ids=lambda page: page.name)
 def test_blocks_in_order(page: Path, tmp_path: Path) -> None:
     """In an empty folder, one after the other."""
     made = blocks(page)
-    for one, following in zip(made, [*made[1:], None], strict=True):
+    for one, following in zip_longest(made, made[1:]):
         if one.name:
             (tmp_path / one.name).write_text(one.text, encoding="utf-8")
         elif one.mark == "install":
@@ -117,9 +118,11 @@ def reads(command: str, folder: Path) -> None:
     methods = []
     for value in values:
         key, _, text = value.partition("=")
+        if key in found.more:  # also where a run has a key of that name
+            continue
         if key in known:
             known[key].read(key, text)
-        elif key not in found.more:
+        else:
             # an option of a method from a file, or of a section that the command hands on
             assert "." in key, f"{command}: {key}"
             methods.append(value)
@@ -129,9 +132,10 @@ def reads(command: str, folder: Path) -> None:
         started([sys.executable, "-c", code, *passed], folder)
     elif methods:
         code = (
-            "import sys; from eval.running.config import run_config;"
-            "from eval.running.keys import override, pairs;"
-            "override(run_config()(), pairs(sys.argv[1:], run_config()))"
+            "import sys; from eval.running.keys import override, pairs;"
+            "from eval.running.presets import preset_config;"
+            "config = preset_config('demo', None);"
+            "override(config, pairs(sys.argv[1:], type(config)))"
         )
         started([sys.executable, "-c", code, *methods], folder)
 
