@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from baselines import METHODS
 from eval.running.config import run_config

@@ -49,7 +49,7 @@ def words_role(
         def train(folder: Path, deps: Folders, progress: Progress) -> None:
             import torch
 
-            from models.diffusion.words.frame import LENGTHS, Texts, count_lengths, texts_of
+            from models.diffusion.words.frame import LENGTHS, count_lengths, texts_of
             from models.nets.artefact import save_network
             from models.nets.train import fit
 
