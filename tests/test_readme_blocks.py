@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shlex
 import shutil
@@ -41,13 +42,21 @@ def test_commands_in_the_text_are_there(page: Path) -> None:
     assert set(INLINE.findall(page.read_text(encoding="utf-8"))) <= {*COMMANDS, "completion"}
 
 
+def corpus(rows: str) -> str:
+    """As many rows as a corpus needs, of the kind of those that a page shows."""
+    shown = [json.loads(line) for line in rows.splitlines()]
+    made = ({**row, "text": f"{row['text']} {i}"} for i in range(50) for row in shown)
+    return "".join(json.dumps(row) + "\n" for row in made)
+
+
 @pytest.mark.parametrize("page", filter(blocks, PAGES), ids=lambda page: page.name)
 def test_blocks_in_order(page: Path, tmp_path: Path) -> None:
     """In an empty folder, one after the other."""
     made = blocks(page)
     for one, following in zip_longest(made, made[1:]):
         if one.name:
-            (tmp_path / one.name).write_text(one.text, encoding="utf-8")
+            text = corpus(one.text) if one.name.endswith(".jsonl") else one.text
+            (tmp_path / one.name).write_text(text, encoding="utf-8")
         elif one.mark == "install":
             installs(one)
         elif one.language == "bash" and one.mark == "slow":

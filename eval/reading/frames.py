@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.reading.measured import Measured, Row, measured_tasks
 from eval.reading.names import REFERENCES
-from eval.reading.results import CellFiles, ResultSet
+from eval.reading.results import CellFiles, ResultSet, stored
 from eval.running.cells import is_answer, share
 from tasks.metrics.text import detokenize
 
@@ -130,7 +130,7 @@ class Results:
 
 def results(folder: str | Path) -> Results:
     """The result set in ``folder``. Raises ``UserError`` where it is none."""
-    return Results(ResultSet(Path(folder)))
+    return Results(stored(str(folder)))
 
 
 def _single(scores: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
