@@ -73,6 +73,11 @@ def test_they_run_beside_the_stored_reference(
         records = read(out / task / "retrieval" / "scores.jsonl")
         scores = [next(iter(record["scores"].values())) for record in records]
         assert scores == [1.0] * 6
+        counts = [
+            json.loads((out / task / name / "config.json").read_text())["copied"]
+            for name in ("retrieval", "program")
+        ]
+        assert counts == [{"copied": 6, "texts": 6}, {"copied": 0, "texts": 6}]
     rows = read(out / "length" / "program" / "samples.jsonl")
     words = [tuple(row["words"]) for row in rows]
     assert all(row[:3] == ("THE", "TEXT", "HAS") for row in words)

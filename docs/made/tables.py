@@ -1,7 +1,8 @@
 """Tables of results in README.md and docs/evidence.md: copied from the stored ones.
 
 A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is stored) or
-``<!-- brief SET NUMBER -->`` (control and lm in one cell, one row a method) and ``<!-- end -->``.
+``<!-- brief SET NUMBER -->`` (control, lm and copies in one cell, one row a method) and
+``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -30,23 +31,44 @@ def cells(line: str) -> list[str]:
 
 
 def brief(name: str, number: int) -> Iterator[str]:
-    """``ctrl / lm`` of ours, below it the paper's ctrl; one column a task."""
+    """``ctrl / lm / copied`` of ours, below it the paper's ctrl; one column a task."""
     head, _, *rows = map(cells, lines(name, number))
     tasks = list(dict.fromkeys(column.rpartition(":")[0] for column in head[2:]))
     at = {
         (column.rpartition(":")[0], column.split()[-2]): i for i, column in enumerate(head) if i > 1
     }
-    yield _row(["ctrl ↑ / lm ↓", *tasks])
+    copies = copied(name)
+    yield _row(["ctrl ↑ / lm ↓ / copied ↓", *tasks])
     yield _row(["---", *["---:"] * len(tasks)])
     for row in rows:
         if row[1] == OURS:
-            yield _row([row[0], *(_both(row[at[task, CTRL]], row[at[task, LM]]) for task in tasks)])
+            method = row[0].strip("*")
+            cell = [
+                _ours(row[at[task, CTRL]], row[at[task, LM]], copies.get((task, method)))
+                for task in tasks
+            ]
+            yield _row([row[0], *cell])
         elif row[1] == PAPER:
             yield _row(["paper", *(row[at[task, CTRL]] for task in tasks)])
 
 
-def _both(ctrl: str, lm: str) -> str:
-    return "n/a" if ctrl.startswith("n/a") else f"{ctrl} / {lm}"
+def _ours(ctrl: str, lm: str, copies: float | None) -> str:
+    parts = [ctrl, lm] if copies is None else [ctrl, lm, f"{copies:.0f}"]
+    return "n/a" if ctrl.startswith("n/a") else " / ".join(parts)
+
+
+def copied(name: str) -> dict[tuple[str, str], float]:
+    """Task and method, as tables call them -> percent of the samples that are training texts."""
+    from eval.reading.measured import measured_tasks
+    from eval.reading.results import ResultSet
+
+    results = ResultSet(ROOT / "results" / name)
+    return {
+        (results.task_name(task), results.method_name(row.method)): row.copied
+        for task, measured in measured_tasks(results).items()
+        for row in measured.rows
+        if row.copied is not None
+    }
 
 
 def _row(made: list[str]) -> str:

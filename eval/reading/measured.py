@@ -63,7 +63,8 @@ class Number:
 @dataclass(frozen=True)
 class Row:
     """A method under one metric of a task; what is of the cell and not of a metric stands in its
-    first row. ``outside``: percent of the words of its texts that the teacher of lm does not know;
+    first row. ``copied``: percent of its texts that are training texts word for word; ``outside``:
+    percent of their words that the teacher of lm does not know;
     ``subwords``: perplexity a word under the teacher of subwords. ``note``: why there is no number.
     ``stored``: the result set that it is read from, where that is another than the table's."""
 
@@ -80,6 +81,7 @@ class Row:
     samples: int = 0
     nfe: float | None = None
     seconds: float | None = None
+    copied: float | None = None
     outside: float | None = None
     subwords: Number | None = None
     note: str = ""
@@ -286,15 +288,19 @@ def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
         samples=len(cell.samples),
         nfe=_mean(cell.samples, "nfe"),
         seconds=_mean(cell.samples, "seconds"),
-        outside=_outside(read_config(cell.folder / CONFIG)),
+        **_of_texts(read_config(cell.folder / CONFIG)),
         subwords=_subwords(cell.scores),
     )
 
 
-def _outside(config: Mapping[str, Any]) -> float | None:
-    """In percent; None where it was not counted."""
-    counts = config.get("outside")
-    return 100 * counts["unknown"] / max(1, counts["words"]) if counts else None
+def _of_texts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What was counted of a cell's texts, in percent."""
+    parts = {"outside": ("unknown", "words"), "copied": ("copied", "texts")}
+    return {
+        name: 100 * config[name][part] / max(1, config[name][whole])
+        for name, (part, whole) in parts.items()
+        if name in config
+    }
 
 
 def _subwords(records: Records) -> Number | None:
@@ -315,7 +321,7 @@ def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> It
             None if i else lm,
             targets=len(records),
             samples=len(records),
-            outside=None if i else _outside(known),
+            **({} if i else _of_texts(known)),
             subwords=None if i else _subwords(common),
             note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
         )
@@ -335,7 +341,7 @@ def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iter
             None if i else lm,
             targets=len(records),
             samples=len(texts),
-            outside=None if i else _outside(known),
+            **({} if i else _of_texts(known)),
             subwords=None if i else _subwords(common),
             note=_lacking(number, metric, task) if records else "n/a: not run",
         )

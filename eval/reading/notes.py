@@ -31,7 +31,10 @@ def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str])
     configs = results.configs(task.name)
     judges: dict[str, Any] = {}
     for config in configs:
-        judges = config.get("oracles", {}) | judges
+        oracles = config.get("oracles", {})
+        # a run may have had judges that this task does not ask
+        asked = config.get("judges", oracles)
+        judges = {role: facts for role, facts in oracles.items() if role in asked} | judges
     skipped: dict[str, str] = {}
     for config in configs:
         skipped |= config.get("skipped", {})
@@ -120,6 +123,7 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
         "validation texts whose meaning has the asked value; its lm is that of validation "
         "texts. unconditional: samples without control, each held against every target.",
         "distinct-2: distinct word pairs over all; entropy: of the words of all samples, in bits; "
-        "repeats: samples equal to an earlier one of the same target.",
+        "repeats: samples equal to an earlier one of the same target; copied: samples that are a "
+        "training text word for word.",
         note(against),
     ]

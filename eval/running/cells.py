@@ -345,6 +345,11 @@ def outside(texts: Iterable[Words], known: Container[str]) -> dict[str, int]:
     return {"unknown": sum(word not in known for word in words), "words": len(words)}
 
 
+def copied(texts: Sequence[Words], training: Container[Words]) -> dict[str, int]:
+    """How many of ``texts`` stand among the ``training`` texts word for word."""
+    return {"copied": sum(text in training for text in texts), "texts": len(texts)}
+
+
 def as_ratio(score: float | Sequence[float]) -> tuple[float, float]:
     """Numerator and denominator of a stored or fresh score; a plain one is over 1."""
     if isinstance(score, Sequence):

@@ -69,6 +69,13 @@ class Outside(TypedDict):
     words: Whole
 
 
+class Copied(TypedDict):
+    """How many of a cell's texts are training texts word for word."""
+
+    copied: Whole
+    texts: Whole
+
+
 @with_config(OPEN)
 class RunSettings(TypedDict):
     """The resolved settings of a run, as far as readers look into them."""
@@ -96,6 +103,7 @@ class CellConfig(TypedDict):
     oracles: NotRequired[dict[str, Oracle]]
     judges: NotRequired[dict[str, str]]
     outside: NotRequired[Outside]
+    copied: NotRequired[Copied]
     metrics: NotRequired[dict[str, str]]
     skipped: NotRequired[dict[str, str]]
     drawn_from: NotRequired[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from eval.running.cells import (
     Cell,
     Judged,
     as_ratio,
+    copied,
     fluency_facts,
     outside,
     score_records,
@@ -139,16 +140,16 @@ class Scoring:
         method to a task whose metrics are of a set are scored together."""
         task, facts = self.plan.task(name), self._facts(name)
         for method, cell in cells.items():
-            outside: Mapping[str, Any] = {}
+            said: Mapping[str, Any] = {}
             if task.pooled:
                 rows = self.infilling.rows(self.sources(name), answers(cell.samples()))
             else:
                 judged = self.annotate(name, cell, progress)
                 rows = score_records(judged, partial(self._score, task))
                 texts = [annotation.words for _, _, annotation in judged]
-                outside = self._outside(texts if task.fluency else None)
+                said = self._said_of(texts if task.fluency else None)
             write_lines(cell.folder / SCORES, rows)
-            cell.write_config(**records[method], **facts, **outside)
+            cell.write_config(**records[method], **facts, **said)
 
     def _facts(self, name: str) -> dict[str, Any]:
         """What the cells of a task say of who judged them."""
@@ -188,7 +189,7 @@ class Scoring:
         cell = Cell(self.folder / name / FLOOR, floor.identity)
         rows = self._means(name, {t: texts for t in targets}, cache, progress)
         write_lines(cell.folder / SCORES, rows)
-        cell.write_config(judges=judges, **self._outside(texts if fluent else None))
+        cell.write_config(judges=judges, **self._said_of(texts if fluent else None))
         lm = [
             {"target": FLOOR, "index": i, **fluency_facts(one)}
             for i, one in enumerate(self.judge.fluency(texts, cache))
@@ -257,12 +258,19 @@ class Scoring:
             for i, one in zip(sorted(int(r) for r in rows), annotated, strict=True)
         ]
         write_lines(cell.folder / SCORES, records)
-        cell.write_config(judges=self.judge.identity(frozenset()), **self._outside(texts))
+        cell.write_config(judges=self.judge.identity(frozenset()), **self._said_of(texts))
 
-    def _outside(self, texts: Sequence[Words] | None) -> dict[str, Any]:
-        """What a cell says of words that the first teacher does not know; None: no teacher reads
-        its texts."""
-        return {} if texts is None else {"outside": outside(texts, self._known())}
+    def _said_of(self, texts: Sequence[Words] | None) -> dict[str, Any]:
+        """What a cell says of its texts as a whole: of words that the first teacher does not know,
+        and of copies of training texts; None: no teacher reads its texts."""
+        if texts is None:
+            return {}
+        counts = outside(texts, self._known())
+        return {"outside": counts, "copied": copied(texts, self._training)}
+
+    @cached_property
+    def _training(self) -> frozenset[Words]:
+        return frozenset(text.words for text in self.corpus(self.plan.role("corpus")).train)
 
 
 def together(scores: Sequence[Mapping[str, Score]]) -> dict[str, Score]:

@@ -25,9 +25,10 @@ COLUMNS = (
     Column("lm"),
     Column("diff", drop=7, called="lm less the paper's"),
     Column("95 % interval", drop=3, called="95 % interval of lm"),
-    Column("distinct-2", drop=5),
-    Column("entropy", drop=9),
-    Column("repeats", drop=8),
+    Column("distinct-2", drop=8),
+    Column("entropy", drop=10),
+    Column("repeats", drop=9),
+    Column("copied", drop=5),
     Column("outside"),
     Column("lm (subwords)"),
     Column("95 % interval", drop=2, called="95 % interval of lm (subwords)"),
@@ -39,7 +40,7 @@ NA = "n/a: "
 #: in the table of differences: how many targets both have, where that is not all
 TARGETS = 3
 #: columns of what most sets do not have: they stand where they hold something
-OPTIONAL = 3
+OPTIONAL = 4
 
 
 def run_tables(measured: Measured) -> list[Grid]:
@@ -85,6 +86,7 @@ def _cells(row: Row) -> list[Entry]:
     ]
     own = row.subwords
     teachers = [
+        entry("" if row.copied is None else f"{row.copied:.1f} %"),
         entry("" if row.outside is None else f"{row.outside:.1f} %"),
         entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
         span(own, 2),
