@@ -12,7 +12,7 @@ from stored import ROOT, TEXTS, make_set
 
 import eval.reading.page.page
 from eval.reading.finding import finding
-from eval.reading.page.human import human_texts
+from eval.reading.page.human import human_texts, training_texts
 from eval.reading.page.index import sets_in
 from eval.reading.results import ResultSet
 from eval.reading.stats import interval, mean_interval, paired, paired_mean
@@ -45,6 +45,19 @@ def test_a_clear_lead(tmp_path: Path) -> None:
     assert found.sentence.endswith("] above FUDGE (perplexity 7.4).")
     assert found.lead is not None and 60 < found.lead.low < 70 < found.lead.high < 80
     assert found.details == []  # no human text is stored, and nobody was trained on the control
+
+
+def test_who_copies_is_no_contender(tmp_path: Path) -> None:
+    results = set_of(tmp_path, retrieval=[1.0] * 20, diffusion_lm=[0.9] * 20, fudge=[0.2] * 20)
+    for method, copied in (("retrieval", 120), ("diffusion_lm", 90), ("fudge", 0)):
+        place = results.folder / "length" / method / "config.json"
+        facts = json.loads(place.read_text()) | {"copied": {"copied": copied, "texts": 200}}
+        place.write_text(json.dumps(facts))
+    found = finding(ResultSet(results.folder))
+    assert found.sentence.startswith("Diffusion-LM reaches the highest control, 90.0 %")
+    assert found.details == [
+        "retrieval: 100.0 % at perplexity 7.4, 60 % of its texts are training texts word for word."
+    ]
 
 
 def test_an_interval_that_spans_zero_is_no_finding(tmp_path: Path) -> None:
@@ -95,6 +108,17 @@ def test_human_texts_of_an_embedded_corpus() -> None:
     values = human_texts(results, "semantic_content", None)
     stated = [name for name, texts in values.items() if "Red Kite" in " ".join(texts[0])]
     assert "valid-name-The.Red.Kite" in stated and len(values) == 40
+
+
+def test_training_texts_have_the_very_control() -> None:
+    results = ResultSet(DEMO)
+    found = training_texts(results, "length", None, 2)
+    targets = {target.id: target.control for target in results.targets("length")}
+    assert set(found) == set(targets)
+    assert all(
+        targets[name] == Length(len(words)) for name, texts in found.items() for words in texts
+    )
+    assert max(map(len, found.values())) == 2
 
 
 def test_human_texts_that_are_not_at_hand(tmp_path: Path) -> None:

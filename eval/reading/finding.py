@@ -31,12 +31,18 @@ class Average:
     lm: Triple | None
 
 
+#: a method with a larger percentage of copies is no contender: whoever has the training texts can
+#: look up one that does what is asked
+COPYING = 50.0
+
+
 @dataclass(frozen=True)
 class Finding:
     """``tasks``: those that are averaged over. ``methods``: best control first. ``lead``: the first
     one's control less the second one's, in percentage points; None where there is no second one.
     ``untrained``: the same of the methods that were not trained on the control, where the first one
-    was."""
+    was. ``copying``: methods that answer with training texts more often than not, which are none of
+    ``methods``, and the percentage of such answers."""
 
     tasks: Sequence[str] = ()
     methods: Sequence[Average] = ()
@@ -44,6 +50,7 @@ class Finding:
     lead: Difference | None = None
     untrained: Sequence[Average] = ()
     untrained_lead: Difference | None = None
+    copying: Sequence[tuple[Average, float]] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     #: what is compared, as a sentence says it
     quantity: str = "control"
@@ -61,7 +68,8 @@ class Finding:
 
     @property
     def details(self) -> list[str]:
-        """What the sentence leaves out: the best of those not trained on the control; people."""
+        """What the sentence leaves out: the best of those not trained on the control; those that
+        copy; people."""
         said = []
         if self.untrained:
             best = self.untrained[0]
@@ -72,6 +80,11 @@ class Finding:
             else:
                 text = self._compared(best, self.untrained[1], self.untrained_lead, _at(best))
                 said.append(f"Of the methods that were not trained on the control: {text}")
+        for one, share in self.copying:
+            said.append(
+                f"{self._named(one)}: {_percent(one)}{_at(one)}, {share:.0f} % of its texts are "
+                "training texts word for word."
+            )
         if self.human is not None:
             said.append(f"Human text: {_percent(self.human)}{_at(self.human)}.")
         return said
@@ -120,7 +133,9 @@ def finding(results: ResultSet) -> Finding:
         return Finding()
     metrics = {task: _metric(measured[task]) for task in tasks}
     averages = [_average(results, method, metrics) for method in methods]
-    known = sorted((a for a in averages if a), key=lambda a: a.ctrl[0], reverse=True)
+    every = sorted((a for a in averages if a), key=lambda a: a.ctrl[0], reverse=True)
+    copies = {a.method: _copied(a.method, [measured[task] for task in tasks]) for a in every}
+    known = [a for a in every if copies[a.method] <= COPYING]
     untrained = [a for a in known if not results.method(a.method).trained]
     leads = known and results.method(known[0].method).trained
     return Finding(
@@ -130,8 +145,9 @@ def finding(results: ResultSet) -> Finding:
         _lead(results, known, metrics),
         untrained if leads else (),
         _lead(results, untrained, metrics) if leads else None,
+        [(a, copies[a.method]) for a in every if copies[a.method] > COPYING],
         {
-            **{a.method: results.method_name(a.method) for a in known},
+            **{a.method: results.method_name(a.method) for a in every},
             **{task: results.task_name(task) for task in tasks},
         },
         _quantity(measured, metrics),
@@ -187,6 +203,13 @@ def _average(results: ResultSet, method: str, metrics: Mapping[str, str]) -> Ave
     lm = mean_interval(nll) if len(nll) == len(metrics) else None
     fluency = None if lm is None else (math.exp(lm[0]), math.exp(lm[1]), math.exp(lm[2]))
     return Average(method, _scaled(ctrl), fluency)
+
+
+def _copied(method: str, tasks: Sequence[Measured]) -> float:
+    """Percent of its samples that are training texts, in the mean of ``tasks``; 0 where nobody
+    counted."""
+    counted = [row.copied for one in tasks for row in one.rows if row.method == method]
+    return sum(filter(None, counted)) / max(1, len(tasks))
 
 
 def _scaled(shares: Triple) -> Triple:

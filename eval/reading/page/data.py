@@ -11,7 +11,7 @@ from eval.reading.marks import NEWLINE, mark_all
 from eval.reading.measured import measured_tasks
 from eval.reading.names import method_name
 from eval.reading.notes import judge_text
-from eval.reading.page.human import human_texts
+from eval.reading.page.human import RETRIEVED, human_texts, training_texts
 from eval.reading.results import CellFiles, Judged, ResultSet
 from eval.reading.samples import headlines
 from eval.running.cells import is_answer
@@ -30,7 +30,7 @@ def samples(
 ) -> dict[str, Any]:
     """Task -> its targets and the samples of every method, the first ``targets`` and ``each``, and
     the human texts of each target under ``human`` (see :func:`human_texts`, which takes ``data``
-    and says what is raised).
+    and says what is raised), and training texts of its control under ``retrieval``.
 
     Where a method chooses one of a target's samples, that one comes first. A sample is [target,
     index, words, states, missing, scores, tree]: the target's place in the list, the words joined
@@ -47,6 +47,9 @@ def samples(
         people = human_texts(results, task, data)
         if people:
             methods[HUMAN] = list(_people(results, task, people, chosen, each))
+        looked_up = training_texts(results, task, data, each)
+        if looked_up and RETRIEVED not in methods:
+            methods[RETRIEVED] = list(_people(results, task, looked_up, chosen, each, judged=False))
         shown[task] = {
             "name": results.task_name(task),
             "targets": [[target.id, target.control.brief()] for target in chosen],
@@ -62,15 +65,17 @@ def _people(
     people: Mapping[str, Sequence[Words]],
     targets: list[Target],
     each: int,
+    judged: bool = True,
 ) -> Iterator[list[Any]]:
-    """Human texts as samples. Their scores are stored by target: those of a target with several
-    texts belong to none of them."""
-    scores = {r["target"]: headlines(r["scores"]) for r in results.scores(task, HUMAN)}
+    """Texts of the corpus as samples. Scores of human ones, which are ``judged``, are stored by
+    target: those of a target with several texts belong to none of them."""
+    records = results.scores(task, HUMAN) if judged else []
+    scores = {r["target"]: headlines(r["scores"]) for r in records}
     for at, target in enumerate(targets):
         texts = people.get(target.id, ())
         for index, words in enumerate(texts[:each]):
-            judged = [Judged(part.control, {}, one) for one, part in load_task(task).split(target)]
-            marks = mark_all(words, judged)
+            parts = [Judged(part.control, {}, one) for one, part in load_task(task).split(target)]
+            marks = mark_all(words, parts)
             score = scores.get(target.id, ()) if len(texts) == 1 else ()
             yield _row(at, index, words, marks, score, "")
 

@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const get = (id) => document.getElementById(id);
-  const STEP = 10, HUMAN = "human";
+  const STEP = 10, HUMAN = "human", RETRIEVED = "retrieval";
 
   const filters = { task: get("task"), left: get("left"), right: get("right"), success: get("success"), query: get("query") };
   let shown = STEP, found = [];
@@ -106,7 +106,7 @@
   function sample(row, method, target) {
     const [, index, words, states, missing, scores, tree] = row;
     const line = element("p", {});
-    if (scores.length || method !== HUMAN) line.append(verdict(scores));
+    if (scores.length || ![HUMAN, RETRIEVED].includes(method)) line.append(verdict(scores));
     let run = [], state = ".";
     const flush = () => {
       if (!run.length) return;
