@@ -56,11 +56,16 @@ class Experts:
             for network, rows in zip(self.networks, heads, strict=True)
         ]
 
+    def read(self) -> list[Tensor]:
+        """What each model says of the next word, logits (R, words)."""
+        pairs = zip(self.models, self.hidden, strict=True)
+        return [model.logits(hidden)[:, : self.words].float() for model, hidden in pairs]
+
     def logits(self, logits: Tensor) -> Tensor:
         # a sum of logits is that of log-probabilities up to a constant, which sampling divides out
         total = logits.clone()
-        for model, hidden in zip(self.models, self.hidden, strict=True):
-            total[:, : self.words] += model.logits(hidden)[:, : self.words].float()
+        for said in self.read():
+            total[:, : self.words] += said
         return total
 
     def advance(self, tokens: Tensor) -> None:
