@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from baselines.autoregressive import Heads
 from baselines.several import RANGES, Ranked, SeveralSettings
 from baselines.steering import JUDGE, SteeringCard
 from models.nets.recipes import DISCRIMINATOR
 
 if TYPE_CHECKING:
+    from baselines.autoregressive import Heads
     from models.jobs import Job
 
 

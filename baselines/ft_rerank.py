@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from baselines.autoregressive import Heads
 from baselines.several import RANGES, Ranked, SeveralSettings
 from baselines.steering import SteeringCard
 from models.nets.recipes import FINETUNED
@@ -20,7 +19,10 @@ from tasks import parts
 from tasks.base import Task
 
 if TYPE_CHECKING:
+    from baselines.autoregressive import Heads
     from models.jobs import Job
+    from models.nets.backbones import CausalLM
+    from models.nets.codec import Codec
 
 
 class FTRerankSettings(SeveralSettings):
@@ -56,8 +58,8 @@ class FTRerank(Ranked):
     readers = 1
 
     @property
-    def source(self) -> Any:
-        return self.others[0]
+    def source(self) -> tuple[CausalLM, Codec]:
+        return self.others[0], self.codecs[0]
 
     def start(self, heads: Heads) -> tuple[int, ...]:
         return heads.others[0]

@@ -14,8 +14,8 @@ base model itself, so that a token costs no evaluation beyond these two. With l 
 
 The first is what is released: the two classes are taken for each other's complement, and the length
 is divided out, so that P is no posterior but stays soft on long texts. The second is Bayes' rule
-P(c | x) = p(c) p(x | c) / p(x); where the models agree with each other (p(c) p(x | c) is never above
-p(x)) and the weight is 1, texts are drawn from p(x | c) exactly.
+P(c | x) = p(c) p(x | c) / p(x); where p(c) p(x | c) is never above p(x), as it would be of perfect
+models, and the weight is 1, texts are drawn from p(x | c) exactly.
 
 Then the words least like the control are left out: in ascending order of P, as long as their share
 of the reweighted probability, together, is below ``filter_p``, but none with P of ``target_p`` and

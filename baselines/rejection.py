@@ -2,7 +2,7 @@
 
 What is accepted is drawn from p(text | control) of the language model exactly, at the price of
 1 / p(control) texts on average, and knows the rule that it is measured by. A sample that n texts do
-not find keeps the first of them. Tasks that an oracle judges have no rule that a text alone decides.
+not find keeps the first of them. Tasks that an oracle judges have no rule that a text decides.
 """
 
 from __future__ import annotations

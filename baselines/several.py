@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from baselines.autoregressive import Heads, uniforms
 from baselines.settings import SampleSettings
@@ -17,6 +17,8 @@ from tasks.common.ranges import ranged
 if TYPE_CHECKING:
     from baselines.autoregressive import Decoded
     from models.jobs import Job
+    from models.nets.backbones import CausalLM
+    from models.nets.codec import Codec
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class OfSeveral(Steered):
     alone would give."""
 
     @property
-    def source(self) -> Any:
-        """The model that draws."""
-        return self.model
+    def source(self) -> tuple[CausalLM, Codec]:
+        """The model that draws, and its codec."""
+        return self.model, self.codec
 
     def start(self, heads: Heads) -> tuple[int, ...]:
         """What it reads first."""
@@ -63,7 +65,7 @@ class OfSeveral(Steered):
                 ]
             )
             with naming_owners(owners):
-                texts += self.sampled(self.source, [self.start(job.given) for job in owners], u)
+                texts += self.sampled(*self.source, [self.start(job.given) for job in owners], u)
         return [texts[i : i + len(which)] for i in range(0, len(texts), len(which))]
 
 
@@ -86,7 +88,9 @@ class Ranked(OfSeveral):
 
         n = self.settings.n
         several = self.candidates(jobs, seed, limit, range(n))
-        places = [(len(ids), i, j) for i, texts in enumerate(several) for j, ids in enumerate(texts)]
+        places = [
+            (len(ids), i, j) for i, texts in enumerate(several) for j, ids in enumerate(texts)
+        ]
         found = [[0.0] * n for _ in jobs]
         for _, group in groupby(sorted(places) if n > 1 else (), key=lambda place: place[0]):
             alike = [(i, j) for _, i, j in group]

@@ -80,7 +80,10 @@ class Steered(Autoregressive):
         return cls(model, codec, others, codecs, task, settings)
 
     def _heads(self, control: Control) -> list[list[int]]:
-        return [self.codec.head(()), *(prompts(self.task, control, self.codecs) if self.codecs else ())]
+        return [
+            self.codec.head(()),
+            *(prompts(self.task, control, self.codecs) if self.codecs else ()),
+        ]
 
     def _positions(self) -> list[int]:
         return [*super()._positions(), *(getattr(n, "decoder", n).positions for n in self.others)]
@@ -92,19 +95,20 @@ class Steered(Autoregressive):
     def sampled(
         self,
         model: CausalLM,
+        codec: Codec,
         heads: Sequence[Sequence[int]],
         u: Tensor,
         reweighting: Reweighting | None = None,
     ) -> list[list[int]]:
-        """Texts of ``model`` behind ``heads``, with the random numbers ``u``."""
+        """Texts of ``model``, with its own codec, behind ``heads``, with the random numbers ``u``."""
         from models.nets.decoding import sample
 
         return sample(
             model,
             heads,
             u,
-            self.codec.eos,
-            self.codec.forbidden,
+            codec.eos,
+            codec.forbidden,
             temperature=self.settings.temperature,
             top_k=self.settings.top_k,
             top_p=self.settings.top_p,
@@ -168,5 +172,5 @@ class Contrasted(Steered):
             experts = Experts(self.others, self.prompts(jobs), self.codec.text_size)
             steered, passes = self.contrast(experts), 1 + len(self.others)
         u = uniforms(self.name, jobs, seed, limit)
-        texts = self.sampled(self.model, [job.given.head for job in jobs], u, steered)
+        texts = self.sampled(self.model, self.codec, [job.given.head for job in jobs], u, steered)
         return [(ids, float(len(ids) * passes)) for ids in texts]

@@ -159,7 +159,7 @@ def sample(
         hidden = network.feed(token[:, None])
         if reweighting is not None:
             reweighting.advance(token)
-    return [_until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
+    return [until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
 
 
 @torch.inference_mode()
@@ -226,7 +226,7 @@ def beam_search(
             break
         network.reorder((first + origin.gather(1, keep)).flatten())
         hidden = network.feed(token.gather(1, keep).view(-1, 1))
-    return [(_until(texts[p][0], eos), steps[p]) for p in range(n)]
+    return [(until(texts[p][0], eos), steps[p]) for p in range(n)]
 
 
 def _finish(
@@ -257,5 +257,6 @@ def _wide(index: Tensor, like: Tensor) -> Tensor:
     return index[:, :, None].expand(-1, -1, like.shape[2])
 
 
-def _until(row: list[int], eos: int) -> list[int]:
+def until(row: list[int], eos: int) -> list[int]:
+    """The ids up to the first ``eos``, which is the last of them; all where there is none."""
     return row[: row.index(eos) + 1] if eos in row else row
