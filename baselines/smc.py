@@ -22,14 +22,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.autoregressive import Heads, uniforms
+from baselines.autoregressive import Decoded, Heads, uniforms
 from baselines.settings import SampleSettings
 from baselines.steering import JUDGE, Steered, SteeringCard, naming_owners
 from models.nets.recipes import DISCRIMINATOR
 from tasks.common.ranges import ranged, share
 
 if TYPE_CHECKING:
-    from baselines.autoregressive import Decoded
     from models.jobs import Job
 
 

@@ -100,7 +100,7 @@ class Steered(Autoregressive):
         u: Tensor,
         reweighting: Reweighting | None = None,
     ) -> list[list[int]]:
-        """Texts of ``model``, with its own codec, behind ``heads``, with the random numbers ``u``."""
+        """Texts of ``model``, which reads ``codec``, behind ``heads``, by random numbers ``u``."""
         from models.nets.decoding import sample
 
         return sample(

@@ -219,7 +219,7 @@ def opposed(text: tuple[int, ...]) -> torch.Tensor:
 def test_words_come_from_the_stated_distribution(
     name: str, options: dict[str, Any], step: Callable[[tuple[int, ...]], torch.Tensor]
 ) -> None:
-    agrees([ids(one) for one in drawn(make(name, **options), 6000)], law(step))
+    agrees([ids(one) for one in drawn(make(name, **options), 2000)], law(step))
 
 
 def test_exact_bayes_conditions_on_a_class_of_a_mixture() -> None:
@@ -283,7 +283,7 @@ def test_the_best_of_two_is_the_likelier_to_hold() -> None:
         text: p[text] ** 2 + 2 * p[text] * sum(p[o] for o in p if value[o] < value[text])
         for text in p
     }
-    samples = drawn(make("best_of_n", n=2), 5000)
+    samples = drawn(make("best_of_n", n=2), 1500)
     agrees([ids(one) for one in samples], kept)
 
 
@@ -294,25 +294,24 @@ def test_reranking_keeps_the_likeliest_a_token() -> None:
         text: p[text] ** 2 + 2 * p[text] * sum(p[o] for o in p if value[o] < value[text])
         for text in p
     }
-    agrees([ids(one) for one in drawn(make("ft_rerank", n=2), 5000)], kept)
+    agrees([ids(one) for one in drawn(make("ft_rerank", n=2), 1500)], kept)
 
 
 def test_rejection_conditions_on_the_rule() -> None:
     accepted = {t: p for t, p in law(base).items() if len(CODEC.words(list(t))) == 2}
     total = sum(accepted.values())
-    samples = drawn(make("rejection", n=200), 3000)
+    samples = drawn(make("rejection", n=100), 800)
     agrees([ids(one) for one in samples], {t: p / total for t, p in accepted.items()})
-    once = drawn(make("rejection", n=1), 3000)
-    assert abs(sum(len(one.words) == 2 for one in once) / 3000 - total) < 0.04
+    once = drawn(make("rejection", n=1), 800)
+    assert abs(sum(len(one.words) == 2 for one in once) / 800 - total) < 0.07
     assert all(one.nfe >= len(one.tokens) for one in samples)
 
 
-@pytest.mark.parametrize("ess", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("particles", [1, 3, 8])
+@pytest.mark.parametrize(("particles", "ess"), [(1, 0.5), (3, 1.0), (8, 0.0), (8, 0.9)])
 def test_particles_are_properly_weighted(particles: int, ess: float) -> None:
     """The mean of exp(log_z) is Z, and that of exp(log_z) [y is drawn] is p(y) p(c | y)^lam, for
     any number of particles, resampled or not."""
-    p, count = law(base), 2000
+    p, count = law(base), 600
     wanted = {text: q * holds(text) ** 2 for text, q in p.items()}
     generator = make("smc", particles=particles, ess=ess, lam=2.0)
     samples = drawn(generator, count, seed=particles)
@@ -332,7 +331,7 @@ def test_many_particles_draw_from_the_posterior() -> None:
     wanted = {text: p * holds(text) ** 2 for text, p in law(base).items()}
     total = sum(wanted.values())
     agrees(
-        [ids(one) for one in drawn(make("smc", particles=64, lam=2.0), 1500)],
+        [ids(one) for one in drawn(make("smc", particles=32, lam=2.0), 300)],
         {text: p / total for text, p in wanted.items()},
     )
 
