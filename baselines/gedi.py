@@ -92,7 +92,7 @@ class Discrimination(Contrast):
         mixed = base + options.weight * log_p
         if options.filter_p == 0:
             return mixed
-        order = log_p.masked_fill(base == -torch.inf, -torch.inf).argsort(-1, stable=True)
+        order = log_p.masked_fill(base == -torch.inf, -torch.inf).argsort(dim=-1, stable=True)
         mass = mixed.softmax(-1).gather(-1, order).cumsum(-1)
         least = mass < options.filter_p * mass[:, -1:]
         left_out = torch.zeros_like(least).scatter(-1, order, least)

@@ -3,6 +3,7 @@ something is loaded."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ class Ranked(OfSeveral):
 
     def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         from models.nets.decoding import DEVICE_ROWS
+        from models.nets.finite import NotFinite
 
         n = self.settings.n
         several = self.candidates(jobs, seed, limit, range(n))
@@ -99,6 +101,9 @@ class Ranked(OfSeveral):
                 owners = [jobs[i] for i, _ in part]
                 with naming_owners(owners):
                     values = self.scores(owners, [several[i][j] for i, j in part])
+                    for row, value in enumerate(values):
+                        if not math.isfinite(value):
+                            raise NotFinite("the scores that rank texts", row)
                 for (i, j), value in zip(part, values, strict=True):
                     found[i][j] = value
         passes = self.readers if n > 1 else 0

@@ -50,7 +50,7 @@ def network(seed: int, vocabulary: int) -> GPT2:
     torch.manual_seed(seed)
     model = GPT2.fresh(vocabulary, 16, 1, 16, 2, 0.0).eval().requires_grad_(False)
     for weight in model.parameters():
-        weight.mul_(1.0 if weight.ndim == 1 else 6.0)
+        weight.mul_(1.0 if weight.ndim == 1 else 3.0)
     return model
 
 
@@ -140,7 +140,7 @@ def agrees(texts: Sequence[tuple[int, ...]], expected: Law) -> None:
         shares = [share / sum(shares) for share in shares]
         assert sum(counts) >= len(texts) - 10
     wanted = [share * sum(counts) / sum(shares) for share in shares]
-    assert len(common) > 5
+    assert len(common) > 3
     assert chisquare(counts, wanted).pvalue > 1e-3
 
 
@@ -199,7 +199,7 @@ def opposed(text: tuple[int, ...]) -> torch.Tensor:
     before = base(text).exp()[order].cumsum(0) - base(text).exp()[order]
     kept = torch.full_like(before, -torch.inf)
     kept[order[before < 0.7]] = 0.0
-    return base(text) + kept + 2.0 * (finite(expert(text)) - finite(base(text)))
+    return base(text) + kept + 0.6 * (finite(expert(text)) - finite(base(text)))
 
 
 @pytest.mark.parametrize(
@@ -207,11 +207,11 @@ def opposed(text: tuple[int, ...]) -> torch.Tensor:
     [
         ("gedi", {"weight": 3.0, "scale": 2.0, "prior": 0.3, "filter_p": 0.0}, released),
         ("gedi", {"weight": 2.0, "bayes": "exact", "prior": 0.6, "filter_p": 0.0}, exact),
-        ("dexperts", {"alpha": 2.0, "base_top_p": 0.7}, opposed),
+        ("dexperts", {"alpha": 0.6, "base_top_p": 0.7}, opposed),
         (
             "ft_cfg",
-            {"gamma": 2.5},
-            lambda text: base(text) + 2.5 * (finite(expert(text)) - finite(base(text))),
+            {"gamma": 1.2},
+            lambda text: base(text) + 1.2 * (finite(expert(text)) - finite(base(text))),
         ),
     ],
     ids=["gedi", "gedi-exact", "dexperts", "ft_cfg"],
@@ -300,7 +300,7 @@ def test_reranking_keeps_the_likeliest_a_token() -> None:
 def test_rejection_conditions_on_the_rule() -> None:
     accepted = {t: p for t, p in law(base).items() if len(CODEC.words(list(t))) == 2}
     total = sum(accepted.values())
-    samples = drawn(make("rejection", n=100), 800)
+    samples = drawn(make("rejection", n=400), 800)
     agrees([ids(one) for one in samples], {t: p / total for t, p in accepted.items()})
     once = drawn(make("rejection", n=1), 800)
     assert abs(sum(len(one.words) == 2 for one in once) / 800 - total) < 0.07
@@ -418,8 +418,8 @@ def test_cards() -> None:
         assert set(card.ranges) <= set(card.Settings.__dataclass_fields__)
         assert card.refuses(load_task("infilling")) == "it reads controls and no contexts"
         refused = [task for task in in_table("control") if card.refuses(load_task(task))]
-        assert refused == (
-            ["parts_of_speech", "syntax_tree", "syntax_spans"] if name == "rejection" else []
+        assert sorted(refused) == sorted(
+            ["syntax_spans", "parts_of_speech", "syntax_tree"] if name == "rejection" else []
         )
     both = load_task("length+parts_of_speech")
     assert cards["rejection"].refuses(both) == "no rule tells without an oracle's tags"
