@@ -49,7 +49,7 @@ class Steered(Autoregressive):
     """A language model that reads no control, and networks beside it, each of which reads the
     prompt of its own part: fine-tuned models or discriminators, as the card says."""
 
-    card: ClassVar[SteeringCard]  # type: ignore[assignment]
+    card: ClassVar[SteeringCard]
 
     def __init__(
         self,
