@@ -1,4 +1,7 @@
-"""What the autoregressive baselines share: heads, limits, and samples in batches across targets."""
+"""What the autoregressive baselines share: heads, limits, and samples in batches across targets.
+
+Free of torch until something is loaded, so that a baseline's file may hold its card.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol
 
 from models.base import Generator, TargetSamples, sample_rng
-from models.jobs import Job, Made, run
-from models.nets.backbones import CausalLM
-from models.nets.codec import Codec
-from models.nets.decoding import rows_at_once
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.composition import Composition
 from tasks.controls import AllOf, Control
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.jobs import Job, Made
+    from models.nets.backbones import CausalLM
+    from models.nets.codec import Codec
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,15 @@ def check_lengths(targets: Sequence[Target], rooms: Sequence[int], max_words: in
             )
 
 
-def uniforms(method: str, jobs: Sequence[Job[Heads]], seed: int, limit: int) -> torch.Tensor:
-    """Each job's random numbers from its own stream: (jobs, limit), fp64, in [0, 1)."""
-    rows = [
-        torch.rand(
-            limit, dtype=torch.float64, generator=sample_rng(seed, method, job.target.id, job.index)
-        )
-        for job in jobs
-    ]
-    return torch.stack(rows)
+def uniforms(
+    method: str, jobs: Sequence[Job[Heads]], seed: int, limit: int, *uses: str
+) -> torch.Tensor:
+    """Each job's random numbers from its own stream, or from a further one of it that ``uses``
+    names: (jobs, limit), fp64, in [0, 1)."""
+    import torch
+
+    streams = [sample_rng(seed, method, job.target.id, job.index, *uses) for job in jobs]
+    return torch.stack([torch.rand(limit, dtype=torch.float64, generator=one) for one in streams])
 
 
 class Autoregressive(Generator):
@@ -163,6 +167,8 @@ def continuations(
     """:func:`models.jobs.run` of samples that go on behind their targets' ``heads`` (by target id),
     those with heads of equal lengths together; on an accelerator at most ``DEVICE_ROWS``. Each
     spends at most ``limit`` tokens, and what is left of the ``positions`` behind its heads."""
+    from models.jobs import Made, run
+    from models.nets.decoding import rows_at_once
 
     def made(jobs: list[Job[Heads]], report: Progress) -> list[Made]:
         decoded = decode(jobs, limit=min(limit, jobs[0].given.room(positions)))

@@ -25,6 +25,20 @@ def probability(default: float = 1.0) -> Any:
 
 
 @dataclass(frozen=True)
+class SampleSettings(Checked):
+    """Decoding options of methods that sample whole texts from a language model; the defaults are
+    plain ancestral sampling."""
+
+    temperature: float = divisor()
+    #: draw among the k likeliest tokens; 0: among all
+    top_k: int = count(0)
+    #: draw from the smallest set of tokens with this probability
+    top_p: float = probability()
+    #: longest text in words
+    max_words: int = count(64, least=1)
+
+
+@dataclass(frozen=True)
 class MiddleSettings(Checked):
     """Decoding options of methods that sample a middle from a language model."""
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from baselines.settings import count, divisor, probability
+from baselines.settings import SampleSettings, count
 from tasks.common.ranges import Checked
 
 
 @dataclass(frozen=True)
-class FTSampleSettings(Checked):
+class FTSampleSettings(SampleSettings):
     """Samples of a fine-tuned model; the defaults are plain ancestral sampling (paper, 6.3)."""
-
-    temperature: float = divisor()
-    #: draw among the k likeliest tokens; 0: among all
-    top_k: int = count(0)
-    #: draw from the smallest set of tokens with this probability
-    top_p: float = probability()
-    #: longest text in words
-    max_words: int = count(64, least=1)
 
 
 @dataclass(frozen=True)

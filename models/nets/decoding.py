@@ -56,11 +56,16 @@ class Experts:
             for network, rows in zip(self.networks, heads, strict=True)
         ]
 
+    def read(self) -> list[Tensor]:
+        """What each model says of the next word, logits (R, words)."""
+        pairs = zip(self.models, self.hidden, strict=True)
+        return [model.logits(hidden)[:, : self.words].float() for model, hidden in pairs]
+
     def logits(self, logits: Tensor) -> Tensor:
         # a sum of logits is that of log-probabilities up to a constant, which sampling divides out
         total = logits.clone()
-        for model, hidden in zip(self.models, self.hidden, strict=True):
-            total[:, : self.words] += model.logits(hidden)[:, : self.words].float()
+        for said in self.read():
+            total[:, : self.words] += said
         return total
 
     def advance(self, tokens: Tensor) -> None:
@@ -154,7 +159,7 @@ def sample(
         hidden = network.feed(token[:, None])
         if reweighting is not None:
             reweighting.advance(token)
-    return [_until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
+    return [until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
 
 
 @torch.inference_mode()
@@ -221,7 +226,7 @@ def beam_search(
             break
         network.reorder((first + origin.gather(1, keep)).flatten())
         hidden = network.feed(token.gather(1, keep).view(-1, 1))
-    return [(_until(texts[p][0], eos), steps[p]) for p in range(n)]
+    return [(until(texts[p][0], eos), steps[p]) for p in range(n)]
 
 
 def _finish(
@@ -252,5 +257,6 @@ def _wide(index: Tensor, like: Tensor) -> Tensor:
     return index[:, :, None].expand(-1, -1, like.shape[2])
 
 
-def _until(row: list[int], eos: int) -> list[int]:
+def until(row: list[int], eos: int) -> list[int]:
+    """The ids up to the first ``eos``, which is the last of them; all where there is none."""
     return row[: row.index(eos) + 1] if eos in row else row
