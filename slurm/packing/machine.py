@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ class Visit:
         wanted = [self.run.plan.role(role) for role in self.pack["teachers"]]
         for job in self.run.cells:
             if self._built(list(job.recipes.values())):
-                self._attempt(cell(job), lambda job=job: self._sample(job))
+                self._attempt(cell(job), partial(self._sample, job))
                 self.pack_up()
         self._built(wanted)
 
@@ -132,7 +133,7 @@ class Visit:
         for recipe in self.run.store.missing(recipes):
             if recipe.key in self.failed or not all(map(self._there, recipe.deps.values())):
                 return False
-            if not self._attempt(recipe.key, lambda recipe=recipe: self.run.build([recipe])):
+            if not self._attempt(recipe.key, partial(self.run.build, [recipe])):
                 return False
             self.pack_up()
         return True

@@ -164,7 +164,7 @@ def _fill(part: Path, config: PackConfig, run_config: RunConfig, given: Sequence
         shutil.copytree(ROOT / name, content / "code" / name, ignore=leave)
     python = config.python or here()
     gather(part / start.WHEELS, python)
-    with tarfile.open(part / start.CONTENT, "w:xz") as archive:
+    with tarfile.open(part / start.CONTENT, "w:xz", preset=9) as archive:
         for path in sorted(content.rglob("*")):
             if path.is_file() and not path.name.startswith(".lock"):
                 archive.add(path, str(path.relative_to(content)))
