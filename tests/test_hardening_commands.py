@@ -108,7 +108,7 @@ OWN: tuple[tuple[str, list[str], str], ...] = (
     ("slurm.pack", ["task=length"], "out= is missing"),
     ("slurm.pack", ["task=length", "out=taken"], "out=taken is there already"),
     ("slurm.pack", ["out=a", "python=3"], "python=3: a version of Python as 3.12"),
-    ("slurm.pack", ["out=a", "limit=0"], "limit=0.0: above 0"),
+    ("slurm.pack", ["out=a", "limit=0"], "limit=0: above 0"),
     ("slurm.pack", ["out=a", "task=length", "lm.pretrained=b"], "lm.pretrained=b: a pack takes no"),
     ("slurm.unpack", [], "name the folder that came back"),
     ("slurm.unpack", ["a", "b"], "'b' says nothing here"),

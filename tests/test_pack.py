@@ -281,8 +281,8 @@ def test_what_does_not_travel(
     from tasks.common.errors import UserError
 
     monkeypatch.chdir(tmp_path)
-    line = json.dumps({"text": "A pub by the river ."}) + "\n"
-    Path("mine.jsonl").write_text(line * 40)
+    rows = [{"text": f"A pub by the river number {i} ."} for i in range(60)]
+    Path("mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(UserError, match=message):
         make(PackConfig(out="pack"), ["task=length", "method=fudge", *more])
     assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]

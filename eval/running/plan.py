@@ -78,7 +78,7 @@ class Plan:
         return self._recipes[name, task]
 
     @property
-    def made(self) -> Mapping[str, Recipe]:
+    def known(self) -> Mapping[str, Recipe]:
         """Role -> its recipe, of those that were asked for; of one that each task has its own of,
         any."""
         return {name: recipe for (name, _), recipe in self._recipes.items()}

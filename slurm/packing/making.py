@@ -69,7 +69,7 @@ class Freight:
 
     def sort(self) -> None:
         run, plan = self.run, self.run.plan
-        self.given = {role: plan.made[role] for role in GIVEN if role in plan.made}
+        self.given = {role: plan.known[role] for role in GIVEN if role in plan.known}
         for job in run.cells:
             for recipe in job.recipes.values():
                 self._visit(recipe)
