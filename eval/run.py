@@ -132,7 +132,7 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
             display.say(f"note: {task}, {why}")
     for note in notes(config):
         display.say(note)
-    with _stopping(config.stop_after):
+    with stopping(config.stop_after):
         anything = one.execute()
     display.say("" if anything else "nothing was left to do\n")
     report(one, display.console)
@@ -142,7 +142,7 @@ def run(config: RunConfig, given: Sequence[str]) -> None:
 
 
 @contextmanager
-def _stopping(minutes: float) -> Iterator[None]:
+def stopping(minutes: float) -> Iterator[None]:
     """Lets SIGTERM, and the clock where ``minutes`` is above 0, ask long work to save and end."""
     main_thread = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)

@@ -124,15 +124,21 @@ def finish(run: Run, state: State, jobs: Sequence[Job]) -> None:
     with hold(run.folder / ".lock"):
         if run.floor in complete:
             run.perform(run.gathering(run.floor))
-        if run.floor is None or run.floor in complete:
-            stages = [run.human()] if run.fluency else []
-            for task in run.config.tasks:
-                cells = [job for job in complete if job.task == task]
-                stages += [run.judging(task, cells)] if cells else []
-            for stage in stages:
-                if not stage.done():
-                    run.perform(stage)
+        judge(run, complete)
         report(run, run.display.console)
+
+
+def judge(run: Run, complete: Sequence[CellJob]) -> None:
+    """Scores complete cells and human texts, beside a floor that is complete where there is one."""
+    if run.floor is not None and run.floor not in complete:
+        return
+    stages = [run.human()] if run.fluency else []
+    for task in run.config.tasks:
+        cells = [job for job in complete if job.task == task]
+        stages += [run.judging(task, cells)] if cells else []
+    for stage in stages:
+        if not stage.done():
+            run.perform(stage)
 
 
 def excused(run: Run, state: State, jobs: Sequence[Job]) -> list[CellJob]:

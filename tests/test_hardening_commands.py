@@ -30,6 +30,7 @@ COMMANDS = (
     "eval.human", "eval.likelihood", "eval.ablation", "eval.collect", "eval.trajectory",
     "eval.hub", "eval.export_lm_eval",
     "slurm.sweep", "slurm.bench", "slurm.status", "slurm.cancel", "slurm.logs",
+    "slurm.pack", "slurm.unpack",
 )  # fmt: skip
 #: arguments that are none, or that nothing can be made of, after any command
 JUNK: tuple[list[str], ...] = (
@@ -104,6 +105,16 @@ OWN: tuple[tuple[str, list[str], str], ...] = (
     ("slurm.status", ["SET", "more"], "'more' says nothing here"),
     ("slurm.logs", ["SET", "job", "more"], "'more' says nothing here"),
     ("slurm.cancel", [""], "name the result folder"),
+    ("slurm.pack", ["task=length"], "out= is missing"),
+    ("slurm.pack", ["task=length", "out=taken"], "out=taken is there already"),
+    ("slurm.pack", ["out=a", "python=3"], "python=3: a version of Python as 3.12"),
+    ("slurm.pack", ["out=a", "limit=0"], "limit=0: above 0"),
+    ("slurm.pack", ["out=a", "task=length", "lm.pretrained=b"], "lm.pretrained=b: a pack takes no"),
+    ("slurm.unpack", [], "name the folder that came back"),
+    ("slurm.unpack", ["a", "b"], "'b' says nothing here"),
+    ("slurm.unpack", ["nowhere"], "there is no folder nowhere"),
+    ("slurm.unpack", ["."], "is nothing that came back of a pack: it has no back.json"),
+    ("slurm.unpack", [".", "jugde=true"], "unknown key 'jugde': did you mean 'judge'"),
     ("slurm.sweep", ["task=length", "grace=90", "minutes=1"], "grace=90: below 60"),
     ("slurm.sweep", ["task=length", "partition=a\nb"], "a text on one line"),
 )  # fmt: skip

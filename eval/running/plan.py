@@ -6,7 +6,7 @@ of dependencies; neither the device nor the time between checkpoints changes the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +41,13 @@ def pick_device(name: str) -> torch.device:
 
 
 class Plan:
-    """What the recipes of one run share (:class:`models.base.Plan`); each is made once."""
+    """What the recipes of one run share (:class:`models.base.Plan`); each is made once.
 
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
+    ``given``: recipes of roles by name, under every task, whose making looks at files that are
+    elsewhere."""
+
+    def __init__(self, config: RunConfig, given: Mapping[str, Recipe] | None = None) -> None:
+        self.config, self.given = config, given or {}
         self._tasks: dict[str, Task] = {}
         self._recipes: dict[tuple[str, str], Recipe] = {}
 
@@ -64,6 +67,8 @@ class Plan:
     def role(self, role: str, task: str = "") -> Recipe:
         """As of :class:`models.base.Plan`. Raises ``UserError`` for a role that nothing brings."""
         name, _, named = role.partition(":")
+        if name in self.given:
+            return self.given[name]
         task = named or task
         if (name, task) not in self._recipes:
             known = roles()
@@ -71,6 +76,12 @@ class Plan:
                 raise unknown("role", name, known)
             self._recipes[name, task] = known[name].make(self, task)
         return self._recipes[name, task]
+
+    @property
+    def known(self) -> Mapping[str, Recipe]:
+        """Role -> its recipe, of those that were asked for; of one that each task has its own of,
+        any."""
+        return {name: recipe for (name, _), recipe in self._recipes.items()}
 
     def texts_for(self, task: str) -> Recipe:
         """The corpus with what a task reads of it: parsing and tagging a corpus is work."""

@@ -62,9 +62,16 @@ class Stage:
 
 
 class Run:
-    """One run of the command line; :meth:`execute` does what is missing."""
+    """One run of the command line; :meth:`execute` does what is missing. ``given``: as of
+    :class:`eval.running.plan.Plan`."""
 
-    def __init__(self, config: RunConfig, display: Display, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        display: Display,
+        command: Sequence[str] = (),
+        given: Mapping[str, Recipe] | None = None,
+    ) -> None:
         self.config, self.display = config, display
         self.folder = config.folder
         check_folder("out", self.folder)
@@ -72,7 +79,7 @@ class Run:
         if config.log != logs.NONE:
             logs.check(config.log)
             check_folder("log_folder", Path(config.log_folder))
-        self.plan = Plan(config)
+        self.plan = Plan(config, given)
         self.store = Store(Path(config.store), ready(config.prebuilt), waiting=self._others)
         self.provenance = provenance(as_dict(config), list(command))
         controls = [self.plan.task(task) for task in config.tasks]
@@ -385,6 +392,11 @@ class Run:
                     success = f"{what} " + ", ".join(f"{mean:.1f} %" for mean in means)
 
             cell.arrange(everything)
+
+    def arrange(self, job: Job) -> None:
+        """A cell's samples, shards included, in one place; nobody judges them."""
+        with self._lease(job):
+            job.cell.arrange(self.lists.stored(job.task))
 
     def _gather(self, job: Job, progress: Progress) -> None:
         with self._lease(job):

@@ -77,6 +77,10 @@ GROUPS: Mapping[str, Sequence[Command]] = {
         Command("logs", "slurm.logs", "what a job printed"),
         Command("cancel", "slurm.cancel", "end the jobs"),
         Command("bench-sweep", "slurm.bench", "what scheduling costs", SWEEP),
+        Command("pack", "slurm.pack", "a run as a folder for a machine without a network",
+                ("slurm.packing.config:PackConfig", *RUN)),
+        Command("unpack", "slurm.unpack", "what came back of a pack, judged",
+                ("slurm.packing.config:UnpackConfig", *RUN)),
         Command("worker", "slurm.worker", "one job of a sweep, as its scheduler starts it"),
     ),
     "Keep and share": (
