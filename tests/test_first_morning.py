@@ -55,7 +55,7 @@ def test_ten_commands_from_a_wheel_to_a_report(
     assert "human text" in (tmp_path / "results/run-demo-grammar/table.md").read_text()
     # mine beside the stored ones, with paired differences
     table = (tmp_path / "mine" / "table.md").read_text()
-    assert "| retrieval |  | len_exact |" in table and "| sed |  | len_exact |" in table
+    assert "| retrieval |  | len_exact |" in table
     stored = "| diffusion_lm | results/demo | len_exact |"
     assert stored in table and "| less diffusion_lm | stored in |" in table
     assert "mine:retrieval against demo:diffusion_lm" in done.stdout
@@ -64,7 +64,9 @@ def test_ten_commands_from_a_wheel_to_a_report(
     assert [len(rows) for rows in made] == [3, 3]
     assert all(len(row["words"]) == 9 for row in made[0])
     # texts of another program, and a corpus of one's own
-    assert len(lines(tmp_path / "mine/length/sed/samples.jsonl")) == 40
+    table = (tmp_path / "sed" / "table.md").read_text()
+    assert "| sed |  | len_exact |" in table and "| retrieval | mine | len_exact |" in table
+    assert stored in table and len(lines(tmp_path / "sed/length/sed/samples.jsonl")) == 40
     own = (tmp_path / "moods" / "table.md").read_text()
     assert "| fudge | value_stated |" in own and "| ft_sample | value_stated |" in own
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
