@@ -32,7 +32,7 @@ def test_targets_go_to_a_file_or_the_standard_output_and_samples_are_judged(
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == lines
     assert [line["prompt"] for line in lines] == [[str(line["control"]["words"])] for line in lines]
     # where the folder holds those of other settings they are listed all the same, and it is left
-    targets.main([*common, "targets=2"])
+    targets.main([common[0], "targets=2", *common[2:]])
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == lines[:2]
     assert len((Path(common[2][4:]) / "length" / "targets.jsonl").read_text().splitlines()) == 3
 
