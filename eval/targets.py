@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from tasks.common.terminal import shows_all
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
     from eval.running.runner import Run
+    from tasks.base import Target
 
 #: said in each line, for a corpus whose texts end so
 NEWLINE = "the newline token that ends every text is one of its words"
@@ -86,6 +88,16 @@ def choose(run: Run, task: str) -> None:
         run.build([run.plan.texts_for(task)])
 
 
+def drawn(run: Run, task: str) -> list[Target]:
+    """The targets of a task. Where the result folder holds those of other settings it is left as it
+    is, but with ``overwrite``."""
+    with tempfile.TemporaryDirectory() as apart:
+        if run.lists.cell(task).other and not run.config.overwrite:
+            run.lists.folder = Path(apart)
+        choose(run, task)
+        return run.lists.full(task)
+
+
 def main(given: Sequence[str]) -> None:
     from eval.running.help import asks_help
 
@@ -103,11 +115,7 @@ def main(given: Sequence[str]) -> None:
     name = one_task(config)
     run = planned(config, ["python", "-m", "eval.targets", *rest])
     task = run.plan.task(name)
-    if typed:
-        targets = of_typed(run, name, typed)
-    else:
-        choose(run, name)
-        targets = run.lists.full(name)
+    targets = of_typed(run, name, typed) if typed else drawn(run, name)
     note = {"note": NEWLINE} if traits(config.corpus).closing else {}
     # contexts are words of the text and have no other linear form
     lines = [

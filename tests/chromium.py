@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: findings of axe-core that a page must not have
 GRAVE = ("serious", "critical")
+#: widths in CSS pixels
+PHONE, DESK = 390, 1400
 
 
 @contextmanager
@@ -30,6 +32,23 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+class Noise:
+    """What a page says on its console, what it asks for in vain, and whatever it fetches from
+    elsewhere than ``within``, the beginning of the addresses that are its own."""
+
+    def __init__(self, page: Page, within: tuple[str, ...] = ()) -> None:
+        self.heard: list[str] = []
+        own = ("data:", "blob:", *within)
+        page.on("console", lambda one: self.heard.append(one.text))
+        page.on("pageerror", lambda one: self.heard.append(str(one)))
+        page.on("request", lambda one: None if _own(one, own) else self.heard.append(one.url))
+        page.on("requestfailed", lambda one: self.heard.append(f"failed: {one.url}"))
+
+
+def _own(request: Any, own: tuple[str, ...]) -> bool:
+    return bool(request.is_navigation_request()) or request.url.startswith(own)
 
 
 def grave(page: Page) -> list[str]:

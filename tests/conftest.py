@@ -18,6 +18,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from built import installed, site, wheel
+
+__all__ = ["installed", "site", "wheel"]
 
 # the networks of tests are tiny: a second thread costs more than it gives, and on a busy machine
 # threads that wait for each other take many times as long

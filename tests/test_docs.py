@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
@@ -37,21 +33,13 @@ IN_STYLE = re.compile(r"@import[^;]*//|url\(\"?'?(?:https?:)?//")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Page -> its words, of the site as CI builds it."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(folder)]
-    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    pages = {str(path.relative_to(folder)): path for path in folder.rglob("*.html")}
-    for path in pages.values():
-        assert not LOADED.search(path.read_text(encoding="utf-8")), path
-    for path in folder.rglob("*.css"):
+def pages(site: Path) -> Mapping[str, str]:
+    """Page of the site -> its words."""
+    for path in site.rglob("*.css"):
         assert not IN_STYLE.search(path.read_text(encoding="utf-8")), path
-    plain = {name: words(path.read_text(encoding="utf-8")) for name, path in pages.items()}
-    shutil.rmtree(folder)
-    return plain
+    texts = {str(p.relative_to(site)): p.read_text(encoding="utf-8") for p in site.rglob("*.html")}
+    assert [name for name, text in texts.items() if LOADED.search(text)] == []
+    return {name: words(text) for name, text in texts.items()}
 
 
 def words(html: str) -> str:
@@ -106,8 +94,8 @@ def test_every_method_says_who_described_it() -> None:
     assert [card.name for card in METHODS.values() if not card.paper] == []
 
 
-def test_the_reference_has_every_method_with_its_options(site: Mapping[str, str]) -> None:
-    page = site["reference/methods.html"]
+def test_the_reference_has_every_method_with_its_options(pages: Mapping[str, str]) -> None:
+    page = pages["reference/methods.html"]
     for card in METHODS.values():
         assert card.name in page and card.label in page and card.paper in page
         for name, key in keys(card.Settings).items():
@@ -118,31 +106,31 @@ def meaning(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 
 
-def test_the_reference_has_every_task_corpus_and_preset(site: Mapping[str, str]) -> None:
-    page = site["reference/tasks.html"]
+def test_the_reference_has_every_task_corpus_and_preset(pages: Mapping[str, str]) -> None:
+    page = pages["reference/tasks.html"]
     for name in (*TASKS, *COMPOSITIONS):
         task = load_task(name)
         assert name in page and task.label in page
         if name in TASKS:
             assert all(metric in page for metric in task.metrics)
             assert all(meaning(said) in page for said in task.metrics.values())
-    assert all(name in site["reference/corpora.html"] for name in CORPORA)
-    assert all(name in site["reference/presets.html"] for name in PRESETS)
+    assert all(name in pages["reference/corpora.html"] for name in CORPORA)
+    assert all(name in pages["reference/presets.html"] for name in PRESETS)
 
 
-def test_the_reference_has_every_key_and_command(site: Mapping[str, str]) -> None:
+def test_the_reference_has_every_key_and_command(pages: Mapping[str, str]) -> None:
     from tasks.common.commands import COMMANDS
 
-    page = site["reference/keys.html"] + site["reference/methods.html"]
+    page = pages["reference/keys.html"] + pages["reference/methods.html"]
     assert [name for name in keys(run_config()) if f"{name} " not in page] == []
-    page = site["reference/commands.html"]
+    page = pages["reference/commands.html"]
     for command in COMMANDS.values():
         assert f"control-bench {command.name}" in page and command.module in page
 
 
-def test_the_site_has_the_pages_of_the_root(site: Mapping[str, str]) -> None:
-    assert "Compare mine" in site["index.html"] and "Changelog" in site["changelog.html"]
-    assert "Contributing" in site["contributing.html"]
+def test_the_site_has_the_pages_of_the_root(pages: Mapping[str, str]) -> None:
+    assert "Compare mine" in pages["index.html"] and "Changelog" in pages["changelog.html"]
+    assert "Contributing" in pages["contributing.html"]
 
 
 def test_a_wrong_argument_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

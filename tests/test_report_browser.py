@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from chromium import chromium, grave
+from chromium import DESK, PHONE, Noise, chromium, grave
 from stored import ROOT
 
 from eval.reading.page.index import index
@@ -18,8 +18,6 @@ from eval.reading.results import ResultSet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-PHONE, DESK = 390, 1400
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +39,6 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: (folder / f"{name}.html").as_uri() for name in texts}
-
-
-class Noise:
-    """What a page says on its console, and whatever it fetches beside itself."""
-
-    def __init__(self, page: Page) -> None:
-        self.heard: list[str] = []
-        page.on("console", lambda one: self.heard.append(one.text))
-        page.on("pageerror", lambda one: self.heard.append(str(one)))
-        page.on("request", lambda one: None if _own(one) else self.heard.append(one.url))
-
-
-def _own(request: Any) -> bool:
-    return bool(request.is_navigation_request()) or request.url.startswith(("data:", "blob:"))
 
 
 @pytest.fixture

@@ -31,6 +31,10 @@ def test_targets_go_to_a_file_or_the_standard_output_and_samples_are_judged(
     targets.main(common)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == lines
     assert [line["prompt"] for line in lines] == [[str(line["control"]["words"])] for line in lines]
+    # where the folder holds those of other settings they are listed all the same, and it is left
+    targets.main([common[0], "targets=2", *common[2:]])
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == lines[:2]
+    assert len((Path(common[2][4:]) / "length" / "targets.jsonl").read_text().splitlines()) == 3
 
     path = tmp_path / "mine.jsonl"
     with open(path, "w") as file:
@@ -50,7 +54,7 @@ def test_targets_go_to_a_file_or_the_standard_output_and_samples_are_judged(
 
     # other samples under the same name are refused, then replaced when asked
     path.write_text("".join(path.read_text().splitlines(keepends=True)[::2]))
-    with pytest.raises(UserError, match="holds a result with another external"):
+    with pytest.raises(UserError, match="holds a result of other settings, external"):
         score.main([*common, f"samples={path}", "name=parrot"])
     score.main([*common, f"samples={path}", "name=parrot", "overwrite=true"])
     assert "| parrot |  | len_exact |  | 100.0 |" in (out / "table.md").read_text()

@@ -3,67 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from built import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-#: what a wheel is built from
-SOURCES = ("tasks", "models", "baselines", "eval", "slurm", "control_bench", "setup.py",
-           "pyproject.toml", "README.md", "LICENSE")  # fmt: skip
-STORED = ("*.json", "demo", "prebuilt")
 DATA = Path(os.environ.get("DIFFUSION_BENCH_DATA", ROOT.parent / "shared" / "data"))
-
-
-def linked(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy: building leaves folders behind."""
-    pytest.importorskip("setuptools", minversion="77")
-    copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheel")
-    leave = shutil.ignore_patterns("__pycache__", ".lock*", ".sweep")
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, copy / name, ignore=leave)
-        else:
-            shutil.copyfile(ROOT / name, copy / name)
-    (copy / "results").mkdir()
-    for path in (path for pattern in STORED for path in (ROOT / "results").glob(pattern)):
-        if path.is_dir():
-            shutil.copytree(path, copy / "results" / path.name, ignore=leave, copy_function=linked)
-        else:
-            shutil.copyfile(path, copy / "results" / path.name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
-               "--no-build-isolation", "--wheel-dir", str(out), str(copy)]  # fmt: skip
-    subprocess.run(command, check=True, cwd=out)
-    (built,) = out.glob("control_bench-*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The console script of an environment that has the wheel, and this one's other packages."""
-    place = tmp_path_factory.mktemp("environment")
-    venv.create(place, with_pip=False, symlinks=True)
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
-    command = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install",
-               "--quiet", "--no-deps", str(wheel)]  # fmt: skip
-    subprocess.run(command, check=True, cwd=place)
-    # a folder on the path whose own .pth files, as that of a checkout, are not read
-    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return place / "bin" / "control-bench"
 
 
 def said(installed: Path, folder: Path, *given: str, code: int = 0) -> str:

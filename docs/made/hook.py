@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from html import escape, unescape
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:  # mkdocs is started from anywhere and loads this file alone
@@ -21,6 +23,12 @@ ELSEWHERE = {
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
+HEAD_OR_TABLE = re.compile(
+    r"<h[1-6][^>]*>(?P<head>.*?)(?:<a class=\"headerlink\".*?)?</h[1-6]>|<table>.*?</table>",
+    re.DOTALL,
+)
+#: of the theme's search, which has no name
+DIALOG = 'data-md-component="search" role="dialog"'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -33,6 +41,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
     return files
+
+
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Tables scroll inside a box that the keyboard reaches, with the name of their section."""
+    section = page.title or ""
+
+    def boxed(match: re.Match[str]) -> str:
+        nonlocal section
+        if match["head"] is not None:
+            section = unescape(re.sub(r"<[^>]+>", "", match["head"])).strip()
+            return match[0]
+        name = f'role="group" aria-label="Table: {escape(section)}"'
+        return f'<div class="scroll" tabindex="0" {name}>{match[0]}</div>'
+
+    return HEAD_OR_TABLE.sub(boxed, html)
+
+
+def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
+    return output.replace(DIALOG, f'{DIALOG} aria-label="Search"')
 
 
 def moved(text: str) -> str:

@@ -84,8 +84,8 @@ class Cell:
             return
         if not overwrite:
             raise UserError(
-                f"{self.folder} holds a result with another {name}: keep it and choose a new "
-                "folder with out=..., or replace it with overwrite=true"
+                f"{self.folder} holds a result of other settings, {name}: keep it and choose a "
+                "new folder with out=..., or replace it with overwrite=true"
             )
         for file in (CONFIG, SAMPLES, TIMING, ANNOTATIONS, SCORES, TARGETS):
             (self.folder / file).unlink(missing_ok=True)
