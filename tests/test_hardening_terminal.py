@@ -89,7 +89,7 @@ def test_targets_keep_their_letters_as_escapes(monkeypatch: pytest.MonkeyPatch) 
                 return [Target("t", control)]
 
     monkeypatch.setattr(targets, "planned", lambda *_: Run)
-    monkeypatch.setattr(targets, "choose", lambda *_: None)
+    monkeypatch.setattr(targets, "drawn", lambda run, name: run.lists.full(name))
     for encoding in ("ascii", "utf-8"):
         raw = terminal(monkeypatch, encoding)
         code = guarded(targets.main, ["task=semantic_content"])
