@@ -167,7 +167,7 @@
     article.querySelectorAll(".more").forEach((more) => more.click());
     const wanted = [...article.querySelectorAll(".sample")].find((one) => one.dataset.method === method && one.dataset.index === (index || "0"));
     wanted.classList.add("here");
-    const show = () => wanted.scrollIntoView({ block: "center" });
+    const show = () => wanted.scrollIntoView({ block: "center", behavior: "instant" });
     show();
     // pictures that are laid out later move what is below them
     if (document.readyState !== "complete") addEventListener("load", () => requestAnimationFrame(show), { once: true });
