@@ -21,6 +21,8 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
+#: what ``control-bench report`` makes of the shipped set
+REPORT = "report.html"
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
 HEAD_OR_TABLE = re.compile(
@@ -32,14 +34,20 @@ DIALOG = 'data-md-component="search" role="dialog"'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the reference and the pages of the root."""
+    """Adds the reference, the pages of the root and the demo's report."""
     from docs.made.reference import pages
+    from eval.reading.page.page import page as report
+    from eval.reading.results import ResultSet
+    from eval.report import ReportOptions
 
     made = pages()
     for name, page in ELSEWHERE.items():
         made[page] = moved((ROOT / name).read_text(encoding="utf-8"))
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
+    shown = ReportOptions()
+    demo = report(ResultSet(ROOT / "results" / "demo"), None, shown.targets, shown.samples)
+    files.append(File.generated(config, REPORT, content=demo))
     return files
 
 
