@@ -188,8 +188,9 @@ def test_a_link_opens_its_sample(desk: Page, site: dict[str, str]) -> None:
     assert desk.locator("#task").input_value() == "length"
     assert desk.evaluate("document.activeElement.className") == "anchor"
     assert desk.evaluate("document.activeElement.getAttribute('href')") == asked
-    box = here.bounding_box()
-    assert box is not None and 0 <= box["y"] <= 900
+    # the page scrolls there smoothly
+    seen = "(one) => { const y = one.getBoundingClientRect().y; return 0 <= y && y <= 900; }"
+    desk.wait_for_function(seen, arg=here.element_handle())
     # another link on the same page, and one to what the page does not hold
     desk.evaluate("location.hash = 'task=length&method=diffusion_lm&target=valid-00493-7&index=0'")
     desk.wait_for_function("document.querySelector('.here').dataset.method === 'diffusion_lm'")
