@@ -93,7 +93,7 @@ def judge(
 ) -> None:
     """Writes the samples of a task and their scores as a result set in ``folder``; the judges are
     those of ``run``."""
-    run.build(list(run.judges.values()))
+    run.build([*run.judges.values(), run.plan.role("corpus")])
     every = dict.fromkeys(target for group in by_method.values() for target in group)
     (folder / task).mkdir(parents=True)
     write_targets(folder / task / TARGETS, list(every))

@@ -171,7 +171,7 @@ def judge(
     human = run.human()
     if run.fluency and not human.done():
         run.perform(human)
-    run.build([*run.judges.values(), run.plan.texts_for(task)])
+    run.build([*run.judges.values(), run.plan.texts_for(task), run.plan.role("corpus")])
     records = [
         {"target": target.id, "index": i, "of": len(samples[target.id]), "words": words}
         for target in run.lists.stored(task)

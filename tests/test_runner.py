@@ -182,7 +182,7 @@ def test_other_settings_never_replace_a_result(
     command = arguments(tmp_path, "diffusion_lm.sampling.eta=0.5", store=whole / "store")
     assert main(command) == 2
     err = capsys.readouterr().err
-    assert "another settings.sampling.eta (stored: the default, now: 0.5)" in err
+    assert "settings.sampling.eta (stored: the default, now: 0.5)" in err
     assert "out=..." in err and err.count("\n") == 1
     assert texts(tmp_path) == before
     assert main([*command, "overwrite=true"]) == 0

@@ -232,7 +232,7 @@ class Run:
         return Stage(
             f"judge {task}",
             lambda: self._judged(task, jobs),
-            [*self.judges.values(), self.plan.texts_for(task)],
+            [*self.judges.values(), self.plan.texts_for(task), self.plan.role("corpus")],
             lambda progress: self._judge(task, jobs, progress),
         )
 

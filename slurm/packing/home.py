@@ -152,7 +152,7 @@ def judge_all(brought: Brought) -> None:
         run.display.say(f"nothing is judged: {cell(floor)}, which stands beside all, is incomplete")
         complete = []
     with hold(run.folder / ".lock"):
-        run.build(list(run.judges.values()) if complete else [])
+        run.build([*run.judges.values(), run.plan.role("corpus")] if complete else [])
         for job in complete:
             _guard(brought, job)
         judge(run, complete)
