@@ -98,7 +98,8 @@ def generated(run: Run, job: Job, targets: Sequence[Target]) -> list[Row]:
     assert job.task is not None
     task, config = run.plan.task(job.task), run.config
     judged = not task.pooled  # what is scored over a set against human answers
-    run.build([*job.recipes.values(), *(run.judges.values() if judged else [])])
+    judges = [*run.judges.values(), run.plan.role("corpus")]
+    run.build([*job.recipes.values(), *(judges if judged else [])])
     if judged:
         run.guard(job)
     generator, samples = run.generator(job), list[tuple[Target, int, Words]]()

@@ -111,7 +111,7 @@ def test_it_runs_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "nothing was left to do" in capsys.readouterr().out
     file.write_text(file.read_text().replace("(self.settings.word,)", '("us",)'))
     assert main(given) == 2
-    assert "another code" in capsys.readouterr().err
+    assert "of other settings, code" in capsys.readouterr().err
 
 
 def test_a_file_stands_beside_all_and_may_be_named_without_its_class(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_texts_for_a_control_typed_by_hand(
     # another list is another result
     lists.write_text(json.dumps({"control": "dish=cake"}) + "\n")
     assert main([*listed, "method=ft_sample"]) == 2
-    assert "another controls" in capsys.readouterr().err
+    assert "of other settings, controls" in capsys.readouterr().err
 
 
 def test_several_methods_and_both_controls_at_once(

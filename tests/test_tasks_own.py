@@ -185,7 +185,7 @@ def test_it_runs_and_its_results_are_read_without_it(
     assert "nothing was left to do" in capsys.readouterr().out
     file.write_text(file.read_text() + "\n# changed\n")
     assert main(given) == 2
-    assert "another code" in capsys.readouterr().err
+    assert "of other settings, code" in capsys.readouterr().err
 
 
 def test_a_composition_with_one_is_read_without_it(
