@@ -39,7 +39,7 @@ from pathlib import Path
 
 from baselines import METHODS
 from eval.run import guarded
-from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS, Cell, write_lines
+from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS, Cell, external, write_lines
 from eval.running.config import RunConfig
 from eval.running.external import Form, Samples, read_samples
 from eval.running.presets import SMOLLM
@@ -156,6 +156,7 @@ def judge(
     ``strip``: whether special tokens were left out, as the cell is to say."""
     from rich.console import Console
 
+    from eval.reading.results import ResultSet
     from eval.run import report
 
     identity = {
@@ -187,8 +188,9 @@ def judge(
     long = run.judge.long_texts
     if long:
         run.display.say(f"note: {long} texts are longer than the teacher reads at once: in windows")
-    scored = [m for m in METHODS if (run.folder / task / m / SCORES).exists()]
-    report(run, Console(highlight=False), scored)
+    here, others = run.folder / task, external(run.folder / task)
+    scored = [m for m in ResultSet(run.folder).methods(task) if (here / m / SCORES).exists()]
+    report(run, Console(highlight=False), [m for m in scored if m not in others])
 
 
 @contextmanager
