@@ -39,6 +39,7 @@ from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
 from models.base import CONTROL
 from tasks.common.errors import UserError
+from tasks.corpora import CORPORA
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -256,7 +257,8 @@ def _method_rows(
     refused: str | None,
     corpus: str,
 ) -> Iterator[Row]:
-    published = paper.values(task.name).get(method, {})
+    # what the paper says of its corpus says nothing of texts of one's own
+    published = paper.values(task.name).get(method, {}) if corpus in CORPORA else {}
     paper_lm = published.get("lm")
     if refused or cell is None or not cell.scored:
         note = refused or "n/a: not run"
