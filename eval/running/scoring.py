@@ -248,14 +248,13 @@ class Scoring:
     def score_human(self, progress: Progress) -> None:
         """The teacher on validation texts, a seeded draw without replacement."""
         cell = self._human_cell()
-        valid = self.corpus(self.plan.role("corpus")).valid
-        rows = np.random.default_rng(0).permutation(len(valid))[:HUMAN_TEXTS]
-        texts = [valid[i].words for i in sorted(rows)]
+        rows = human_texts(self.corpus(self.plan.role("corpus")))
+        texts = list(rows.values())
         annotated = self.judge.fluency(texts, cell.folder / ANNOTATIONS, progress)
         (cell.folder / ANNOTATIONS).unlink(missing_ok=True)  # real text, see write_targets
         records = [
             {"target": str(i), "index": 0, **fluency_facts(one)}
-            for i, one in zip(sorted(int(r) for r in rows), annotated, strict=True)
+            for i, one in zip(rows, annotated, strict=True)
         ]
         write_lines(cell.folder / SCORES, records)
         cell.write_config(judges=self.judge.identity(frozenset()), **self._said_of(texts))
@@ -271,6 +270,13 @@ class Scoring:
     @cached_property
     def _training(self) -> frozenset[Words]:
         return frozenset(text.words for text in self.corpus(self.plan.role("corpus")).train)
+
+
+def human_texts(corpus: Corpus) -> dict[int, Words]:
+    """The validation texts whose lm-score tables show, by row: a seeded draw without
+    replacement."""
+    rows = np.random.default_rng(0).permutation(len(corpus.valid))[:HUMAN_TEXTS]
+    return {int(row): corpus.valid[row].words for row in sorted(rows)}
 
 
 def together(scores: Sequence[Mapping[str, Score]]) -> dict[str, Score]:

@@ -84,6 +84,8 @@ GROUPS: Mapping[str, Sequence[Command]] = {
         Command("worker", "slurm.worker", "one job of a sweep, as its scheduler starts it"),
     ),
     "Keep and share": (
+        Command("copied", "eval.copied", "count a set's copies of training texts",
+                ("eval.copied:CopiedOptions",)),
         Command("verify", "eval.verify", "trained networks against their digests",
                 ("eval.verify:VerifyConfig",)),
         Command("hub", "eval.hub", "networks to and from a model hub", RUN,
