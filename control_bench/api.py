@@ -80,7 +80,7 @@ class Bench:
         run = self._run({"task": _named(task)})
         name = run.config.tasks[0]
         run.build([run.plan.texts_for(name), *run.lists.judges(name).values()])
-        return run.lists.chosen(name, run.tag)
+        return run.lists.chosen(name, run.judges.tag)
 
     def generate(
         self,

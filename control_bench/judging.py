@@ -93,7 +93,7 @@ def judge(
 ) -> None:
     """Writes the samples of a task and their scores as a result set in ``folder``; the judges are
     those of ``run``."""
-    run.build([*run.judges.values(), run.plan.role("corpus")])
+    run.build(run.judges.needs)
     every = dict.fromkeys(target for group in by_method.values() for target in group)
     (folder / task).mkdir(parents=True)
     write_targets(folder / task / TARGETS, list(every))
@@ -103,12 +103,12 @@ def judge(
         scoring = Scoring(
             folder,
             run.plan,
-            run.judge,
+            run.judges.judge,
             corpus=run.corpus,
             targets=partial(_of, list(group)),
             sources=partial(_of, list(group)),
             infilling=run.scoring.infilling,
-            known=run.known_words,
+            known=run.judges.known_words,
         )
         cell.write_config(**run.provenance)
         scoring.score_cells(task, {method: cell}, {method: run.provenance}, progress)

@@ -98,8 +98,7 @@ def generated(run: Run, job: Job, targets: Sequence[Target]) -> list[Row]:
     assert job.task is not None
     task, config = run.plan.task(job.task), run.config
     judged = not task.pooled  # what is scored over a set against human answers
-    judges = [*run.judges.values(), run.plan.role("corpus")]
-    run.build([*job.recipes.values(), *(judges if judged else [])])
+    run.build([*job.recipes.values(), *(run.judges.needs if judged else [])])
     if judged:
         run.guard(job)
     generator, samples = run.generator(job), list[tuple[Target, int, Words]]()
@@ -121,7 +120,7 @@ def generated(run: Run, job: Job, targets: Sequence[Target]) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         pairs = [(target, words) for target, _, words in samples]
         cache = Path(folder) / "annotations.jsonl"
-        read = run.judge.annotate(task, pairs, cache, fluency=task.fluency)
+        read = run.judges.judge.annotate(task, pairs, cache, fluency=task.fluency)
     rows = []
     for (target, index, words), one in zip(samples, read, strict=True):
         scores = task.score(target, one)

@@ -200,7 +200,7 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
         )
         tables.append(replace(measured, stored=rows.said))
     against = dict.fromkeys(measured.against for measured in tables if measured.paired)
-    below = legend(config.corpus, one.fluency, list(against))
+    below = legend(config.corpus, one.judges.fluency, list(against))
     warned = [text for measured in tables for text in warnings(measured.rows)]
     store(config.folder, tables, [*below, *warned])
     view = View(config.columns, config.legend, str(config.folder / "table.md"))

@@ -170,22 +170,22 @@ def judge(
         cell.check(False)
     choose(run, task)
     human = run.human()
-    if run.fluency and not human.done():
+    if run.judges.fluency and not human.done():
         run.perform(human)
-    run.build([*run.judges.values(), run.plan.texts_for(task), run.plan.role("corpus")])
+    run.build([*run.judges.needs, run.plan.texts_for(task)])
     records = [
         {"target": target.id, "index": i, "of": len(samples[target.id]), "words": words}
         for target in run.lists.stored(task)
         for i, words in enumerate(samples[target.id])
     ]
     with _beside(cell, run.folder) as part:
-        more = {"oracles": run.oracles(), **({"strip": True} if strip else {})}
+        more = {"oracles": run.judges.facts, **({"strip": True} if strip else {})}
         facts = {name: {**run.provenance, **more}}
         part.write_config(**facts[name])
         write_lines(part.folder / SAMPLES, records)
         with run.display.stage(f"judge {task}") as progress:
             run.scoring.score_task(task, {name: part}, facts, run.floor_cell, progress)
-    long = run.judge.long_texts
+    long = run.judges.judge.long_texts
     if long:
         run.display.say(f"note: {long} texts are longer than the teacher reads at once: in windows")
     here, others = run.folder / task, external(run.folder / task)

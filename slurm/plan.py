@@ -198,7 +198,7 @@ class _Planner:
 
     def _finish(self, ends: Sequence[str]) -> Job:
         run, table = self.run, self.run.folder / "table.json"
-        human = not run.fluency or run.human().done()
+        human = not run.judges.fluency or run.human().done()
         whole = not ends and human and table.exists()
         for task in run.config.tasks:
             cells = [job for job in run.jobs if job.task == task]
@@ -208,7 +208,7 @@ class _Planner:
         title = "score, compare and write the tables"
         needs = (*ends, *(key for key in self._keys(self.judges) if key not in ends))
         # the human texts behind targets, and those of the human lm-score
-        texts = len(run.config.tasks) * run.config.targets + (HUMAN_TEXTS if run.fluency else 0)
+        texts = len(run.config.tasks) * run.config.targets + (HUMAN_TEXTS if run.judges.fluency else 0)
         estimate = UNKNOWN if whole else self.estimator.judging(texts, run.judges)
         return Job(f"{self.prefix}finish", "finish", title, self.number, needs, whole, estimate)
 

@@ -132,7 +132,7 @@ def judge(run: Run, complete: Sequence[CellJob]) -> None:
     """Scores complete cells and human texts, beside a floor that is complete where there is one."""
     if run.floor is not None and run.floor not in complete:
         return
-    stages = [run.human()] if run.fluency else []
+    stages = [run.human()] if run.judges.fluency else []
     for task in run.config.tasks:
         cells = [job for job in complete if job.task == task]
         stages += [run.judging(task, cells)] if cells else []

@@ -17,18 +17,16 @@ from eval.running.cells import TARGETS, Cell, Shard
 from eval.running.config import RunConfig, check_folder
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
-from eval.running.judge import SUBWORDS, Judge, guard
+from eval.running.judges import Judges
 from eval.running.keys import as_dict
-from eval.running.oracles import load_parser
 from eval.running.plan import Plan
-from eval.running.provenance import parser_figures, provenance
+from eval.running.provenance import provenance
 from eval.running.scoring import FLOOR, HUMAN, Scoring
 from eval.running.store import Store
-from eval.running.taggers import load_tagger, tagger_figures
 from eval.running.target_lists import TargetLists
 from models.base import Card, Generator
 from models.nets import logs
-from tasks.base import Corpus, Target, Words
+from tasks.base import Corpus, Target
 from tasks.common import stop
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
@@ -36,7 +34,6 @@ from tasks.common.recipe import Recipe, settings
 from tasks.common.shipped import note_left_out, ready
 from tasks.controls import Length
 from tasks.corpora.stored import read_corpus
-from tasks.vocabulary import SPECIALS
 
 
 @dataclass(frozen=True)
@@ -82,25 +79,7 @@ class Run:
         self.plan = Plan(config, given)
         self.store = Store(Path(config.store), ready(config.prebuilt), waiting=self._others)
         self.provenance = provenance(as_dict(config), list(command))
-        controls = [self.plan.task(task) for task in config.tasks]
-        needs = frozenset[str]().union(*(control.needs for control in controls))
-        self.fluency = any(control.fluency for control in controls)
-        self.judges = {"teacher": self.plan.role("teacher")} if self.fluency else {}
-        if self.fluency and config.teacher.second:
-            self.judges[SUBWORDS] = self.plan.role(SUBWORDS)
-        if "tree" in needs:
-            self.judges["parser"] = self.plan.role("parser")
-        if "tags" in needs:
-            self.judges["tagger"] = self.plan.role("tagger")
-        self.judge = Judge(
-            {role: recipe.key for role, recipe in self.judges.items()},
-            {
-                "teacher": lambda: self._load_teacher("teacher"),
-                SUBWORDS: lambda: self._load_teacher(SUBWORDS),
-                "parser": lambda: load_parser(self.path(self.plan.role("parser"))),
-                "tagger": lambda: load_tagger(self.path(self.plan.role("tagger"))),
-            },
-        )
+        self.judges = Judges(self.plan, self.store, self.path)
         self.lists = TargetLists(self.folder, config, self.plan, self.corpus)
         self.refused: dict[tuple[str, str], str] = {}
         self.jobs: list[Job] = []
@@ -115,12 +94,12 @@ class Run:
         self.scoring = Scoring(
             self.folder,
             self.plan,
-            self.judge,
+            self.judges.judge,
             corpus=self.corpus,
             targets=self.lists.stored,
             sources=self.lists.sources,
             infilling=InfillingMetrics(config.bertscore, lambda: str(self.plan.device)),
-            known=self.known_words,
+            known=self.judges.known_words,
         )
         self._corpora: dict[str, Corpus] = {}
 
@@ -182,7 +161,7 @@ class Run:
     def _stages(self) -> Iterator[Stage]:
         yield from map(self.choosing, self.config.tasks)
         yield from map(self.generation, self.cells)
-        if self.fluency:
+        if self.judges.fluency:
             yield self.human()
         for task in self.config.tasks:
             yield self.judging(task, [job for job in self.jobs if job.task == task])
@@ -194,7 +173,7 @@ class Run:
             f"choose targets for {task}",
             (self.lists.cell(task).folder / TARGETS).exists,
             [texts, *self.lists.judges(task).values()],
-            lambda progress: self.lists.choose(task, self.tag, self.provenance),
+            lambda progress: self.lists.choose(task, self.judges.tag, self.provenance),
         )
 
     def generation(self, job: Job, shard: Shard | None = None) -> Stage:
@@ -223,7 +202,7 @@ class Run:
         return Stage(
             "judge human texts",
             self.scoring.human_done,
-            [*(self.judges[role] for role in self.judge.teachers), self.plan.role("corpus")],
+            [*(self.judges[role] for role in self.judges.judge.teachers), self.plan.role("corpus")],
             self.scoring.score_human,
         )
 
@@ -232,7 +211,7 @@ class Run:
         return Stage(
             f"judge {task}",
             lambda: self._judged(task, jobs),
-            [*self.judges.values(), self.plan.texts_for(task), self.plan.role("corpus")],
+            [*self.judges.needs, self.plan.texts_for(task)],
             lambda progress: self._judge(task, jobs, progress),
         )
 
@@ -337,17 +316,8 @@ class Run:
         return loaded(cls, folders, control, self.own(job.card), self.plan.device)
 
     def guard(self, job: Job) -> None:
-        """Refuses to let a network judge what it steered or wrote: not under another vocabulary
-        either, which a pretrained one may stand in the store with. Artefacts and judges are
-        built."""
-        folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
-        guard(folders, {role: self.path(r) for role, r in self.judges.items()})
-        if SUBWORDS in self.judges:
-            from models.nets.artefact import WEIGHTS
-            from models.nets.teacher import assert_distinct
-
-            networks = [f for f in folders.values() if (f / WEIGHTS).exists()]
-            assert_distinct(self.path(self.judges[SUBWORDS]), networks)
+        """Refuses judges that are networks of a cell (:meth:`Judges.guard`)."""
+        self.judges.guard({role: self.path(recipe) for role, recipe in job.recipes.items()})
 
     def _generate(self, job: Job, progress: Progress, shard: Shard | None) -> None:
         from models.contract import answers
@@ -430,32 +400,4 @@ class Run:
         control = self.plan.task(job.task) if job.task else None
         record["settings"] = as_dict(job.card.resolve(self.own(job.card), control))
         record["card"] = {"label": job.card.label, "trained": job.card.trained}
-        return record | {"oracles": self.oracles()}
-
-    def oracles(self) -> dict[str, Any]:
-        """The judges: role -> their identity and what is known of them."""
-        known: dict[str, Any] = {role: {"id": r.key} for role, r in self.judges.items()}
-        if SUBWORDS in known:
-            known[SUBWORDS]["model"] = self.config.teacher.second
-        for role, figures in (("parser", parser_figures), ("tagger", tagger_figures)):
-            folder = self.store.find(self.judges[role].key) if role in self.judges else None
-            if folder:
-                known[role] |= figures(folder)
-        return known
-
-    def tag(self, texts: Sequence[Words]) -> Sequence[Words]:
-        """UPOS tags of texts by the oracle tagger, which is built."""
-        tags: Sequence[Words] = self.judge.oracle("tagger").tag(texts)
-        return tags
-
-    def _load_teacher(self, role: str) -> Any:
-        from models.nets.teacher import Teacher
-
-        return Teacher.load(self.path(self.plan.role(role)), self.plan.device)
-
-    def known_words(self) -> frozenset[str]:
-        """The words that the teacher of lm-score knows."""
-        from models.nets.codec import load_codec
-
-        codec = load_codec(self.path(self.plan.role("teacher")) / "codec.json")
-        return frozenset(codec.vocabulary.words[len(SPECIALS) :])
+        return record | {"oracles": self.judges.facts}

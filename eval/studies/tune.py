@@ -207,7 +207,7 @@ def tune(
     run.build([*job.recipes.values(), *run.judges.values(), run.plan.texts_for(task)])
     targets = held_out(run, task, config.targets, kept)
     if "tags" in run.plan.task(task).needs:
-        targets = run.plan.task(task).retag(targets, run.judge.oracle("tagger").tag)
+        targets = run.plan.task(task).retag(targets, run.judges.judge.oracle("tagger").tag)
     folder = config.folder / "tune" / task / method
     same = {
         "identity": {k: v for k, v in job.cell.identity.items() if k != "settings"},
@@ -289,7 +289,7 @@ def attempt(
     tokens: list[list[float]] = []
     for target, finished in zip(targets, done, strict=True):
         pairs = [(target, sample.words) for sample in finished.samples]
-        annotated = run.judge.annotate(control, pairs, folder / ANNOTATIONS)
+        annotated = run.judges.judge.annotate(control, pairs, folder / ANNOTATIONS)
         scores = [control.score(target, one) for one in annotated]
         for i, metric in enumerate(control.headlines):
             ratios = [as_ratio(one[metric]) for one in scores]

@@ -152,7 +152,7 @@ def judge_all(brought: Brought) -> None:
         run.display.say(f"nothing is judged: {cell(floor)}, which stands beside all, is incomplete")
         complete = []
     with hold(run.folder / ".lock"):
-        run.build([*run.judges.values(), run.plan.role("corpus")] if complete else [])
+        run.build(run.judges.needs if complete else [])
         for job in complete:
             _guard(brought, job)
         judge(run, complete)
@@ -161,16 +161,14 @@ def judge_all(brought: Brought) -> None:
 
 
 def _guard(brought: Brought, job: Job) -> None:
-    """As ``Run.guard``, by the digests of networks that did not come themselves."""
-    from eval.running.judge import guard
-
+    """As :meth:`Run.guard`, by the digests of networks that did not come themselves."""
     run = brought.run
     folders: dict[str, Path] = {}
     for role, recipe in job.recipes.items():
         folder = run.store.find(recipe.key) or brought.networks / recipe.key
         if folder.is_dir():
             folders[role] = folder
-    guard(folders, {role: run.path(recipe) for role, recipe in run.judges.items()})
+    run.judges.guard(folders)
 
 
 def parts(given: Sequence[str]) -> tuple[str, list[str]]:
