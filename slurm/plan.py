@@ -208,7 +208,8 @@ class _Planner:
         title = "score, compare and write the tables"
         needs = (*ends, *(key for key in self._keys(self.judges) if key not in ends))
         # the human texts behind targets, and those of the human lm-score
-        texts = len(run.config.tasks) * run.config.targets + (HUMAN_TEXTS if run.judges.fluency else 0)
+        texts = len(run.config.tasks) * run.config.targets
+        texts += HUMAN_TEXTS if run.judges.fluency else 0
         estimate = UNKNOWN if whole else self.estimator.judging(texts, run.judges)
         return Job(f"{self.prefix}finish", "finish", title, self.number, needs, whole, estimate)
 

@@ -1,6 +1,7 @@
 """``eval.targets`` and ``eval.score``: another program's samples beside everyone else's."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,23 @@ def test_targets_go_to_a_file_or_the_standard_output_and_samples_are_judged(
         score.main([*common, f"samples={path}", "name=parrot"])
     score.main([*common, f"samples={path}", "name=parrot", "overwrite=true"])
     assert "| parrot |  | len_exact |  | 100.0 |" in (out / "table.md").read_text()
+
+
+def test_rows_of_other_methods_stay(common: list[str], tmp_path: Path) -> None:
+    targets.main([*common, f"file={tmp_path / 't.jsonl'}"])
+    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    texts = ({"target": line["id"], "text": "a b"} for line in lines)
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(one) + "\n" for one in texts))
+    score.main([*common, f"samples={tmp_path / 's.jsonl'}", "name=first"])
+    folder = Path(common[2].removeprefix("out=")) / "length"
+    shutil.copytree(folder / "first", folder / "mine")  # as of a method in a file
+    config = folder / "mine" / "config.json"
+    facts = json.loads(config.read_text())
+    facts["identity"] = {"method": "mine"}
+    config.write_text(json.dumps(facts))
+    score.main([*common, f"samples={tmp_path / 's.jsonl'}", "name=second"])
+    table = (folder.parent / "table.md").read_text()
+    assert all(f"| {name} |" in table for name in ("first", "mine", "second"))
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,13 @@ def test_markdown_and_json(results: Path) -> None:
     assert "75.0" in (results / "table.md").read_text()
 
 
+def test_the_paper_says_nothing_of_texts_of_ones_own(results: Path) -> None:
+    refused = {("length", "pplm"): "n/a: no control"}
+    table = build(results, TASK, ["fudge", "pplm"], refused, "my/texts.jsonl")
+    assert all(row.ctrl.paper is None and row.ctrl.difference is None for row in table.rows)
+    assert all(row.lm is None or row.lm.paper is None for row in table.rows)
+
+
 def test_the_papers_values() -> None:
     values = paper.control()["values"]
     assert values["syntax_spans"]["diffusion_lm"] == {"ctrl": 93.8, "lm": 2.53}

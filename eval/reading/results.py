@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from baselines import METHODS
 from eval.reading import names
 from eval.reading.names import NOTHING, Record, TaskTraits
+from eval.reading.shipped import RESULTS, is_set, shipped_sets
 from eval.running.cells import (
     ANNOTATIONS,
     CONFIG,
@@ -35,7 +36,6 @@ from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.names import is_name
 from tasks.common.schema import built, read_json, read_lines
-from tasks.common.shipped import shipped
 from tasks.controls import Control
 
 if TYPE_CHECKING:
@@ -292,9 +292,8 @@ def stored(name: str) -> ResultSet:
     """A result set that is read alone: ``results/SET`` is the one that comes with the program where
     the user has none of that name. Raises ``UserError`` for a folder that is none."""
     folder = Path(name)
-    ready = shipped() / folder.name
-    own = folder.parent != Path("results") or any(folder.glob(f"*/{TARGETS}"))
-    results = ResultSet(folder if own or not ready.is_dir() else ready)
+    by_name = folder.parent == Path(RESULTS) and not is_set(folder)
+    results = ResultSet(shipped_sets().get(folder.name, folder) if by_name else folder)
     results.named = folder
     return results
 

@@ -15,7 +15,7 @@ RESULTS = "results"
 
 def shipped_sets() -> dict[str, Path]:
     """Name -> folder of each of them."""
-    return {path.name: path for path in sorted(shipped().glob("*")) if _is_set(path)}
+    return {path.name: path for path in sorted(shipped().glob("*")) if is_set(path)}
 
 
 def find(given: str) -> tuple[str, Path]:
@@ -24,7 +24,7 @@ def find(given: str) -> tuple[str, Path]:
     if not given.strip() or "\0" in given:
         raise UserError("a result set has a name")
     folder, name = Path(given), given.removeprefix(f"{RESULTS}/")
-    if _is_set(folder):
+    if is_set(folder):
         return str(folder), folder
     if is_name(name) and name in shipped_sets():
         return f"{RESULTS}/{name}", shipped_sets()[name]
@@ -33,7 +33,8 @@ def find(given: str) -> tuple[str, Path]:
     raise unknown("result set", given, shipped_sets())
 
 
-def _is_set(folder: Path) -> bool:
+def is_set(folder: Path) -> bool:
+    """Whether any task's targets lie in a folder."""
     try:
         return any(folder.glob(f"*/{TARGETS}"))
     except (OSError, ValueError):  # a name that no file can have
