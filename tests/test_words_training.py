@@ -13,6 +13,7 @@ from word_nets import CPU, TINY, WORDS, Says
 
 from eval.running.command import parse
 from eval.running.plan import Plan
+from models import d3pm, multinomial, sedd, sundae
 from models.diffusion.words.config import WordsConfig
 from models.diffusion.words.frame import LENGTHS, count_lengths, texts_of
 from models.diffusion.words.masked import Bound
@@ -115,3 +116,50 @@ def test_its_recipe() -> None:
     assert plan.config.masked.network.width == 128  # of the preset demo
     assert spec.config["length"] == 32
     assert json.dumps(spec.config)
+
+
+OBJECTIVES = {
+    "masked": (Bound, WordsConfig),
+    "scores_absorbing": (sedd.Absorbing, WordsConfig),
+    "scores_uniform": (sedd.Uniform, WordsConfig),
+    "steps_absorbing": (d3pm.Absorbing, d3pm.D3PMConfig),
+    "steps_uniform": (d3pm.Uniform, d3pm.D3PMConfig),
+    "steps_multinomial": (multinomial.Bound, multinomial.MultinomialConfig),
+    "uniform": (Replacing, WordsConfig),
+    "unrolled": (sundae.Unrolled, sundae.SundaeConfig),
+}
+
+
+@pytest.mark.parametrize("role", OBJECTIVES)
+def test_a_network_that_denies_the_truth_has_gradients(role: str) -> None:
+    """At every level of noise: also where a step leaves none, and no word but the clean one is
+    possible."""
+    kind, Config = OBJECTIVES[role]
+    steps = {"T": 2} if "steps" in role else {}
+    config = Config(length=8, time="uniform" in role, network=TINY, train=TRAIN, **steps)
+    made, _ = objective(kind, config, role)
+    wrong = WORDS.ids["b"]
+    with torch.no_grad():
+        made.module.bias[wrong] += 15.0
+    torch.manual_seed(1)
+    for step in range(20):
+        made.module.zero_grad()
+        loss, _ = made.loss(step)
+        loss.backward()
+        slopes = [one.grad for one in made.module.parameters() if one.grad is not None]
+        assert bool(loss.isfinite()) and all(bool(one.isfinite().all()) for one in slopes)
+        assert float(made.module.bias.grad[wrong]) > 0
+
+
+def test_a_fresh_network_sees_words_before_times() -> None:
+    """Told of the time, it says at first what it says without, and learns to heed it."""
+    said, slopes = [], []
+    ids = torch.tensor([[1, 4, 5, 6, 7, 2]])
+    for time in (False, True):
+        torch.manual_seed(0)
+        module, _ = build("uniform", WordsConfig(length=8, time=time, network=TINY), WORDS)
+        said.append(module(ids, torch.tensor([0.5])))
+        said[-1][..., 4].sum().backward()
+        slopes.append([one for name, one in module.named_parameters() if name.startswith("time")])
+    assert torch.equal(*said)
+    assert not slopes[0] and any(float(one.grad.abs().sum()) > 0 for one in slopes[1])

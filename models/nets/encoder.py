@@ -109,6 +109,10 @@ class WordEncoder(nn.Module):
             # logits of a fresh network have a spread of about 1
             self.word_embedding.weight *= width**-0.5
             self.position_embedding.weight *= width**-0.5
+            if self.time is not None:
+                # words are as small, and a time that outweighs them hides them: it starts at nothing
+                nn.init.zeros_(self.time[-1].weight)
+                nn.init.zeros_(self.time[-1].bias)
 
     @property
     def device(self) -> torch.device:

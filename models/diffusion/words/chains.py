@@ -137,7 +137,7 @@ def step_cost(logits: Tensor, clean: Tensor, x: Tensor, now: Tensor, before: Ten
     kept, noise = before.to(kind), (1 - before).to(kind) / words
     reached = step * F.one_hot(x, words) + lost
     true = reached * (kept * F.one_hot(clean, words) + noise)
-    said = reached * (kept * logits.softmax(-1) + noise)
     true = true / true.sum(-1, keepdim=True)
-    said = said / said.sum(-1, keepdim=True)
-    return torch.where(true > 0, true * (true / said.clamp(min=1e-30)).log(), 0.0).sum(-1)
+    # in logarithms: a clean word that the estimate denies keeps its gradient
+    said = torch.logaddexp(kept.log() + logits.log_softmax(-1), noise.log()) + reached.log()
+    return (torch.special.xlogy(true, true) - true * said.log_softmax(-1)).sum(-1)
