@@ -1,8 +1,9 @@
 """``python -m eval.compare A B``: two result sets, or a method of each, on the same targets, by a
-paired bootstrap."""
+paired tests."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eval.reading.beside import terms
+from eval.reading.intervals import Difference, holm
 from eval.reading.measured import NO_CODE
 from eval.reading.paired import LM, difference
 from eval.reading.results import ResultSet
 from eval.reading.shipped import find
-from eval.reading.stats import Difference
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry, without
 from eval.run import guarded
 from tasks.common.errors import UserError, unknown
@@ -22,8 +23,8 @@ from tasks.common.errors import UserError, unknown
 USAGE = """\
 usage: python -m eval.compare A[:METHOD] B[:METHOD] [key=value ...]
 
-Compares the result set B with A, task by task and method by method, on the targets that both have:
-paired bootstrap over targets, then samples. With a method after each set, those two are compared,
+Compares the result set B with A, task by task and method by method, on the targets that both have,
+with paired tests. With a method after each set, those two are compared,
 whatever they are called, on every task that both have. A set is a folder, or the name of one that
 comes with the program. Needs no models.
 
@@ -190,13 +191,16 @@ def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None
     """The comparison as a table: of all cells, or of two ``methods`` (:func:`pairs`)."""
     rows, rules, records, last = list[list[Entry]](), list[int](), list[dict[str, Any]](), ""
     unlike = dict[str, None]()
-    for pair in pairs(first, second, methods):
+    found = list(pairs(first, second, methods))
+    corrected = iter(holm([pair.difference.p for pair in found if pair.difference]))
+    for pair in found:
         if pair.task != last:
             rules.append(len(rows))
             last = pair.task
         named = first if first.cell(pair.task, pair.method) else second
-        rows.append(_row(pair, named))
-        records.append(_record(pair) | ({"other": pair.other} if methods else {}))
+        p = next(corrected) if pair.difference else math.nan
+        rows.append(_row(pair, named, p))
+        records.append(_record(pair, p) | ({"other": pair.other} if methods else {}))
         if pair.difference is not None:
             unlike[_judged_otherwise(first, second, pair)] = None
     columns = [
@@ -217,36 +221,42 @@ def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None
     notes = [
         *always,
         f"{names[1]} less {names[0]}; scores in percentage points, lm in perplexity.",
-        "Paired bootstrap over the targets that both have, then over samples; p is two-sided and "
-        f"not corrected for the number of tests. Bold: p < {LEVEL:g}.",
+        "Over the targets that both have; p is two-sided, of exchanging the two sides' targets at "
+        f"random, and corrected for all tests of this table (Holm). Bold: p < {LEVEL:g}.",
     ]
     starts, shown = frozenset(rules[1:]), frozenset(always)
     grid = Grid("compare", title, columns, rows, notes, starts, records=records, always=shown)
     return without(grid, [METHOD]) if methods else grid
 
 
-def _row(pair: Pair, results: ResultSet) -> list[Entry]:
-    """``results``: the set that says how task and method are called."""
+def _row(pair: Pair, results: ResultSet, p: float) -> list[Entry]:
+    """``results``: the set that says how task and method are called; ``p``: corrected."""
     labels = results.task_name(pair.task), results.method_name(pair.method), pair.metric
     names = list(map(entry, labels))
     if pair.difference is None:
         return [*names, (), entry(pair.reason, "muted"), (), ()]
     paired, digits = pair.difference, 2 if pair.metric == LM else 1
-    style: Style = "bold" if paired.p < LEVEL else ""
+    style: Style = "bold" if p < LEVEL else ""
     span = f"[{paired.low:+.{digits}f}, {paired.high:+.{digits}f}]"
     return [
         *names,
         entry(str(pair.targets)),
         entry(f"{paired.value:+.{digits}f}", style),
         entry(span, "muted"),
-        entry(f"{paired.p:.4f}"),
+        entry(f"{p:.4f}"),
     ]
 
 
-def _record(pair: Pair) -> dict[str, Any]:
+def _record(pair: Pair, p: float) -> dict[str, Any]:
     paired = pair.difference
     figures = (
-        {"difference": paired.value, "low": paired.low, "high": paired.high, "p": paired.p}
+        {
+            "difference": paired.value,
+            "low": paired.low,
+            "high": paired.high,
+            "p": paired.p,
+            "p_holm": p,
+        }
         if paired
         else {}
     )
@@ -255,7 +265,10 @@ def _record(pair: Pair) -> dict[str, Any]:
         "method": pair.method,
         "metric": pair.metric,
         "targets": pair.targets,
-        **{k: f"{figures[k]:.6g}" if paired else "" for k in ("difference", "low", "high", "p")},
+        **{
+            k: f"{figures[k]:.6g}" if paired else ""
+            for k in ("difference", "low", "high", "p", "p_holm")
+        },
         "reason": pair.reason,
     }
 

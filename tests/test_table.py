@@ -201,11 +201,12 @@ def test_paired_differences_stand_below_the_table(results: Path) -> None:
     assert set(found) == {(m, k) for m in ("fudge", "ft_sample") for k in metrics}
     assert found["fudge", "exact"].value == pytest.approx(-25)
     worse = found["ft_sample", "exact"]
-    assert (worse.value, worse.low, worse.high) == (-100, -100, -100) and worse.p < 0.01
+    # two targets of four: of all exchanges half are as far apart
+    assert (worse.value, worse.low, worse.p) == (-100, -100, 0.5) and worse.high > -20
     assert found["ft_sample", "lm"].value == pytest.approx(math.exp(2) - math.e)
     assert found["fudge", "lm"].p == 1
     text = markdown(run_tables(table)[1])
-    assert "| ft_sample | exact | -100.0 | [-100.0, -100.0] | 0.00" in text
+    assert "| ft_sample | exact | -100.0 | [-100.0, " in text and "| 1.0000 |" in text
     store(results, [table], legend("e2e"))
     stored = json.loads((results / "table.json").read_text())["tables"][0]["paired"]
     assert [one["difference"]["value"] for one in stored if one["metric"] == "exact"] == [-25, -100]

@@ -1,8 +1,8 @@
 """What a result set says in one sentence: which method controls best, by how much, at which price.
 
 Control and perplexity are averaged over the tasks that most methods were run on, so that no method
-is judged by fewer or easier tasks than another. Intervals are of the paired bootstrap; one that
-spans zero is said to be a tie.
+is judged by fewer or easier tasks than another. A difference whose
+interval spans zero is said to be a tie.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from eval.reading.intervals import Difference, mean_interval, paired_mean
 from eval.reading.measured import Measured, measured_tasks
 from eval.reading.names import method_name
 from eval.reading.paired import LM, sides
 from eval.reading.results import ResultSet
-from eval.reading.stats import Difference, mean_interval, paired_mean
 from eval.running.scoring import HUMAN
 
 #: a value and its 95 % interval; the ends are NaN where there is none
@@ -200,7 +200,7 @@ def _average(results: ResultSet, method: str, metrics: Mapping[str, str]) -> Ave
     ctrl = mean_interval(one)
     fluent = [sides(rows, rows, LM) for rows in records.values()]
     nll = [two[0] for two in fluent if two is not None]
-    lm = mean_interval(nll) if len(nll) == len(metrics) else None
+    lm = mean_interval(nll, share=False) if len(nll) == len(metrics) else None
     fluency = None if lm is None else (math.exp(lm[0]), math.exp(lm[1]), math.exp(lm[2]))
     return Average(method, _scaled(ctrl), fluency)
 

@@ -26,7 +26,7 @@ SAMPLE = ("task", "method", "target", "index", "control", "text", "answer")
 FIGURES = ("nll", "tokens", "lm", "nfe", "seconds")
 CELL = ("task", "method", "metric", "ctrl", "ctrl_low", "ctrl_high", "lm", "lm_low", "lm_high")
 COST = ("distinct2", "entropy", "duplicates", "targets", "samples", "nfe", "seconds")
-PAIRED = ("task", "method", "metric", "difference", "low", "high", "p")
+PAIRED = ("task", "method", "metric", "difference", "low", "high", "p", "p_holm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +118,7 @@ class Results:
             {"task": name, "method": one.method, "metric": one.metric}
             | {"difference": one.difference.value, "low": one.difference.low}
             | {"high": one.difference.high, "p": one.difference.p}
+            | {"p_holm": one.holm}
             for name, measured in self._measured.items()
             for one in measured.paired
         )

@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from eval.reading.intervals import DRAWS
 from eval.reading.measured import Number, by_target, ctrl, fluency
 from eval.reading.names import TaskTraits
 from eval.reading.results import CellFiles, ResultSet
-from eval.reading.stats import DRAWS
 from eval.running.cells import CONFIG, SCORES, as_ratio, read_config
 from tasks.base import Target
 from tasks.common.files import json_text, write_text

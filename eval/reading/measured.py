@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from eval.reading import paper
+from eval.reading.intervals import interval, perplexity, pooled
 from eval.reading.names import (
     REFERENCES,
     TaskTraits,
@@ -25,15 +26,7 @@ from eval.reading.names import (
 from eval.reading.notes import task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
-from eval.reading.stats import (
-    distinct,
-    duplicate_rate,
-    entropy,
-    interval,
-    macro,
-    perplexity,
-    pooled,
-)
+from eval.reading.stats import distinct, duplicate_rate, entropy, macro
 from eval.running.cells import CONFIG, as_ratio, external, read_config
 from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
@@ -124,9 +117,10 @@ class Measured:
         return next((row for row in self.rows if row.method == method), None)
 
     def p(self, method: str, metric: str) -> float | None:
-        """Of the paired test under a metric; None where there is none."""
+        """Of the paired test under a metric, corrected for the tests beside it; None where there is
+        none."""
         comparisons = (c for c in self.paired if (c.method, c.metric) == (method, metric))
-        return next((c.difference.p for c in comparisons), None)
+        return next((c.holm for c in comparisons), None)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as ``table.json`` holds it; of other result sets where a row is of one."""
@@ -377,13 +371,14 @@ def ctrl(records: Records, metric: str, task: TaskTraits) -> Number:
     total = task.pooled.get(metric)
     if total is not None:
         return Number(None, *pooled([r["scores"][metric] for r in values], percent_of(total)))
-    over = by_target(values, lambda r: 100 * as_ratio(r["scores"][metric])[0])
+    over = by_target(values, lambda r: as_ratio(r["scores"][metric])[0])
     under = by_target(values, lambda r: as_ratio(r["scores"][metric])[1])
-    return Number(None, macro(over, under), *interval(over, weights=under))
+    low, high = interval(over, weights=under)
+    return Number(None, 100 * macro(over, under), 100 * low, 100 * high)
 
 
 def fluency(records: Records, nll: str = "nll", tokens: str = "tokens") -> dict[str, float] | None:
-    """The lm-score in all its readings (``stats.perplexity``); None where no teacher read them.
+    """The lm-score in all its readings (``intervals.perplexity``); None where no teacher read them.
     ``nll``, ``tokens``: the entries of a record that hold nats and what they are of."""
     if not records or records[0].get(nll) is None:
         return None
@@ -426,7 +421,7 @@ def cost(samples: Records, number: int) -> Cost | None:
     if not samples or not all({"seconds", "nfe"} <= record.keys() for record in samples):
         return None
     times = by_target(samples, lambda r: number * r["seconds"])
-    return Cost(macro(times), *interval(times), macro([[r["nfe"]] for r in samples]))
+    return Cost(macro(times), *interval(times, share=False), macro([[r["nfe"]] for r in samples]))
 
 
 def by_target(records: Records, value: Callable[[Mapping[str, Any]], Any]) -> list[list[Any]]:

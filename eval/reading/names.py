@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from baselines import METHODS
-from eval.reading.stats import Total
+from eval.reading.intervals import Total
 from eval.running.infilling import COPY
 from eval.running.roles import roles
 from eval.running.scoring import FLOOR, HUMAN

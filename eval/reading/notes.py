@@ -105,11 +105,11 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
         return [
             f"Paper: {source}, {paper.table(INFILLING)['where']}.",
             "* the paper's figure is of other networks, items and BERTScore scales than ours.",
-            "95 % interval: bootstrap over items.",
+            "95 % interval: over items (of BLEU-4 by bootstrap).",
             "human text: the human middles of an item held against each other, where it has two or "
             "more. unconditional: first sentences of samples without any context. left context: the"
             " sentence on the left, given as the answer.",
-            note(against).replace("then over samples; ", ""),
+            note(against),
         ]
     theirs = published["corpus"]
     where = "" if corpus == theirs else f" (theirs is for E2E, ours for {label(corpus)})"
@@ -118,7 +118,7 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
         "* the paper's figure has another definition, corpus or teacher than ours" + where + ".",
         "lm: perplexity under a teacher trained here: exp of the NLL a token, averaged over the "
         f"samples of a target, then over targets. Paper's lm: {published['lm']}.",
-        "95 % interval: bootstrap over targets, then over samples within each.",
+        "95 % interval: over targets (Korn and Graubard's of success, Student's of perplexity).",
         "human text: the texts that the targets were taken from, or, for semantic content, the "
         "validation texts whose meaning has the asked value; its lm is that of validation "
         "texts. unconditional: samples without control, each held against every target.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from eval.reading.intervals import Difference, Total, holm, paired, paired_pooled
 from eval.reading.names import TaskTraits, reference
-from eval.reading.stats import Difference, Total, paired, paired_pooled
 from eval.running.cells import as_ratio
 from tasks.common.errors import UserError
 
@@ -25,13 +25,15 @@ Columns = tuple[Any, Any]
 class Comparison:
     """``method`` less the reference method (by default ``names.reference``) under one metric:
     percentage points of a task's headline, or perplexity for :data:`LM`. ``stored``: as of a
-    :class:`Side`. ``targets``: how many both have, where either has others; else 0."""
+    :class:`Side`. ``targets``: how many both have, where either has others; else 0. ``holm``: p,
+    corrected for all tests of its table (:func:`eval.reading.intervals.holm`)."""
 
     method: str
     metric: str
     difference: Difference
     stored: str = ""
     targets: int = 0
+    holm: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def compare(task: TaskTraits, sides: Sequence[Side], other: Side) -> list[Compar
             one = difference(side.scores, other.scores, metric, task.pooled.get(metric))
             if one is not None:
                 comparisons.append(Comparison(side.method, metric, one, side.stored, targets))
-    return comparisons
+    corrected = holm([one.difference.p for one in comparisons])
+    return [replace(one, holm=p) for one, p in zip(comparisons, corrected, strict=True)]
 
 
 def _targets(side: Side) -> set[str]:
@@ -85,11 +88,15 @@ def difference(
             return None
         return paired_pooled([a[t] for t in both], [b[t] for t in both], percent_of(total))
     both_sides = sides(first, second, metric)
-    return both_sides and paired(*both_sides, np.exp if metric == LM else _percent)
+    if both_sides is None:
+        return None
+    if metric == LM:
+        return paired(*both_sides, np.exp, share=False)
+    return paired(*both_sides, _percent)
 
 
 def sides(first: Records, second: Records, metric: str) -> tuple[Columns, Columns] | None:
-    """(values, weights) of two cells over the targets that both have, as ``stats.paired`` takes
+    """(values, weights) of two cells over the targets that both have, as ``intervals.paired`` takes
     them; None where they share none."""
     groups, other = _shared(_groups(first, metric), _groups(second, metric))
     return (_columns(groups), _columns(other)) if groups else None
@@ -147,7 +154,7 @@ def _columns(groups: Sequence[Sequence[tuple[float, float]]]) -> Columns:
 def note(against: Sequence[str] = ()) -> str:
     """What the figures mean. ``against``: the methods that others are compared with."""
     return (
-        f"less {' or '.join(against) or reference().name}: paired bootstrap on the same targets, "
-        "then over samples; ctrl in percentage points, lm in perplexity; p is two-sided and not "
-        "corrected for the number of tests."
+        f"less {' or '.join(against) or reference().name}: on the same targets; ctrl in "
+        "percentage points, lm in perplexity; p is two-sided, of exchanging the two methods' "
+        "targets at random, and corrected for all tests of its table (Holm)."
     )

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.reading.intervals import perplexity
 from eval.reading.results import ResultSet
 from eval.reading.schema import Ablation
-from eval.reading.stats import perplexity
 from tasks.base import Target
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text

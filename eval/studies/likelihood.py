@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eval.reading.intervals import DRAWS
 from eval.reading.results import ResultSet
-from eval.reading.stats import DRAWS
 from eval.running.store import Store
 from eval.studies.families import Family, bounds, families
 from tasks.common.errors import UserError, unknown

@@ -3,14 +3,14 @@
 The paper's Table 5 gives its human evaluation as a score in [0, 1] with an interval of two arms
 (0.37 +0.03 -0.02), from the Genie leaderboard; it defines neither. We read them as that
 leaderboard's: the mean of ratings that each text got on a scale of five steps, put to 0, 0.25,
-0.5, 0.75 and 1, with a 95 % percentile interval of a bootstrap.
+0.5, 0.75 and 1, with a 95 % interval over items.
 
 rating       that mean, from the columns "rating A" and "rating B"
 preference   the share of comparisons that a method won, a tie counting one half, from the column
              "answer"; of no method in particular in the paper
 
 Both are means over items of the mean over an item's answers, by all raters and against all other
-methods; their interval draws items and then answers within each.
+methods; their interval is over items.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from eval.reading.intervals import interval, paired
 from eval.reading.schema import RatingKey
-from eval.reading.stats import interval, macro, paired
+from eval.reading.stats import macro
 from tasks.common.errors import UserError
 from tasks.common.files import json_text
 from tasks.common.given import read_text
@@ -48,7 +49,7 @@ SHOWN, LONGEST = 20, 60
 DEFINITIONS = {
     "rating": "mean rating of a method's texts, 1 to 5 put to 0 to 1 (the paper's, as we read it)",
     "preference": "share of comparisons that a method won, a tie counting one half",
-    "interval": "95 %, percentiles of a bootstrap over items, then over the answers of each",
+    "interval": "95 %, over items (Korn and Graubard 1998)",
 }
 
 
@@ -202,7 +203,7 @@ def import_ratings(files: Sequence[Path], key: Key) -> dict[str, Any]:
     ``methods``: of each, ``score``, its interval ``low`` to ``high``, the arms ``plus`` and
     ``minus``, and how many ``items`` and ``answers``, of the ``quantity`` that is the rating where
     all methods have ratings and else the preference; and both under their names. ``differences``:
-    first less second method on the items that both have, by a paired bootstrap. Raises
+    first less second method on the items that both have, paired. Raises
     ``UserError`` where nothing was answered, a file is given twice, or methods share no quantity.
     """
     if len({path.resolve() for path in files}) < len(files):

@@ -33,8 +33,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from baselines import METHODS
+from eval.reading.intervals import perplexity
 from eval.reading.schema import TunePoint
-from eval.reading.stats import macro, perplexity
+from eval.reading.stats import macro
 from eval.running.cells import ANNOTATIONS, as_ratio
 from eval.running.command import check_fits, parse
 from eval.running.config import RunConfig

@@ -114,7 +114,7 @@ def _difference(one: Comparison) -> list[Entry]:
         entry(str(one.targets or "")),
         entry(f"{difference.value:+.{digits}f}"),
         entry(interval, "muted"),
-        entry(f"{difference.p:.4f}"),
+        entry(f"{one.holm:.4f}"),
     ]
 
 
