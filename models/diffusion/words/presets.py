@@ -27,7 +27,8 @@ def words_preset(config: C, preset: str, run: Any, passes: int = 1) -> C:
     changes: dict[str, Any] = {}
     if preset == "demo":
         network = replace(SMALL, width=128, feedforward=512)
-        train = replace(TRAIN, steps=2_500, lr=2e-3)
+        # an average over a thousand steps would remember the start
+        train = replace(TRAIN, steps=2_500, lr=2e-3, ema=0.99)
     elif preset == "pretrained":
         network, train = MINILM_SHAPE, replace(TRAIN, steps=6_000, batch=32, lr=3e-4)
         changes["init_pretrained"] = MINILM
