@@ -80,6 +80,15 @@ def test_ratios_that_are_all_alike() -> None:
     assert 0.4 < low < 0.5 < high < 0.6
 
 
+def test_ratios_of_many_parts_tell_more_than_as_many_trials() -> None:
+    """Their interval is about Student's."""
+    values = RNG.normal(0.9, 0.02, size=(50, 4)).clip(0, 1)
+    exact = stats.ttest_1samp(values.mean(1), 0).confidence_interval(0.95)
+    found = interval(list(values))
+    assert found == pytest.approx((exact.low, exact.high), abs=0.001)
+    assert found[1] - found[0] < 0.01
+
+
 def population(p: float, alike: float, targets: int, samples: int) -> np.ndarray:
     """Successes (T, N) whose rates by target are Beta with that intraclass correlation."""
     if not alike:
@@ -204,7 +213,7 @@ def test_size_of_the_paired_test() -> None:
     wrong = outside = 0
     for _ in range(600):
         rates = RNG.beta(2, 2, size=(50, 1))
-        first, second = (list((RNG.random((targets, 10)) < rates) * 1.0) for _ in range(2))
+        first, second = (list((RNG.random((50, 10)) < rates) * 1.0) for _ in range(2))
         found = paired((first, None), (second, None))
         wrong += found.p <= 0.05
         outside += not found.low <= 0 <= found.high

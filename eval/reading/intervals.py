@@ -53,12 +53,14 @@ class _Cell:
         self.units = target_means(rows, under)
         self.value = float(self.units.mean())
         most = [np.ones_like(row) for row in rows] if under is None else under
-        #: no figure tells more than as many independent trials
+        #: successes tell no more than as many independent trials; ratios of many parts may
         self.trials = max(1.0, sum(float(row.sum()) for row in most))
         if share is None:
             pairs = zip(rows, most, strict=True)
             share = all(bool(((row >= 0) & (row <= top)).all()) for row, top in pairs)
         self.share = share
+        whole = zip(rows, most, strict=True)
+        self.successes = all(bool(((row == 0) | (row == top)).all()) for row, top in whole)
         self.targets = len(rows)
         if len(rows) == 1 and most[0].any():
             # a ratio of sums, to first order: r + (a - r b) / mean(b)
@@ -83,7 +85,8 @@ class _Cell:
         n, p = len(self.units), self.value
         telling = min(np.count_nonzero(self.units > 0), np.count_nonzero(self.units < 1))
         alike = 1 / (1 + float(telling)) ** 2
-        seen = min(p * (1 - p) / spread**2 if spread else math.inf, self.trials)
+        seen = p * (1 - p) / spread**2 if spread > 1e-12 else math.inf
+        seen = min(seen, self.trials if self.successes or math.isinf(seen) else math.inf)
         # with few targets their spread is uncertain itself
         seen *= (float(stats.norm.ppf((1 + level) / 2)) / wide) ** 2 if n > 1 else 1.0
         return max(1.0, 1 / ((1 - alike) / seen + alike / n))
