@@ -28,7 +28,7 @@ CARD = SteeringCard(
     order=45,
     Settings=LMSampleSettings,
     role="",
-    group="prompting",
+    group="two_by_two",
     corner=("autoregressive", PLAIN),
 )
 

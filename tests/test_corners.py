@@ -111,7 +111,7 @@ def test_cards() -> None:
     for name, card in METHODS.items():
         if card.corner and card.corner[1] in CORNERS[1::2]:  # prompted
             assert card.trained, name
-    assert parse(["method=prompting", "task=length"]).methods
+    assert parse(["method=two_by_two", "task=length"]).methods
     both = load_task("length+parts_of_speech")
     card = METHODS.card("ft_fudge")
     assert "single controls" in str(card.refuses(both))

@@ -399,7 +399,7 @@ def test_its_card() -> None:
     config: Any = SimpleNamespace(masked_prompted=PromptedConfig(length=20))
     assert card.room(config, load_task("length")) == 18
     both = METHODS.card("mdlm_cfg_guided")
-    assert both.trained and both.group == "prompting"
+    assert both.trained and both.group == "two_by_two"
     assert both.refuses(load_task("length")) == "no classifier guides length"
     assert both.refuses(load_task("infilling")) == card.refuses(load_task("infilling"))
     assert both.refuses(load_task(BOTH)) is both.refuses(load_task("length+syntax_tree")) is None
