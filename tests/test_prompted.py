@@ -203,12 +203,11 @@ def prompted(folders: dict[str, Path], name: str = "llama", **options: Any) -> P
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2"])
 def test_a_sample_depends_on_nothing_but_its_names(folders: dict[str, Path], name: str) -> None:
     generator = prompted(folders, name)
-    whole = content(generator.generate(TARGETS, 4, seed=3))
-    assert content(generator.generate(TARGETS[::-1], 4, seed=3, batch=1)) == whole
-    assert content(generator.generate(TARGETS[1:], 3, seed=3)) == {
-        key: rows[:3] for key, rows in whole.items() if key != "t12"
-    }
-    assert content(generator.generate(TARGETS, 4, seed=4)) != whole
+    targets = TARGETS[1:]
+    whole = content(generator.generate(targets, 3, seed=3))
+    assert content(generator.generate(targets[::-1], 3, seed=3, batch=2)) == whole
+    assert content(generator.generate(targets[1:], 2, seed=3)) == {"t5": whole["t5"][:2]}
+    assert content(generator.generate(targets[1:], 2, seed=4)) != {"t5": whole["t5"][:2]}
     for rows in whole.values():
         assert len({tokens for tokens, _ in rows}) > 1
         assert all(nfe == len(tokens) for tokens, nfe in rows)
@@ -293,8 +292,8 @@ def test_damaged_files_and_templates(folders: dict[str, Path], tmp_path: Path) -
     for template in ("{{ raise_exception('no\nuser') }}", "{% for %}"):
         stored = {"template": template, "bos": None, "eos": "<|im_end|>"}
         refused("the chat template of instruct.pretrained fails", json.dumps(stored))
-    with pytest.raises(UserError, match="'nowhere/at-all' is not available"):
-        adopt(tmp_path, "nowhere/at-all")
+    with pytest.raises(UserError, match=r"'nowhere\.gguf' is not available"):
+        adopt(tmp_path, "nowhere.gguf")
 
 
 # a model that is asked elsewhere
