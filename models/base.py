@@ -162,7 +162,7 @@ class NoSettings:
 CONTROL, INFILLING = "control", "infilling"
 #: whether a generator is told the control, and whether something steers it to the control: the
 #: corners of the table of prompting and guidance
-CORNERS = PLAIN, PROMPTED, GUIDED, BOTH = "plain", "prompted", "guided", "both"
+CORNERS = PLAIN, PROMPTED, GUIDED, BOTH = "neither", "prompting", "guidance", "both"
 
 
 @dataclass(frozen=True)

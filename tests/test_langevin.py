@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,18 +15,20 @@ from torch import Tensor
 
 from baselines import METHODS
 from baselines.langevin.annealed import anneal, joint, score
-from baselines.langevin.card import LangevinSettings, NoisyLMConfig, build
+from baselines.langevin.card import build
 from baselines.langevin.method import Free, Langevin
 from baselines.langevin.network import CleanWords
+from baselines.langevin.settings import LangevinSettings, NoisyLMConfig
 from eval.running.command import parse
 from eval.running.plan import Plan
 from models.nets.artefact import save_network
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import load_task
-from tasks.base import Target
+from tasks.base import Corpus, Target, Text
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.controls import Length, Span
+from tasks.corpora.stored import VOCABULARY, write_corpus
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 CPU = torch.device("cpu")
@@ -101,7 +104,7 @@ def drawn(rows: int, free: Tensor, ids: Tensor, seed: int = 0) -> Tensor:
     return anneal(
         Knows(), ids.expand(rows, 3), free.expand(rows, 3), levels(5.0, 0.1, 30),
         LangevinSettings(updates=30, step=0.1),
-        lambda: torch.randn(rows, 3, 1, generator=rng).double(), (0,),
+        lambda: torch.randn(rows, 3, 1, generator=rng).double(), silent=(0,),
     )  # fmt: skip
 
 
@@ -243,3 +246,21 @@ def test_cards() -> None:
 def test_a_span_is_no_number_of_words(folder: Path) -> None:
     with pytest.raises(UserError, match="target t needs any number of words"):
         list(loaded(folder).generate([Target("t", Span(0, 1, "NP"))], 1, seed=0))
+
+
+def test_it_is_trained_from_a_corpus(tmp_path: Path) -> None:
+    texts = tuple(Text(tuple("a b c . a b"[: 2 * n - 1].split())) for n in (2, 4, 5, 6))
+    write_corpus(tmp_path, Corpus("grammar", texts, texts))
+    WORDS.save(tmp_path / VOCABULARY)
+    small = ["network.layers=1", "network.width=16", "network.heads=2", "network.feedforward=32"]
+    small += ["train.steps=3", "train.batch=4", "train.every=2", "length=10"]
+    keys = [f"noisy_lm.{one}" for one in small]
+    recipe = Plan(parse(["task=length", "method=langevin", "device=cpu", *keys])).role("noisy_lm")
+    assert set(recipe.deps) == {"corpus", "vocabulary"}
+    place = tmp_path / "made"
+    place.mkdir()
+    recipe.build(place, dict.fromkeys(recipe.deps, tmp_path), lambda *given: None)
+    curve = [json.loads(line) for line in (place / "curve.jsonl").read_text().splitlines()]
+    assert curve[-1]["valid_nats"] > 0
+    (result,) = loaded(place).generate(TARGETS[:1], 1, seed=0)
+    assert len(result.samples[0].words) == 3

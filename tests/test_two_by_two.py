@@ -23,7 +23,8 @@ FAMILY, METHODS = next(iter(families().items()))
 
 def made(folder: Path, **corners: Sequence[str]) -> ResultSet:
     """A set of one family, each corner with these samples of every target."""
-    texts = {METHODS[c]: {key: list(rows) for key in MANY} for c, rows in corners.items()}
+    named = {"plain": PLAIN, "prompted": PROMPTED, "guided": GUIDED, "both": BOTH}
+    texts = {METHODS[named[c]]: dict.fromkeys(MANY, rows) for c, rows in corners.items()}
     return ResultSet(make_set(folder, texts, MANY))
 
 

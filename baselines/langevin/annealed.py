@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from models.nets.finite import Watch, sizes
+from tasks.common.progress import Progress
+from tasks.common.progress import silent as no_progress
 
 
 class Noisy(Protocol):
@@ -45,8 +47,7 @@ def score(network: Noisy, y: Tensor, noise: float) -> Tensor:
 
 def anneal(
     network: Noisy, ids: Tensor, free: Tensor, levels: Sequence[float], settings: Any,
-    noise: Callable[[], Tensor], silent: Sequence[int] = (),
-    on_step: Callable[[int, int], None] = lambda done, every: None,
+    noise: Callable[[], Tensor], *, silent: Sequence[int] = (), on_step: Progress = no_progress,
 ) -> Tensor:  # fmt: skip
     """Words (B, L) where texts are ``free`` (B, L), and ``ids`` where they are pinned. ``levels``:
     the standard deviations, descending; ``noise`` gives standard normal (B, L, D); ``silent``: ids

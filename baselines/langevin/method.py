@@ -23,7 +23,8 @@ from typing import Any, ClassVar, Self
 import torch
 
 from baselines.langevin.annealed import anneal
-from baselines.langevin.card import CARD, FREE, NoisyLMConfig, build
+from baselines.langevin.card import CARD, FREE, build
+from baselines.langevin.settings import NoisyLMConfig
 from models.base import Card, Generator, TargetSamples, sample_rng
 from models.diffusion.loop import Noise
 from models.jobs import Job, Made, run
@@ -95,7 +96,7 @@ class Langevin(Generator):
         try:
             words = anneal(
                 self.network, ids, free, self.levels, self.settings, lambda: pad_rows(noise()),
-                self.never, lambda done, every: report(done, every),
+                silent=self.never, on_step=report,
             )  # fmt: skip
         except NotFinite as error:
             raise error.among(count) from None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.langevin.card import NoisyLMConfig
+from baselines.langevin.settings import NoisyLMConfig
 from models.nets import parallel
 from models.nets.backbones import Decoder, fresh_body
 from models.nets.encoder import time_embedding
