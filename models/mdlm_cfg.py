@@ -86,14 +86,14 @@ CARD = CFGCard(
 
 
 @dataclass(frozen=True)
-class BothSettings(CFGSettings):
+class GuidedCFGSettings(CFGSettings):
     """Prompts, and control classifiers that read what is written."""
 
     guidance: WordGuidanceConfig = field(default_factory=WordGuidanceConfig)
 
 
 @dataclass(frozen=True)
-class BothCard(CFGCard):
+class GuidedCFGCard(CFGCard):
     def refuses(self, task: Task) -> str | None:
         """Where there is nothing that a classifier could guide."""
         kinds = kinds_of(task)
@@ -110,13 +110,13 @@ class BothCard(CFGCard):
         return (*super().needs(task, settings), *dict.fromkeys(map(classifier_role, kinds)))
 
 
-GUIDED_TOO = BothCard(
+GUIDED_CARD = GuidedCFGCard(
     "mdlm_cfg_guided",
     "models.mdlm_cfg:MDLMCFGGuided",
     label="MDLM, CFG + guidance",
     paper=CARD.paper,
     order=69,
-    Settings=BothSettings,
+    Settings=GuidedCFGSettings,
     brings=(NETWORK_ROLE, CLASSIFIER),
     tables=frozenset({CONTROL}),
     group="two_by_two",
@@ -126,7 +126,7 @@ GUIDED_TOO = BothCard(
     steps="steps",
     ranges={"guidance.weight": ("0.5", "1", "2"), "gamma": ("1", "2")},
 )
-CARDS = (CARD, GUIDED_TOO)
+CARDS = (CARD, GUIDED_CARD)
 
 
 class MDLMCFG(WordDiffusion):
@@ -162,4 +162,4 @@ class MDLMCFGGuided(MDLMCFG):
     """Both at once. Network evaluations: those of the networks that read prompts, and the texts and
     gradients of the classifiers."""
 
-    card: ClassVar[Card] = GUIDED_TOO  # type: ignore[assignment]
+    card: ClassVar[Card] = GUIDED_CARD  # type: ignore[assignment]

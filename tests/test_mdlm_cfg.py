@@ -27,7 +27,7 @@ from models.diffusion.words.prompts import PROMPTS, Prompts, prompted, starts
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.mdlm import MDLM, MDLMSettings
-from models.mdlm_cfg import MDLMCFG, BothSettings, CFGSettings, MDLMCFGGuided
+from models.mdlm_cfg import MDLMCFG, CFGSettings, GuidedCFGSettings, MDLMCFGGuided
 from models.nets.artefact import save_network
 from models.nets.config import TrainConfig
 from tasks import load_task
@@ -302,7 +302,7 @@ def test_without_weight_it_is_the_prompted_network(folders: dict[str, Path]) -> 
 
     roles = {"masked_prompted": folders["semantic_content"]}
     task, targets = load_task("semantic_content"), asked("semantic_content")
-    options = BothSettings(guidance=WordGuidanceConfig(weight=0.0))
+    options = GuidedCFGSettings(guidance=WordGuidanceConfig(weight=0.0))
     guided = MDLMCFGGuided.load(roles, task, options, CPU)
     assert made(guided, targets) == made(Unguided.load(roles, task, CFGSettings(), CPU), targets)
 

@@ -13,7 +13,7 @@ from word_nets import CPU, WORDS
 from eval.running.command import parse
 from eval.running.plan import Plan
 from models.ardm import ARDM, ARDMSettings
-from models.mdlm_cfg import MDLMCFG, BothSettings, CFGSettings, MDLMCFGGuided
+from models.mdlm_cfg import MDLMCFG, CFGSettings, GuidedCFGSettings, MDLMCFGGuided
 from models.nos import NOS, NOSSettings
 from tasks import load_task
 from tasks.base import Corpus, Target
@@ -75,7 +75,7 @@ def test_prompted_networks_train(deps: dict[str, Path], tmp_path: Path) -> None:
         place = built(both, tmp_path, deps, "word_classifier", task)
         folders[f"word_classifier:{task}"] = place
     assert both.role("masked_prompted", task).key in keys
-    guided = MDLMCFGGuided.load(folders, load_task(BOTH), BothSettings(), CPU)
+    guided = MDLMCFGGuided.load(folders, load_task(BOTH), GuidedCFGSettings(), CPU)
     decoded(guided, AllOf((NAME, TAGS)))
 
 
