@@ -42,10 +42,10 @@ from eval.run import guarded
 from eval.running.cells import CONFIG, SAMPLES, SCORES, TARGETS, Cell, external, write_lines
 from eval.running.config import RunConfig
 from eval.running.external import Form, Samples, read_samples
-from eval.running.presets import SMOLLM
 from eval.running.runner import Run
 from eval.targets import choose, one_task, planned, split
 from models.nets.config import AUTO
+from models.nets.presets import SMOLLM
 from models.nets.pretrained import at_hand
 from tasks.base import Words
 from tasks.common.errors import UserError, unknown

@@ -160,6 +160,9 @@ class NoSettings:
 
 #: the comparisons that a method can belong to: tables of control tasks, of sentence infilling
 CONTROL, INFILLING = "control", "infilling"
+#: whether a generator is told the control, and whether something steers it to the control: the
+#: corners of the table of prompting and guidance
+CORNERS = PLAIN, PROMPTED, GUIDED, BOTH = "neither", "prompting", "guidance", "both"
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,8 @@ class Card:
     without one are those of ``method=all``, the paper's. ``trained``: it was trained on the very
     control, so tables set it apart. ``knows_rule``: it knows the metric's rule. ``reference``:
     paired tests compare with it. ``floor``: it asks for no control and stands behind a table's
-    floor.
+    floor. ``corner``: its family of generators and its place among :data:`CORNERS`, where it is one
+    of the family's four in the table of prompting and guidance.
 
     ``tradeoff``: the key of its section that trades control for fluency. ``step_size``: that of its
     gradient steps' size. ``free``: settings of its section that must be in force for those keys to
@@ -201,6 +205,7 @@ class Card:
     knows_rule: bool = False
     reference: bool = False
     floor: bool = False
+    corner: tuple[str, str] | None = None
     tradeoff: str = ""
     step_size: str = ""
     free: Mapping[str, str] = field(default_factory=dict)

@@ -17,57 +17,34 @@ composition, each with the network of its own task, add up their contrasts,
 up to a constant, where m is the mean of log p_k(v | x_t, empty). At gamma = 1 that is Bayes' rule
 where the controls are independent given the word and the text.
 
-Shapes: B batch, L length of prompts and text, V words and the mask.
+Control classifiers can guide the same words too (classifier guidance, Schiff et al. 2024): each
+reads the text without its prompts, and what it says of a word is added to the guided word's.
+
+Shapes: B batch, P prompts, L length of prompts and text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from models.base import CONTROL, Card, of_parts
-from models.diffusion.words.config import OrderSettings, StepSettings, WordsConfig
-from models.diffusion.words.masked import Bound
+from models.base import BOTH, CONTROL, PROMPTED, Card, of_parts
+from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.words.card import CLASSIFIER, FRAMED, classifier_role, kinds_of
+from models.diffusion.words.config import OrderSettings, StepSettings, WordGuidanceConfig
 from models.diffusion.words.method import WordDiffusion
-from models.diffusion.words.role import build, words_role
+from models.diffusion.words.prompted import NETWORK, PromptedConfig
+from models.diffusion.words.prompted import PROMPTED as NETWORK_ROLE
+from models.diffusion.words.role import build
 from tasks.base import Task
-from tasks.common.ranges import ranged, share
+from tasks.common.ranges import ranged
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from models.diffusion.words.prompts import PromptedEncoder
-
-
-@dataclass(frozen=True)
-class PromptedConfig(WordsConfig):
-    """The network of masked diffusion, for each task one that reads prompts."""
-
-    #: share of training texts whose prompt is emptied, so that texts without a control are learnt
-    drop: float = share(0.1)
-
-
-class Dropping(Bound):
-    """The bound of masked diffusion on -log p(words | prompt), some prompts emptied; held-out texts
-    keep theirs."""
-
-    config: PromptedConfig
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        import torch
-
-        from models.diffusion.words.prompts import emptied
-
-        ids, free = super().batch(step)
-        return emptied(ids, torch.rand(len(ids)) < self.config.drop, self.mask), free
-
-    def free(self, ids: Tensor, middle: Tensor | None, rng: torch.Generator | None) -> Tensor:
-        """No token of a prompt is noised."""
-        return super().free(ids, None, rng) & (ids < self.mask)
 
 
 @dataclass(frozen=True)
@@ -77,17 +54,6 @@ class CFGSettings(OrderSettings, StepSettings):
     #: p(word | empty)^(1 - gamma) p(word | control)^gamma: 0 unconditional, 1 conditional, above
     #: that sharpened; 0 and 1 cost one evaluation a step, others two
     gamma: float = ranged(2.0, least=0, most=1e3)
-
-
-NETWORK = "masked_prompted"
-PROMPTED = words_role(
-    NETWORK,
-    PromptedConfig,
-    "models.mdlm_cfg:Dropping",
-    title="masked diffusion behind prompts",
-    bounds=False,
-    prompts=True,
-)
 
 
 @dataclass(frozen=True)
@@ -108,65 +74,59 @@ CARD = CFGCard(
     paper="Ho and Salimans 2022, Classifier-Free Diffusion Guidance; Schiff et al. 2024",
     order=68,
     Settings=CFGSettings,
-    brings=(PROMPTED,),
+    brings=(NETWORK_ROLE,),
     tables=frozenset({CONTROL}),
     group="discrete",
     trained=True,
+    corner=("masked diffusion", PROMPTED),
     tradeoff="gamma",
     steps="steps",
     ranges={"gamma": ("1", "2", "3"), "temperature": ("0.7", "1")},
 )
 
 
-def mixed(said: Sequence[Tensor], empty: Sequence[Tensor], gamma: float) -> Tensor:
-    """Logits (..., V) of guided words, up to a constant a position, from those of each part under
-    its control and under no control; what a control rules out stays out."""
-    import torch
+@dataclass(frozen=True)
+class GuidedCFGSettings(CFGSettings):
+    """Prompts, and control classifiers that read what is written."""
 
-    total = torch.stack(tuple(empty)).mean(0) if len(empty) > 1 else empty[0]
-    impossible = torch.zeros_like(total, dtype=torch.bool)
-    for control, none in zip(said, empty, strict=True):
-        impossible = impossible | (control == -torch.inf)
-        total = total + gamma * (control - none)
-    return total.masked_fill(impossible, -torch.inf)
+    guidance: WordGuidanceConfig = field(default_factory=WordGuidanceConfig)
 
 
-class Guided:
-    """The networks of a composition's parts, or of a task, as one that decoding reads: texts behind
-    the prompts of all parts -> guided logits (B, L, V), 0 where prompts stand. Whatever ``gamma``
-    leaves out is not read."""
+@dataclass(frozen=True)
+class GuidedCFGCard(CFGCard):
+    def refuses(self, task: Task) -> str | None:
+        """Where there is nothing that a classifier could guide."""
+        kinds = kinds_of(task)
+        framed = [part for part, kind in kinds.items() if kind in FRAMED]
+        lacking = [part for part in kinds if kinds[part] not in GUIDED_BY and part not in framed]
+        lacking = framed if len(framed) == len(kinds) else lacking
+        if task.table in self.tables and lacking:
+            return f"no classifier guides {' and '.join(lacking)}"
+        return super().refuses(task)
 
-    def __init__(self, networks: Sequence[PromptedEncoder], gamma: float) -> None:
-        self.networks, self.gamma = networks, gamma
-        self.device, self.time = networks[0].device, networks[0].time
-        #: whether texts are read under their controls, and under none
-        self.under = gamma != 0, gamma != 1 or len(networks) > 1
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        assert task is not None
+        kinds = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
+        return (*super().needs(task, settings), *dict.fromkeys(map(classifier_role, kinds)))
 
-    @property
-    def passes(self) -> int:
-        return len(self.networks) * sum(self.under)
 
-    def __call__(self, ids: Tensor, time: Tensor) -> Tensor:
-        import torch
-        from torch.nn import functional as F
-
-        from models.diffusion.words.prompts import emptied, starts
-
-        mask = self.networks[0].mask
-        *begins, text = edges = starts(ids[0].tolist(), mask)
-        said, empty = [], []
-        for network, begin, end in zip(self.networks, begins, edges[1:], strict=True):
-            given = torch.cat([ids[:, begin:end], ids[:, text:]], 1)
-            whole = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
-            rows = [given] if self.under[0] else []
-            rows += [emptied(given, whole, mask)] if self.under[1] else []
-            read = network(torch.cat(rows), time.repeat(len(rows)))[:, end - begin :]
-            parts = read.split(len(ids))
-            said.append(parts[0])
-            empty.append(parts[-1])
-        both = all(self.under)
-        out = mixed(said, empty, self.gamma) if both else torch.stack(said).mean(0)
-        return F.pad(out, (0, 0, text, 0))
+GUIDED_CARD = GuidedCFGCard(
+    "mdlm_cfg_guided",
+    "models.mdlm_cfg:MDLMCFGGuided",
+    label="MDLM, CFG + guidance",
+    paper=CARD.paper,
+    order=69,
+    Settings=GuidedCFGSettings,
+    brings=(NETWORK_ROLE, CLASSIFIER),
+    tables=frozenset({CONTROL}),
+    group="two_by_two",
+    trained=True,
+    corner=("masked diffusion", BOTH),
+    tradeoff="guidance.weight",
+    steps="steps",
+    ranges={"guidance.weight": ("0.5", "1", "2"), "gamma": ("1", "2")},
+)
+CARDS = (CARD, GUIDED_CARD)
 
 
 class MDLMCFG(WordDiffusion):
@@ -177,19 +137,29 @@ class MDLMCFG(WordDiffusion):
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Self:
         """Raises ``UserError`` for networks of different vocabularies or lengths."""
-        from models.diffusion.words.decoding import Decoder
+        from models.diffusion.words.contrast import Guided
+        from models.diffusion.words.decoding import Decoder, makers
         from models.diffusion.words.frame import Frames
         from models.diffusion.words.prompts import fronts, load_prompted
         from models.diffusion.words.reader import Reader
 
-        places = [folders[role] for role in cls.card.needs(task, settings)]
+        places = [folders[role] for role in of_parts(NETWORK, task)]
         networks, words = load_prompted(places, PromptedConfig, partial(build, NETWORK), device)
         guided = Guided(networks, settings.gamma)
         reader = Reader(guided, len(words), guided.passes)
         frames = Frames(places[0], words, networks[0].length)
-        return cls(Decoder(reader, words, frames, front=fronts(task, networks)), settings)
+        guidance = getattr(settings, "guidance", None)
+        guides = makers(folders, task, guidance, frames, device) if guidance is not None else []
+        return cls(Decoder(reader, words, frames, guides, front=fronts(task, networks)), settings)
 
     def process(self, free: Tensor) -> Any:
         from models.diffusion.words.orders import unmasking
 
         return unmasking(self.decoder.reader.words, free, self.settings)
+
+
+class MDLMCFGGuided(MDLMCFG):
+    """Both at once. Network evaluations: those of the networks that read prompts, and the texts and
+    gradients of the classifiers."""
+
+    card: ClassVar[Card] = GUIDED_CARD  # type: ignore[assignment]

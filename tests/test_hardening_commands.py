@@ -28,7 +28,7 @@ COMMANDS = (
     "eval.sweep", "eval.tune", "eval.bench",
     "eval.tables", "eval.report", "eval.plots", "eval.compare", "eval.verify", "eval.publish",
     "eval.human", "eval.likelihood", "eval.ablation", "eval.collect", "eval.trajectory",
-    "eval.hub", "eval.export_lm_eval", "eval.copied",
+    "eval.hub", "eval.export_lm_eval", "eval.copied", "eval.two_by_two",
     "slurm.sweep", "slurm.bench", "slurm.status", "slurm.cancel", "slurm.logs",
     "slurm.pack", "slurm.unpack",
 )  # fmt: skip

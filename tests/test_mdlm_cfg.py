@@ -12,17 +12,22 @@ from typing import Any
 
 import pytest
 import torch
+from test_words_guide import Affine, Exact
 from torch import Tensor
 from word_nets import CPU, SKEWED, TINY, WORDS, Knows, assert_drawn, frequencies, ids_of
 
 from baselines import METHODS
 from models.diffusion.loop import uniform, walk
+from models.diffusion.words.config import WordGuidanceConfig
+from models.diffusion.words.contrast import Guided, mixed
 from models.diffusion.words.frame import LENGTHS
+from models.diffusion.words.guide import Candidates, FirstOrder, Guides
+from models.diffusion.words.prompted import Dropping, PromptedConfig
 from models.diffusion.words.prompts import PROMPTS, Prompts, prompted, starts
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.mdlm import MDLM, MDLMSettings
-from models.mdlm_cfg import MDLMCFG, CFGSettings, Dropping, Guided, PromptedConfig, mixed
+from models.mdlm_cfg import MDLMCFG, CFGSettings, GuidedCFGSettings, MDLMCFGGuided
 from models.nets.artefact import save_network
 from models.nets.config import TrainConfig
 from tasks import load_task
@@ -98,19 +103,29 @@ def test_contrasts_of_several_controls_add_up() -> None:
     torch.testing.assert_close(found[:, 5:7, 4:7].softmax(-1)[masked], wanted)
 
 
-def drawn(module: Any, rows: int, method: Any, settings: Any) -> Tensor:
-    """Texts (rows, 4) that a method draws with a network behind a prompt."""
+def drawn(
+    module: Any, rows: int, method: Any, settings: Any, guide: Any = None, kind: str = "exact"
+) -> Tensor:
+    """Texts (rows, 4) that a method draws with a network behind a prompt, and with a guide of
+    texts."""
     given = torch.tensor([[BEGIN, TOKEN, START, PAD, PAD, END]]).expand(rows, -1)
     free = given == PAD
     made = method(SimpleNamespace(reader=Reader(module, MASK)), settings)
     process, rng = made.process(free), torch.Generator().manual_seed(0)
     reading = made.decoder.reader.reading(rows, settings.temperature)
+    hooks: dict[str, Any] = {}
+    if guide is not None:
+        guides, other = Guides([(guide, 1.0)], rows, 4, 2), torch.Generator().manual_seed(1)
+        config = WordGuidanceConfig(candidates=100, proposals="likely")
+        exact = Candidates(guides, config, lambda: uniform((rows, 2, 6), other))
+        hooks = {"correct": exact} if kind == "exact" else {"bend": FirstOrder(guides)}
     x = walk(
         lambda x, t, _: reading(x, process.time(x, t)).float(),
         process,
         lambda: uniform((rows, 2, 6), rng),
         CPU,
         pin=lambda x, s: torch.where(free, x, given),
+        **hooks,
     )
     assert torch.equal(x[:, :2], given[:, :2])
     return x[:, 2:]
@@ -136,6 +151,38 @@ def test_samples_are_of_the_guided_law(sampler: Any) -> None:
     settings = CFGSettings(gamma=gamma, temperature=1.0, sampler=sampler)
     x = drawn(Guided([Behind()], gamma), 4000, MDLMCFG, settings)  # type: ignore[list-item]
     assert_drawn(frequencies(x, SKEWED), law)
+
+
+@pytest.mark.parametrize("sampler", ["first_hitting", "left_to_right"])
+def test_a_classifier_guides_behind_prompts(sampler: Any) -> None:
+    """Bayes' rule on top of the prompted law: p(x | c) p(y | x), renormalised; a guide that is
+    affine in the words gives the same to first order."""
+    other = torch.rand(4, 4, generator=torch.Generator().manual_seed(8)).double()
+    settings = CFGSettings(gamma=1.0, temperature=1.0, sampler=sampler)
+    both: Any = Guided([Behind()], 1.0)  # type: ignore[list-item]
+    x = drawn(both, 4000, MDLMCFG, settings, Exact(TILTED, other))
+    assert_drawn(frequencies(x, SKEWED), TILTED * other / (TILTED * other).sum())
+    adds = torch.zeros(4, MASK + 1).double()
+    adds[1:3, 4:7] = torch.randn(2, 3, generator=torch.Generator().manual_seed(9)).double()
+    apart = TILTED.sum(1)[:, None] * TILTED.sum(0)
+    tilt = torch.zeros(4, 4).double()
+    tilt[1:, 1:] = adds[1, 4:7].exp()[:, None] * adds[2, 4:7].exp()
+    both = Guided([Behind(apart)], 1.0)  # type: ignore[list-item]
+    for kind in ("exact", "first"):
+        x = drawn(both, 4000, MDLMCFG, settings, Affine(adds), kind)
+        assert_drawn(frequencies(x, SKEWED), apart * tilt / (apart * tilt).sum())
+
+
+def test_a_guide_does_not_read_the_prompt() -> None:
+    adds = torch.randn(4, MASK + 1, generator=torch.Generator().manual_seed(0)).double()
+    x, rows = states(), torch.arange(len(states()))
+    noise = torch.zeros(len(x))
+    plain, behind = (Guides([(Affine(adds), 0.7)], len(x), 4, front) for front in (0, 2))
+    found = behind.log_prob(x, rows, noise)
+    assert torch.equal(found, plain.log_prob(x[:, 2:], rows, noise))
+    at = torch.full((len(x),), 4)
+    found = behind.first_order(x, rows, at, MASK, noise)
+    assert torch.equal(found, plain.first_order(x[:, 2:], rows, at - 2, MASK, noise))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0])
@@ -247,6 +294,19 @@ def test_a_sample_depends_on_nothing_but_its_names(
             assert nfe == each * len(words)
 
 
+def test_without_weight_it_is_the_prompted_network(folders: dict[str, Path]) -> None:
+    """Byte for byte, from the same random streams and in as many evaluations."""
+
+    class Unguided(MDLMCFG):
+        card = MDLMCFGGuided.card
+
+    roles = {"masked_prompted": folders["semantic_content"]}
+    task, targets = load_task("semantic_content"), asked("semantic_content")
+    options = GuidedCFGSettings(guidance=WordGuidanceConfig(weight=0.0))
+    guided = MDLMCFGGuided.load(roles, task, options, CPU)
+    assert made(guided, targets) == made(Unguided.load(roles, task, CFGSettings(), CPU), targets)
+
+
 def test_prompts_change_what_is_said(folders: dict[str, Path]) -> None:
     targets = asked("semantic_content")
     plain, guided = (
@@ -338,6 +398,16 @@ def test_its_card() -> None:
     )
     config: Any = SimpleNamespace(masked_prompted=PromptedConfig(length=20))
     assert card.room(config, load_task("length")) == 18
+    both = METHODS.card("mdlm_cfg_guided")
+    assert both.trained and both.group == "two_by_two"
+    assert both.refuses(load_task("length")) == "no classifier guides length"
+    assert both.refuses(load_task("infilling")) == card.refuses(load_task("infilling"))
+    assert both.refuses(load_task(BOTH)) is both.refuses(load_task("length+syntax_tree")) is None
+    assert both.needs(load_task(BOTH), None) == (
+        *card.needs(load_task(BOTH), None),
+        *(f"word_classifier:{name}" for name in BOTH.split("+")),
+    )
+    assert both.room(config, load_task("length")) == 18
     with pytest.raises(UserError, match="gamma"):
         CFGSettings(gamma=-1.0)
     with pytest.raises(UserError, match="drop"):

@@ -13,7 +13,7 @@ from word_nets import CPU, WORDS
 from eval.running.command import parse
 from eval.running.plan import Plan
 from models.ardm import ARDM, ARDMSettings
-from models.mdlm_cfg import MDLMCFG, CFGSettings
+from models.mdlm_cfg import MDLMCFG, CFGSettings, GuidedCFGSettings, MDLMCFGGuided
 from models.nos import NOS, NOSSettings
 from tasks import load_task
 from tasks.base import Corpus, Target
@@ -70,6 +70,13 @@ def test_prompted_networks_train(deps: dict[str, Path], tmp_path: Path) -> None:
     decoded(MDLMCFG.load(folders, load_task(BOTH), CFGSettings(), CPU), AllOf((NAME, TAGS)))
     one = {"masked_prompted": folders["masked_prompted:parts_of_speech"]}
     decoded(MDLMCFG.load(one, load_task("parts_of_speech"), CFGSettings(), CPU), TAGS)
+    both = plan("mdlm_cfg_guided", "masked_prompted", "word_classifier")
+    for task in BOTH.split("+"):
+        place = built(both, tmp_path, deps, "word_classifier", task)
+        folders[f"word_classifier:{task}"] = place
+    assert both.role("masked_prompted", task).key in keys
+    guided = MDLMCFGGuided.load(folders, load_task(BOTH), GuidedCFGSettings(), CPU)
+    decoded(guided, AllOf((NAME, TAGS)))
 
 
 def test_heads_and_losses_are_of_a_trained_network(deps: dict[str, Path], tmp_path: Path) -> None:

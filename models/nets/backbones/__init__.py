@@ -34,13 +34,15 @@ BACKBONES = {
     "gpt2": "models.nets.backbones.gpt2:GPT2",
     "llama": "models.nets.backbones.llama:Llama",
 }
+#: any other, of which nothing is known but that it is sampled from
+OTHER = "other"
 #: what is trained from scratch (paper, section 6.3)
 FRESH = "gpt2"
 
 
 def backbone(kind: str) -> type[CausalLM]:
     """The class of an architecture."""
-    module, name = BACKBONES[kind].split(":")
+    module, name = BACKBONES.get(kind, "models.nets.backbones.other:Other").split(":")
     model_class: type[CausalLM] = getattr(import_module(module), name)
     return model_class
 
@@ -86,12 +88,13 @@ def fresh_body(
 
 def from_record(record: Mapping[str, Any]) -> CausalLM:
     """A network of the shape that :attr:`CausalLM.record` gave, its weights not yet read."""
-    kind = next((name for name in BACKBONES if name in record), FRESH)
+    kind = next((name for name in (*BACKBONES, OTHER) if name in record), FRESH)
     return backbone(kind).from_record(record)
 
 
-def load_pretrained(name: str) -> CausalLM:
-    """A pretrained network in fp32; ``name`` as :attr:`LMConfig.pretrained`.
+def load_pretrained(name: str, others: bool = False) -> CausalLM:
+    """A pretrained network in fp32; ``name`` as :attr:`LMConfig.pretrained`. ``others``: of any
+    architecture that the library knows, to be sampled from.
 
     Raises ``UserError`` if it cannot be had or is of an architecture that is not known here.
     """
@@ -101,7 +104,7 @@ def load_pretrained(name: str) -> CausalLM:
     file = more.pop("gguf_file", None)
     try:
         kind = AutoConfig.from_pretrained(place, gguf_file=file, **more).model_type
-        if kind not in BACKBONES or (file and not backbone(kind).gguf):
+        if not (others or kind in BACKBONES) or (file and not backbone(kind).gguf):
             of_gguf = " and ".join(known for known in BACKBONES if backbone(known).gguf)
             raise UserError(
                 f"pretrained model '{name}' is a {kind}; {' and '.join(BACKBONES)} are known, "

@@ -1,0 +1,1 @@
+"""Langevin sampling of an autoregressive model (experimental)."""
