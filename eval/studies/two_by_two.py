@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.reading.intervals import Difference
 from eval.reading.measured import Number
 from eval.reading.results import ResultSet
-from eval.reading.stats import Difference
 from eval.reading.tables.grid import Column, Entry, Grid, Segment, entry, markdown
 from eval.studies.squares import LEVEL, NEIGHBOURS, Square, as_json, squares
 from models.base import BOTH, CONTROL
@@ -117,7 +117,7 @@ def table(results: ResultSet, found: Sequence[Square]) -> Grid:
     notes = [
         *lacking,
         "ctrl in percent, lm in perplexity, with 95 % intervals; differences on the same targets, "
-        "by a paired bootstrap over targets, then over samples, with its two-sided p.",
+        "on the same targets, with its two-sided p.",
         "complementary: both at once beats each alone in control, and its lm is not shown to be "
         "worse than either's; costly: it does, at a worse lm; competing: one alone beats it; open: "
         "nothing of that is shown. p: that of the weaker of the two comparisons.",
