@@ -162,4 +162,4 @@ class MDLMCFGGuided(MDLMCFG):
     """Both at once. Network evaluations: those of the networks that read prompts, and the texts and
     gradients of the classifiers."""
 
-    card: ClassVar[Card] = GUIDED_CARD  # type: ignore[assignment]
+    card: ClassVar[Card] = GUIDED_CARD

@@ -12,10 +12,10 @@ from stored import ROOT, TEXTS, make_set
 
 import eval.reading.page.page
 from eval.reading.finding import finding
+from eval.reading.intervals import interval, mean_interval, paired, paired_mean
 from eval.reading.page.human import human_texts, training_texts
 from eval.reading.page.index import sets_in
 from eval.reading.results import ResultSet
-from eval.reading.intervals import interval, mean_interval, paired, paired_mean
 from eval.report import main
 from tasks.common.errors import UserError
 from tasks.controls import Length

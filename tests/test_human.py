@@ -196,7 +196,8 @@ def test_scores_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert (rated["first"], rated["second"]) == METHODS
     assert rated["difference"] == pytest.approx(0.375, abs=1e-4)
     shown = capsys.readouterr().out
-    assert f"diffusion_lm   0.69 +{ours['plus']:.2f} -{ours['minus']:.2f}  (4 items, 4 answers)" in shown
+    arms = f"+{ours['plus']:.2f} -{ours['minus']:.2f}"
+    assert f"diffusion_lm   0.69 {arms}  (4 items, 4 answers)" in shown
     assert "diffusion_lm less ar_infilling: +0.38" in shown
 
 

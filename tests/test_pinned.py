@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from baselines.candidates import repeats
+from eval.reading.intervals import paired
 from eval.reading.measured import measure
 from eval.reading.names import TaskTraits
 from eval.reading.results import ResultSet
-from eval.reading.intervals import paired
 from eval.reading.tables.grid import markdown, plain
 from eval.reading.tables.run import run_tables
 from eval.running.cells import write_lines

@@ -121,8 +121,9 @@ class Endpoint:
             raise self._wrong(f"answers no text{self._quoted(response)}")
         said = (said or "").encode("utf-8", "replace").decode("utf-8")
         tokens = tuple(said.split())
-        counted = isinstance(spent, int) and not isinstance(spent, bool) and spent >= 0
-        return Said(said, tokens, float(spent if counted else len(tokens) + 1))
+        if not isinstance(spent, int) or isinstance(spent, bool) or spent < 0:
+            spent = len(tokens) + 1
+        return Said(said, tokens, float(spent))
 
     def _unreached(self, error: requests.RequestException) -> str:
         cause = error.args[0] if error.args else None

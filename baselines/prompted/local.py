@@ -112,13 +112,13 @@ class Local:
             return [self.codec.eos if begin is None else begin, *text]
         turns = [{"role": role, "content": said} for role, said in messages]
         try:
-            text = self.tokenizer.apply_chat_template(
+            filled: Any = self.tokenizer.apply_chat_template(
                 turns, tokenize=False, add_generation_prompt=True
             )
         except (TemplateError, ValueError, TypeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"the chat template of instruct.pretrained fails: {reason}") from None
-        return self._encode(str(text))
+        return self._encode(str(filled))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.codec._tokenizer.encode(text, add_special_tokens=False).ids)

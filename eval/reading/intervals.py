@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -213,10 +214,13 @@ def _exchanged(cells: Sequence[tuple[_Cell, _Cell]], seed: int) -> float:
             ways = np.arange(2 ** len(gap))[:, None] >> np.arange(len(gap)) & 1
             total = (total[:, None] + (1 - 2 * ways) @ gap / len(gap)).ravel()
         else:
-            total = total + _pieces(
-                len(gap), lambda n, gap=gap: (1 - 2.0 * rng.integers(2, size=(n, len(gap)))) @ gap
-            ) / len(gap)
+            total = total + _pieces(len(gap), partial(_flipped, gap, rng)) / len(gap)
     return _p(total, seen, few)
+
+
+def _flipped(gap: Array, rng: np.random.Generator, n: int) -> Array:
+    sums: Array = (1 - 2.0 * rng.integers(2, size=(n, len(gap)))) @ gap
+    return sums
 
 
 def _shuffled(first: Array, second: Array, seed: int) -> float:

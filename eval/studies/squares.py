@@ -169,4 +169,6 @@ def _number(one: Number | None) -> list[float] | None:
 
 
 def _difference(one: Difference | None) -> dict[str, float] | None:
-    return one and {key: _short(value) for key, value in dataclasses.asdict(one).items()}
+    if one is None:
+        return None
+    return {key: _short(value) for key, value in dataclasses.asdict(one).items()}

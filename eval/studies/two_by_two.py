@@ -101,8 +101,8 @@ def table(results: ResultSet, found: Sequence[Square]) -> Grid:
                     entry(f"{corner}: {results.method_name(one.method)}"),
                     _shown(one.ctrl, 1) or entry("-", "muted"),
                     _shown(one.lm, 2),
-                    _gained(gain and gain.ctrl, 1),
-                    _gained(gain and gain.lm, 2),
+                    _gained(gain.ctrl if gain else None, 1),
+                    _gained(gain.lm if gain else None, 2),
                     entry(verdict, "bold" if square.verdict == "complementary" else ""),
                 ]
             )

@@ -110,7 +110,7 @@ class WordEncoder(nn.Module):
             self.word_embedding.weight *= width**-0.5
             self.position_embedding.weight *= width**-0.5
             if self.time is not None:
-                # words are as small, and a time that outweighs them hides them: it starts at nothing
+                # a time that outweighs the words, which are as small, hides them: it starts at 0
                 nn.init.zeros_(self.time[-1].weight)
                 nn.init.zeros_(self.time[-1].bias)
 

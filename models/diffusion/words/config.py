@@ -55,8 +55,8 @@ class WordGuidanceConfig(Checked):
 
 
 #: exponents of each kind of control, chosen on held-out targets of E2E for the network of masked
-#: words, and the same for all families: log p of a tree is a sum over all cells of its chart, most of
-#: them empty, that of a span is of a few
+#: words, and the same for all families: log p of a tree is a sum over all cells of its chart, most
+#: of them empty, that of a span is of a few
 NATURAL = {"field_value": 8.0, "tag_sequence": 4.0, "span": 8.0, "parse_tree": 2.0}
 
 
