@@ -63,7 +63,8 @@ HIDDEN = random_hmm()
 
 
 class Exact:
-    """A language model that is the hidden Markov model: its hidden state is log p of what follows."""
+    """A language model that is the hidden Markov model: its hidden states are log p of the next
+    word."""
 
     positions, device = 32, torch.device("cpu")
 
