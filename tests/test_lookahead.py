@@ -362,7 +362,7 @@ def test_distilling_descends_and_can_be_read_back(tmp_path: Path) -> None:
     """Expectation maximisation never raises the nats, and ends below a model of single words."""
     words = list(drawn_texts(800))
     config = HMMConfig(states=4, epochs=15, clustered=200, smoothing=1e-6)
-    train_hmm(tmp_path, (NETWORK, CODEC), words[50:], words[:50], config, 0)
+    train_hmm(tmp_path, (NETWORK, CODEC), words[50:], words[:50], config, seed=0)
     hmm, codec = load_hmm(tmp_path)
     assert codec.digest == CODEC.digest and hmm.states == 4
     lines = (tmp_path / "curve.jsonl").read_text().splitlines()

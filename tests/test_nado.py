@@ -198,6 +198,7 @@ def test_it_learns_the_success_function_from_samples(folder: Path) -> None:
             assert chisquare(seen, wanted).pvalue > 1e-3
 
 
+@torch.no_grad()
 def test_the_loss_is_lowest_at_the_exact_success_function() -> None:
     """Of all texts of the toy, weighted by their probability: the loss of exact log R is below
     that of R = 1, and its consistency is 0."""

@@ -37,7 +37,7 @@ def hmm(plan: Plan, task: str) -> Recipe:
         corpus = read_corpus(deps[LM_SAMPLES.name])
         train, valid = words_of(corpus.train), words_of(corpus.valid)
         model, codec, _ = load_lm(deps["lm"], plan.device)
-        train_hmm(folder, (model, codec), train, valid, config, seed, progress)
+        train_hmm(folder, (model, codec), train, valid, config, seed=seed, progress=progress)
 
     return recipe(
         HMM,

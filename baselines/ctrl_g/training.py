@@ -33,6 +33,7 @@ def train_hmm(
     train: Sequence[Words],
     valid: Sequence[Words],
     config: HMMConfig,
+    *,
     seed: int,
     progress: Progress = silent,
 ) -> None:
