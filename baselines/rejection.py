@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from baselines.autoregressive import Heads
+from baselines.rules import no_rule, satisfied
 from baselines.several import RANGES, OfSeveral, SeveralSettings
 from baselines.steering import SteeringCard
-from tasks.base import Annotation, Score, Target, Task, Words
+from tasks.base import Task
 
 if TYPE_CHECKING:
     from baselines.autoregressive import Decoded
@@ -27,9 +28,7 @@ class RejectionSettings(SeveralSettings):
 @dataclass(frozen=True)
 class RejectionCard(SteeringCard):
     def refuses(self, task: Task) -> str | None:
-        if not task.needs or super().refuses(task):
-            return super().refuses(task)
-        return f"no rule tells without an oracle's {' and '.join(sorted(task.needs))}"
+        return super().refuses(task) or no_rule(task)
 
 
 CARD = RejectionCard(
@@ -44,20 +43,6 @@ CARD = RejectionCard(
     tradeoff="n",
     ranges=RANGES,
 )
-
-
-def full(score: Score) -> bool:
-    """Whether it is the best that there is: 1, or a ratio of equal counts."""
-    return score[0] >= score[1] if isinstance(score, tuple) else score >= 1
-
-
-def satisfied(task: Task, target: Target, words: Words) -> bool:
-    """Whether ``words`` satisfy the control, all of a composition's, by the headline metrics."""
-    for part, aim in task.split(target):
-        scores = part.score(aim, Annotation(part.view(aim, words)))
-        if not all(full(scores[metric]) for metric in part.headlines):
-            return False
-    return True
 
 
 class Rejection(OfSeveral):

@@ -69,15 +69,23 @@ class Steered(Autoregressive):
     ) -> Self:
         """Raises ``UserError`` where the networks were trained on different vocabularies."""
         from models.nets.causal import load_lm
-        from models.nets.discriminator import load_discriminator
 
         used = [folders[role] for role in cls.card.needs(task, settings)]
         model, codec, _ = load_lm(used[0], device)
-        read: Any = load_discriminator if cls.card.role == JUDGE else load_lm
-        loaded = [read(folder, device)[:2] for folder in used[1:]]
+        loaded = [cls.beside(folder, device) for folder in used[1:]]
         others, codecs = [network for network, _ in loaded], [one for _, one in loaded]
         check_vocabularies(used, [codec, *codecs])
         return cls(model, codec, others, codecs, task, settings)
+
+    @classmethod
+    def beside(cls, folder: Path, device: torch.device) -> tuple[Any, Codec]:
+        """A network beside the model, and its codec."""
+        from models.nets.causal import load_lm
+        from models.nets.discriminator import load_discriminator
+
+        read: Any = load_discriminator if cls.card.role == JUDGE else load_lm
+        network, codec, _ = read(folder, device)
+        return network, codec
 
     def _heads(self, control: Control) -> list[list[int]]:
         return [

@@ -12,6 +12,7 @@ import torch
 from scipy.stats import chisquare
 
 from baselines import METHODS, suited
+from baselines.antiexpert import mismatched
 from baselines.autoregressive import Heads, uniforms
 from baselines.gedi import Discrimination, GeDiSettings
 from baselines.particles import Weights, systematic
@@ -30,12 +31,14 @@ from tasks.controls import Length
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 GROUP = "steering"
-METHOD_NAMES = [name for name, card in METHODS.items() if card.group == GROUP]
 #: the settings under which a method is the language model that it draws from
 PLAIN = {
     "gedi": {"weight": 0.0}, "dexperts": {"alpha": 0.0}, "ft_cfg": {"gamma": 0.0},
     "best_of_n": {"n": 1}, "ft_rerank": {"n": 1}, "rejection": {"n": 1}, "smc": {"lam": 0.0},
+    "smc_rule": {"particles": 1},
 }  # fmt: skip
+#: those of the group whose networks are the ones below; others have tests of their own
+METHOD_NAMES = [name for name, card in METHODS.items() if card.group == GROUP and name in PLAIN]
 TASK = load_task("length")
 TARGET = Target("t", Length(2))
 TARGETS = [Target(f"t{n}", Length(n)) for n in (2, 1, 3)]
@@ -54,7 +57,7 @@ def network(seed: int, vocabulary: int) -> GPT2:
     return model
 
 
-LM, EXPERT = network(0, len(CODEC)), network(1, len(READS))
+LM, EXPERT, ANTI = network(0, len(CODEC)), network(1, len(READS)), network(3, len(READS))
 torch.manual_seed(2)
 JUDGE = Discriminator(len(READS), DiscriminatorConfig(1, 16, 2, 0.0, 16, 16)).eval()
 JUDGE.requires_grad_(False)
@@ -65,6 +68,8 @@ def make(name: str, task: Any = TASK, parts: int = 1, lm: GPT2 = LM, **options: 
     cls: Any = METHODS.load(name)
     other: Any = {"finetuned": EXPERT, "discriminator": JUDGE}.get(cls.card.role)
     others = [] if other is None else [other] * parts
+    if options.get("anti") == "trained":
+        others = [*others, *[ANTI] * parts]
     settings = cls.card.Settings(**{"max_words": 2, **options})
     return cls(lm, CODEC, others, [READS] * len(others), task, settings)
 
@@ -194,6 +199,14 @@ def exact(text: tuple[int, ...]) -> torch.Tensor:
     return base(text) + 2.0 * (0.6 * ratio).clamp(max=1.0).log()
 
 
+def lacking(text: Sequence[int]) -> torch.Tensor:
+    return log_p(ANTI, PROMPTED, text)
+
+
+def against(text: tuple[int, ...]) -> torch.Tensor:
+    return base(text) + 0.7 * (finite(expert(text)) - finite(lacking(text)))
+
+
 def opposed(text: tuple[int, ...]) -> torch.Tensor:
     order = base(text).argsort(descending=True)
     before = base(text).exp()[order].cumsum(0) - base(text).exp()[order]
@@ -208,13 +221,14 @@ def opposed(text: tuple[int, ...]) -> torch.Tensor:
         ("gedi", {"weight": 3.0, "scale": 2.0, "prior": 0.3, "filter_p": 0.0}, released),
         ("gedi", {"weight": 2.0, "bayes": "exact", "prior": 0.6, "filter_p": 0.0}, exact),
         ("dexperts", {"alpha": 0.6, "base_top_p": 0.7}, opposed),
+        ("dexperts", {"alpha": 0.7, "base_top_p": 1.0, "anti": "trained"}, against),
         (
             "ft_cfg",
             {"gamma": 1.2},
             lambda text: base(text) + 1.2 * (finite(expert(text)) - finite(base(text))),
         ),
     ],
-    ids=["gedi", "gedi-exact", "dexperts", "ft_cfg"],
+    ids=["gedi", "gedi-exact", "dexperts", "dexperts-trained", "ft_cfg"],
 )
 def test_words_come_from_the_stated_distribution(
     name: str, options: dict[str, Any], step: Callable[[tuple[int, ...]], torch.Tensor]
@@ -327,6 +341,66 @@ def test_particles_are_properly_weighted(particles: int, ess: float) -> None:
         close(weights * torch.tensor([float(one == text) for one in texts]), wanted[text])
 
 
+#: what p(text) is under the rule that the target states, not normalised
+RULE = {t: p for t, p in law(base).items() if len(CODEC.words(list(t))) == 2}
+
+
+@pytest.mark.parametrize(
+    ("particles", "lam", "ess"), [(1, 1.0, 0.5), (3, 0.0, 0.5), (3, 1.0, 1.0), (8, 2.0, 0.5)]
+)
+def test_the_rule_is_the_final_potential(particles: int, lam: float, ess: float) -> None:
+    """The mean of exp(log_z) is p(control), and that of exp(log_z) [y is drawn] is p(y), whatever
+    the twists and however often all particles die; where one is left, the text satisfies the
+    control."""
+    generator, count = make("smc_rule", particles=particles, lam=lam, ess=ess), 600
+    samples = drawn(generator, count, seed=particles)
+    log_z = torch.tensor([generator.log_z["t", i] for i in range(count)]).double()
+    texts = [ids(one) for one in samples]
+    (likely,) = sorted(RULE, key=RULE.__getitem__)[-1:]
+    for values, wanted in (
+        (log_z.exp(), sum(RULE.values())),
+        (log_z.exp() * torch.tensor([float(t == likely) for t in texts]), RULE[likely]),
+    ):
+        error = float(values.std()) / math.sqrt(count)
+        assert abs(float(values.mean()) - wanted) < 4 * error + 1e-9
+    right = [len(one.words) == 2 for one in samples]
+    assert right == log_z.isfinite().tolist() and any(right)
+    asked = 2 if lam and particles > 1 else 1
+    assert all(one.nfe >= asked * len(one.tokens) for one in samples)
+    if particles == 1:
+        assert not all(right) and set(log_z[log_z.isfinite()].tolist()) == {0.0}
+        assert texts == plain_of(count, particles)
+
+
+def plain_of(count: int, seed: int) -> list[tuple[int, ...]]:
+    jobs = [Job(0, TARGET, i, Heads.of([HEAD])) for i in range(count)]
+    u = uniforms("smc_rule", jobs, seed, LIMIT)
+    return [tuple(x) for x in sample(LM, [HEAD] * count, u, CODEC.eos, CODEC.forbidden)]
+
+
+def test_particles_draw_from_the_language_model_under_the_rule() -> None:
+    """Where one of them is left: without twists it is a draw of its own."""
+    total, generator = sum(RULE.values()), make("smc_rule", particles=32, lam=0.0)
+    samples = drawn(generator, 300)
+    left = [ids(one) for one in samples if math.isfinite(generator.log_z["t", one.index])]
+    agrees(left, {text: p / total for text, p in RULE.items()})
+    assert abs(len(left) / 300 - (1 - (1 - total) ** 32)) < 0.1
+
+
+def test_an_anti_expert_learns_from_texts_that_lack_the_control() -> None:
+    """And against its equal, an expert changes nothing."""
+    pairs = [([str(n)], ("a",) * n) for n in (1, 2, 3)] * 20 + [(["5"], ("b",))]
+    drawn_pairs = mismatched(pairs, 0)
+    assert [words for _, words in drawn_pairs] == [words for _, words in pairs]
+    assert all(prompt != [str(len(words))] for prompt, words in drawn_pairs if "a" in words)
+    assert {prompt[0] for prompt, words in drawn_pairs if words == ("a",)} >= {"2", "3"}
+    assert mismatched(pairs, 0) == drawn_pairs != mismatched(pairs, 1)
+    settings = METHODS.card("dexperts").Settings(max_words=2, base_top_p=1.0, anti="trained")
+    cls: Any = METHODS.load("dexperts")
+    equal = cls(LM, CODEC, [EXPERT] * 2, [READS] * 2, TASK, settings)
+    assert [ids(one) for one in drawn(equal, 20)] == plain("dexperts", LM, HEAD, 20)
+
+
 def test_many_particles_draw_from_the_posterior() -> None:
     wanted = {text: p * holds(text) ** 2 for text, p in law(base).items()}
     total = sum(wanted.values())
@@ -361,7 +435,7 @@ def content(results: Any) -> dict[str, list[tuple[Any, float]]]:
 
 @pytest.mark.parametrize("name", METHOD_NAMES)
 def test_a_sample_depends_on_nothing_but_its_names(name: str) -> None:
-    many = {"n": 5} if "n" in PLAIN[name] else {"particles": 5, "lam": 2.0} if name == "smc" else {}
+    many = {"n": 5} if "n" in PLAIN[name] else {"particles": 5} if "smc" in name else {}
     generator = make(name, max_words=4, **many)
     whole = content(generator.generate(TARGETS, 7, seed=3))
     assert {len(rows) for rows in whole.values()} == {7}
@@ -384,7 +458,7 @@ def test_controls_of_a_composition_add_up(name: str) -> None:
     halves = {
         "ft_cfg": ({"gamma": 1.0}, {"gamma": 2.0}), "dexperts": ({"alpha": 1.0}, {"alpha": 2.0}),
         "gedi": ({"weight": 2.0, "filter_p": 0.0}, {"weight": 4.0, "filter_p": 0.0}),
-        "smc": ({"lam": 1.0}, {"lam": 2.0}),
+        "smc": ({"lam": 1.0}, {"lam": 2.0}), "smc_rule": ({"lam": 1.0}, {"lam": 2.0}),
     }.get(name, ({}, {}))  # fmt: skip
     pair = make(name, Composition((TASK, TASK)), 2, **halves[0])
     (found,) = pair.generate([twice], 20, 0)
@@ -405,36 +479,46 @@ def test_numbers_that_are_not_finite_are_those_of_a_target(name: str) -> None:
 
 
 def test_cards() -> None:
-    assert suited([TASK], GROUP) == METHOD_NAMES and set(PLAIN) == set(METHOD_NAMES)
+    assert set(PLAIN) == set(METHOD_NAMES) <= set(suited([TASK], GROUP))
     assert not set(METHOD_NAMES) & set(suited([TASK]))
-    assert parse([f"method={GROUP}", "task=length"]).methods == METHOD_NAMES
+    assert parse([f"method={GROUP}", "task=length"]).methods == suited([TASK], GROUP)
     cards = {name: METHODS.card(name) for name in METHOD_NAMES}
     assert {n for n, card in cards.items() if card.trained} == {
         "gedi", "dexperts", "ft_cfg", "ft_rerank",
     }  # fmt: skip
-    assert [name for name, card in cards.items() if card.knows_rule] == ["rejection"]
+    rule = ["rejection", "smc_rule"]
+    assert [name for name, card in cards.items() if card.knows_rule] == rule
     for name, card in cards.items():
         assert card.paper and card.tradeoff in PLAIN[name]
         assert set(card.ranges) <= set(card.Settings.__dataclass_fields__)
         assert card.refuses(load_task("infilling")) == "it reads controls and no contexts"
         refused = [task for task in in_table("control") if card.refuses(load_task(task))]
         assert sorted(refused) == sorted(
-            ["syntax_spans", "parts_of_speech", "syntax_tree"] if name == "rejection" else []
+            ["syntax_spans", "parts_of_speech", "syntax_tree"] if name in rule else []
         )
     both = load_task("length+parts_of_speech")
-    assert cards["rejection"].refuses(both) == "no rule tells without an oracle's tags"
+    for name in rule:
+        assert cards[name].refuses(both) == "no rule tells without an oracle's tags"
     assert "single controls" in str(cards["ft_rerank"].refuses(both))
     parts = both.name.split("+")
     assert cards["gedi"].needs(both, None) == ("lm", *(f"finetuned:{part}" for part in parts))
     assert cards["smc"].needs(TASK, None) == ("lm", "discriminator")
     assert cards["rejection"].needs(TASK, None) == ("lm",)
+    untwisted = cards["smc_rule"].Settings(lam=0.0)
+    assert cards["smc_rule"].needs(TASK, untwisted) == ("lm",)
+    assert cards["smc_rule"].needs(TASK, None) == ("lm", "discriminator")
+    trained = cards["dexperts"].Settings(anti="trained")
+    experts = [f"{role}:{part}" for role in ("finetuned", "antiexpert") for part in parts]
+    assert cards["dexperts"].needs(both, trained) == ("lm", *experts)
+    assert cards["dexperts"].needs(TASK, None) == ("lm", "finetuned")
 
 
 @pytest.mark.parametrize(
     "given",
     [
         "gedi.weight=-1", "gedi.prior=1", "gedi.bayes=exactly", "gedi.filter_p=1", "gedi.scale=0",
-        "dexperts.alpha=nan", "dexperts.base_top_p=0", "ft_cfg.gamma=-0.5", "best_of_n.n=0",
+        "dexperts.alpha=nan", "dexperts.anti=none", "dexperts.base_top_p=0",
+        "smc_rule.particles=0", "ft_cfg.gamma=-0.5", "best_of_n.n=0",
         "ft_rerank.n=2.5", "rejection.n=many", "smc.particles=65", "smc.lam=-1", "smc.ess=1.1",
         "smc.temperature=0", "gedi.wieght=3",
     ],
