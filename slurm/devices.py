@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from models.nets.cards import SHEETS, sheet
 
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
     from slurm.config import SweepConfig
 
-#: dense bf16 (fp16 where there is none) FLOP/s of GPUs in their makers' data sheets
-PEAKS = {
-    "h200": 989e12,
-    "h100": 989e12,
-    "a100": 312e12,
-    "l40s": 362e12,
-    "a40": 150e12,
-    "v100": 125e12,
-    "a10": 125e12,
-    "l4": 121e12,
-    "t4": 65e12,
-    "4090": 165e12,
-    "3090": 71e12,
-}
+#: dense bf16 FLOP/s of GPUs, from the same sheets as utilisation is of
+PEAKS = {name: one.flops for name, one in SHEETS.items()}
 #: the GPU that one without a name is taken for
 USUAL = "a100"
 #: the share of its peak that a GPU is taken to sustain on networks of these sizes. It was not
@@ -61,9 +50,9 @@ def device_of(sweep: SweepConfig, run: RunConfig) -> Device:
         return Device(kind, sweep.device_flops, "device_flops", launch)
     if name is None:
         return CPU
-    known = next((one for one in PEAKS if re.search(rf"(?<![a-z0-9]){one}", name.lower())), None)
-    peak = PEAKS[known or USUAL]
-    said = known.upper() if known else f"GPU taken for an {USUAL.upper()}"
+    known = sheet(name)
+    peak = known.flops if known else PEAKS[USUAL]
+    said = known.name if known else f"GPU taken for an {USUAL.upper()}"
     return Device("cuda", SHARE * peak, f"{said}, {SHARE:.0%} of {peak / 1e12:g} TFLOP/s", LAUNCH)
 
 

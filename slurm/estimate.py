@@ -13,10 +13,10 @@ from typing import Any
 
 from eval.running.roles import roles
 from eval.running.runner import Job as CellJob
+from models.nets.shapes import GIB, Shape, shape
 from slurm import neighbours
 from slurm.devices import CPU, Device
 from slurm.neighbours import Sampling, Training, pace_key
-from slurm.shapes import GIB, Shape, shape
 from tasks.common.recipe import Recipe
 from tasks.corpora import traits
 

@@ -14,7 +14,7 @@ from eval.running.cells import CONFIG, TIMING
 from eval.running.presets import PRESETS, preset_config
 from eval.running.roles import roles
 from eval.running.store import SPEC
-from slurm.shapes import Shape, shape
+from models.nets.shapes import Shape, shape
 from tasks.common.errors import UserError
 from tasks.common.jsonl import read
 from tasks.corpora import traits, with_sentences

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
+import torch
+
+from eval.studies import clocks
 from eval.studies.bench import main
 
 SMALL = "layers=1 {0}width=16 {0}heads=2"
@@ -27,8 +32,14 @@ def test_figures(tmp_path: Path) -> None:
     for network in ("diffusion", "classifier", "lm", "finetuned", "discriminator"):
         found = figures[f"train {network}"]
         assert found["steps/s"] > 0 and found["parameters"] > 0
+        assert found["tokens/s"] > found["steps/s"] and found["GiB by its shape"] > 0
+        assert found["FLOP a step"] > 0
+        assert found["FLOP/s"] == pytest.approx(found["FLOP a step"] * found["steps/s"])
+        # a CPU has no data sheet here
+        assert "model FLOP utilisation" not in found
     for method in ("diffusion_lm", "fudge", "ft_sample", "ft_search"):
         assert figures[f"decode {method}"]["samples/s"] > 0
+        assert figures[f"decode {method}"]["FLOP a sample"] > 0
     guided = figures["decode diffusion_lm"]
     # 20 steps of the denoiser, and 3 gradients at each of the 10 guided ones
     assert guided["network evaluations a sample"] == 50
@@ -54,3 +65,27 @@ def test_a_corpus_of_stories_times_infilling(tmp_path: Path) -> None:
     }
     assert candidates == dict.fromkeys(candidates, 3)
     assert all(figures[f"decode {m}"]["seconds an item"] > 0 for m in candidates)
+
+
+def test_steps_of_a_gpu_are_timed_as_a_whole() -> None:
+    """It is in time at the first and the last step alone; a CPU's median leaves out a slow one."""
+    times = [0.0, 1.0, 2.0, 9.0, 10.0]
+    assert clocks.step_seconds(times, torch.device("cuda")) == 2.5
+    assert clocks.step_seconds(times, torch.device("cpu")) == 1.0
+
+
+def test_a_gpu_is_waited_for_where_its_time_begins_and_ends() -> None:
+    waited: list[int] = []
+    clock = clocks.Clock(torch.device("cuda"))
+
+    def now(device: torch.device) -> float:
+        waited.append(len(clock.times) + 1)
+        return float(len(clock.times))
+
+    with patch.object(clocks, "now", now):
+        for done in range(1, 21):
+            clock(done, 20)
+            if done == clocks.BEFORE:  # the step that is counted
+                torch.ones(2, 3) @ torch.ones(3, 5)
+    assert waited == [1, 2, 3, 4, 20] and clock.flops == 2 * 2 * 3 * 5
+    assert len(clock.times[clocks.BEFORE :]) == 17

@@ -15,6 +15,7 @@ import pytest
 from eval.running.command import parse
 from eval.running.plan import Plan
 from eval.running.runner import Job as CellJob
+from models.nets.shapes import shape
 from slurm import neighbours
 from slurm.alive import alive, written
 from slurm.config import SweepConfig, parse_sweep
@@ -22,7 +23,6 @@ from slurm.devices import CPU, PEAKS, SHARE, device_of
 from slurm.estimate import ANALYTIC, MEASURED, SCALED, SPREAD, TAKEN, Estimate, Estimator
 from slurm.outline import describe, longest, makespan
 from slurm.plan import Job, open_run
-from slurm.shapes import shape
 from slurm.state import State
 from slurm.status import rows
 from slurm.submit import with_peaks

@@ -40,6 +40,8 @@ def paper(corpus: str | None = None) -> RunConfig:
         lm=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
         finetune=LMConfig(train=TrainConfig(steps=25_000, lr=5e-5, batch=10)),
         teacher=TeacherConfig(train=TrainConfig(steps=13_000, lr=5e-5, batch=64)),
+        # no network of the paper's: where benepar_en3 cannot be had, the parser that is shipped
+        parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
 
 
@@ -77,7 +79,6 @@ def small(corpus: str | None = None) -> RunConfig:
         discriminator=DiscriminatorConfig(
             layers=3, width=160, hidden=160, train=replace(train, steps=2_500, lr=1e-3)
         ),
-        parser=ParserSection(train=TrainConfig(**TREEBANK_TRAIN)),
     )
     return _small_stories(config) if traits(corpus or "").sentences else config
 

@@ -8,15 +8,12 @@ recipes, and decode from there.
 from __future__ import annotations
 
 import dataclasses
-import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -24,10 +21,24 @@ from baselines import METHODS
 from eval.running.command import parse
 from eval.running.config import RunConfig
 from eval.running.help import asks_help
-from eval.running.plan import Plan
+from eval.running.plan import Plan, pick_device
 from eval.running.store import Store
-from eval.targets import writable
+from eval.studies.clocks import (
+    BEFORE,
+    Clock,
+    Operations,
+    card_name,
+    forget_peak,
+    network_time,
+    parameters,
+    peak_memory,
+    threads,
+)
+from eval.targets import split, writable
+from models.nets.cards import card as card_of
+from models.nets.cards import utilisation
 from models.nets.config import TrainConfig
+from models.nets.shapes import GIB, Shape, shape
 from tasks.base import Corpus, Target, Text
 from tasks.common.files import json_text, write_text
 from tasks.common.progress import Progress
@@ -38,8 +49,6 @@ from tasks.corpora.stored import VOCABULARY, write_corpus
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
-    import torch
-
     from models.base import Card
 
 USAGE = """\
@@ -49,29 +58,22 @@ Times training steps and decoding with the networks of a preset; out=FILE stores
 
   python -m eval.bench preset=small corpus=e2e data=../shared/data
   python -m eval.bench preset=small corpus=rocstories data=../shared/data out=infilling.json
+  python -m eval.bench preset=paper device=cuda out=bench-gpu.json
+  python -m eval.bench preset=paper task=syntax_spans,length estimate=h100
+
+estimate=CARD times nothing: it counts what Diffusion-LM's training and guided decoding take, and
+says what a GPU of that name would need for it, by its data sheet.
 
 Keys, with type, default and meaning, are those of python -m eval.run:
 """
 TEXTS = 512
-STEPS = 12
+#: training steps; on a GPU, which works while the next ones are launched, enough to fill it
+STEPS, DEVICE_STEPS = 12, 120
+#: targets of a counted batch
+COUNTED = 8
 #: words of a sentence of a story, and items to fill in
 SENTENCE, ITEMS = 10, 8
 SPAN = Span(2, 4, "NP")
-
-
-class Clock:
-    """A ``Progress`` that notes when each step ended."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def __call__(self, done: float, total: float, note: str = "") -> None:
-        self.times.append(time.perf_counter())
-
-    def step(self) -> float:
-        """Median seconds of a step, the first ones left out."""
-        gaps = np.diff(self.times)[2:]
-        return float(statistics.median(gaps))
 
 
 def texts(vocabulary: Vocabulary, stories: bool, seed: int = 0) -> list[Text]:
@@ -91,14 +93,14 @@ def texts(vocabulary: Vocabulary, stories: bool, seed: int = 0) -> list[Text]:
     return out
 
 
-def short(config: RunConfig) -> RunConfig:
+def short(config: RunConfig, steps: int = STEPS) -> RunConfig:
     """The same run with every network trained for a few steps, without checkpoints or points of the
     curve between, and none of them pretrained."""
     changes = {}
     for one in dataclasses.fields(config):
         section = getattr(config, one.name)
         if isinstance(getattr(section, "train", None), TrainConfig):
-            train = dataclasses.replace(section.train, steps=STEPS, every=10**6, checkpoint=1e9)
+            train = dataclasses.replace(section.train, steps=steps, every=10**6, checkpoint=1e9)
             section = dataclasses.replace(section, train=train)
             if hasattr(section, "pretrained"):
                 section = dataclasses.replace(section, pretrained="", zero_shot=False)
@@ -138,15 +140,19 @@ class Bench:
     method."""
 
     def __init__(self, config: RunConfig, folder: Path, say: Callable[[str], None]) -> None:
-        self.config, self.say = short(config), say
+        self.device, self.say = pick_device(config.device), say
+        self.config = short(config, DEVICE_STEPS if self.device.type == "cuda" else STEPS)
         self.plan = MadeUp(self.config)
         self.store = Store(folder)
-        self.device, self.task = self.plan.device, self.plan.task(config.tasks[0])
+        self.task, self.peak = self.plan.task(config.tasks[0]), 0.0
+        self.card = card_name(self.device)
         self.figures: dict[str, Any] = {
             "preset": config.preset,
             "device": str(self.device),
-            "threads": _threads(),
+            "threads": threads(),
         }
+        if self.device.type == "cuda":
+            self.figures["card"] = self.card
 
     def run(self) -> dict[str, Any]:
         """The figures. Raises ``UserError`` if none of the methods has a cell of the task."""
@@ -156,10 +162,14 @@ class Bench:
                 self.decode(card, self.folders(card))
         if not self.plan.stories:
             self.compare()
-        self.figures["peak memory GiB"] = peak_memory(self.device)
+        self.figures["peak memory GiB"] = max(self.peak, peak_memory(self.device))
         return self.figures
 
     def note(self, name: str, **figures: float) -> None:
+        if self.device.type == "cuda":
+            figures["peak memory GiB"] = peak = peak_memory(self.device)
+            self.peak = max(self.peak, peak)
+            forget_peak(self.device)
         self.figures[name] = figures
         shown = ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
         self.say(f"{name}: {shown}")
@@ -174,14 +184,33 @@ class Bench:
 
     @contextmanager
     def _stage(self, made: Recipe) -> Iterator[Progress]:
-        clock = Clock()
-        yield clock
+        clock = Clock(self.device)
+        try:
+            yield clock
+        finally:
+            clock.close()
         # one of each kind is enough
-        if len(clock.times) > 3 and f"train {made.spec.kind}" not in self.figures:
+        if len(clock.times) > BEFORE + 1 and f"train {made.spec.kind}" not in self.figures:
             step = clock.step()
             figures = {"seconds a step": step, "steps/s": 1 / step}
+            if made.pace:
+                own = self.shape(made)
+                figures["tokens/s"] = own.tokens / step
+                # weights, gradients, optimiser and activations, as models.nets.shapes has them
+                figures["GiB by its shape"] = own.training / GIB
+            figures |= {"FLOP a step": float(clock.flops), "FLOP/s": clock.flops / step}
+            share = utilisation(clock.flops, step, self.card)
+            if share is not None:
+                figures["model FLOP utilisation"] = share
             weights = self.store.root / f".building-{made.key}" / "weights.safetensors"
             self.note(f"train {made.spec.kind}", **figures, parameters=parameters(weights))
+
+    def shape(self, made: Recipe) -> Shape:
+        """Of a network that is trained; where its settings do not say how long sequences are, that
+        of the made-up texts."""
+        words = float(np.mean([len(text.words) for text in self.plan.made]))
+        length = next((d.pace["length"] for d in made.deps.values() if "length" in d.pace), 0)
+        return shape(made.pace, len(self.plan.vocabulary), words, length)
 
     def targets(self) -> list[Target]:
         """Made-up targets of the task."""
@@ -197,6 +226,10 @@ class Bench:
         cls, options = METHODS.load(card.name), getattr(self.config, card.name)
         generator = cls.load(folders, self.task, options, self.device)
         each = self.config.samples if self.plan.stories else 1
+        flops = self.counted(generator, each)
+        if self.device.type == "cuda":  # libraries load, and graphs are recorded, with the first
+            list(generator.generate(self.targets(), each, 0, self.config.batch))
+            forget_peak(self.device)
         with network_time(generator) as inside:
             began = time.perf_counter()
             done = list(generator.generate(self.targets(), each, 0, self.config.batch))
@@ -206,6 +239,7 @@ class Bench:
             "seconds": seconds,
             "samples/s": len(samples) / seconds,
             "network evaluations a sample": float(np.mean([s.nfe for s in samples])),
+            "FLOP a sample": flops,
         }
         if self.plan.stories:
             figures["seconds an item"] = seconds / len(done)
@@ -213,6 +247,16 @@ class Bench:
         elif inside["seconds"]:
             figures["share outside networks"] = 1 - inside["seconds"] / seconds
         self.note(f"decode {card.name}", **figures)
+
+    def counted(self, generator: Any, each: int) -> float:
+        """Floating-point operations of a sample, in a small batch."""
+        targets = self.targets()[: 1 if self.plan.stories else COUNTED]
+        operations = Operations()
+        try:
+            done = list(generator.generate(targets, each, 0, self.config.batch))
+        finally:
+            flops = operations.stop()
+        return flops / sum(len(one.samples) for one in done)
 
     def compare(self) -> None:
         """PPLM in a batch against one sample after another; FUDGE's discriminator with its cache
@@ -234,82 +278,15 @@ class Bench:
         self.note("FUDGE's discriminator, incremental", **figures)
 
 
-def parameters(weights: Path) -> int:
-    """How many numbers a network's file holds; 0 where there is none."""
-    from safetensors import safe_open
-
-    if not weights.exists():
-        return 0
-    with safe_open(weights, framework="pt") as file:
-        return sum(int(np.prod(file.get_slice(name).get_shape())) for name in list(file.keys()))
-
-
-@contextmanager
-def network_time(generator: Any) -> Iterator[Mapping[str, float]]:
-    """Seconds spent in the denoiser and in the guide, its gradient included, while inside."""
-    spent = {"seconds": 0.0}
-    if not hasattr(generator, "diffusion"):
-        yield spent
-        return
-    import torch
-
-    depth = 0
-
-    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            nonlocal depth
-            depth += 1
-            began = _now(generator.diffusion.device)
-            try:
-                return function(*args, **kwargs)
-            finally:
-                depth -= 1
-                if depth == 0:  # a network inside a gradient counts once
-                    spent["seconds"] += _now(generator.diffusion.device) - began
-
-        return wrapper
-
-    from models.diffusion.classifiers.chart import SpanGuide
-
-    patches = [
-        patch.object(generator.diffusion, "x0", timed(generator.diffusion.x0)),
-        patch.object(torch.autograd, "grad", timed(torch.autograd.grad)),
-        patch.object(SpanGuide, "__call__", timed(SpanGuide.__call__)),
-    ]
-    with patches[0], patches[1], patches[2]:
-        yield spent
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
-def peak_memory(device: torch.device) -> float:
-    """GiB: of the process, or of the device where there is one."""
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def main(arguments: Sequence[str]) -> None:
-    """``out=FILE`` stores the figures as JSON; every other key is that of ``eval.run``. A corpus of
-    stories, without a task, is timed under the task that fills."""
+    """``out=FILE`` stores the figures as JSON, ``estimate=CARD`` gives others; every other key is
+    that of ``eval.run``. A corpus of stories, without a task, is timed under the task that
+    fills."""
     if asks_help(arguments, USAGE):
         return
+    own, rest = split(arguments, ["estimate"])
     # nothing of a floor is timed
-    given = [one for one in arguments if not one.startswith("floor=")]
+    given = [one for one in rest if not one.startswith("floor=")]
     config = parse([*given, "floor=0"])
     if config.out:
         writable(Path(config.out))
@@ -317,8 +294,24 @@ def main(arguments: Sequence[str]) -> None:
         import torch
 
         torch.set_num_threads(config.threads)
+    if own:
+        figures = _estimate(config, own["estimate"])
+        typed = [one for one in arguments if not one.startswith("out=")]
+        _store(config, {**figures, "command": " ".join(["python -m eval.bench", *typed])})
+        return
     with tempfile.TemporaryDirectory() as folder:
         figures = Bench(config, Path(folder), lambda line: print(line, flush=True)).run()
     print(f"peak memory: {figures['peak memory GiB']:.2f} GiB")
+    _store(config, figures)
+
+
+def _estimate(config: RunConfig, card: str) -> dict[str, Any]:
+    card_of(card)  # before anything that takes longer
+    from eval.studies.roofline import estimate
+
+    return estimate(config, card, lambda line: print(line, flush=True))
+
+
+def _store(config: RunConfig, figures: Mapping[str, Any]) -> None:
     if config.out:
         write_text(Path(config.out), json_text(figures, indent=1, escape=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models.nets.config import EncoderConfig, TrainConfig, size
+from models.nets.config import NO_KEY, EncoderConfig, TrainConfig, size
 from tasks.common.ranges import Checked, ranged, share
 
 #: diffusion steps, of training and of decoding
@@ -28,6 +28,9 @@ class SamplingConfig(Checked):
     spacing: Literal["recompute", "respaced"] = "recompute"
     #: replace each x0 estimate by its nearest word embeddings (the clamping trick, section 4.2)
     clamp: bool = True
+    #: on a GPU, compile the networks that decode and replay them as CUDA graphs: after a minute or
+    #: two of compiling, and for many batches of one size; changes no key, and nothing on a CPU
+    compile: bool = field(default=False, metadata=NO_KEY)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Gaussian:
         self._previous = schedule.alpha_bar_prev
         # level -1 (clean) is looked up as the last entry
         self._alpha_bar = torch.tensor([*schedule.alpha_bar, 1.0], dtype=torch.float32)
+        self._copies: dict[torch.device, Tensor] = {self._alpha_bar.device: self._alpha_bar}
 
     def signal(self, level: int) -> float:
         """alpha_bar, the share of signal variance at a level; 1 at -1."""
@@ -56,11 +57,14 @@ class Gaussian:
     def corrupt(self, state: Tensor, level: Tensor | int, noise: Tensor) -> Tensor:
         """x_t ~ q(x_t | x_0) of latents ``state`` (B, ..., D) at ``level`` (one, or (B,); -1:
         clean), on their device; ``noise``: standard normal, like ``state``."""
-        levels = torch.as_tensor(level).cpu()
-        alpha_bar = self._alpha_bar[levels].to(state.device)
+        # looked up where the state is: fetching levels from a device waits for all that it does
+        if state.device not in self._copies:
+            self._copies[state.device] = self._alpha_bar.to(state.device)
+        levels = torch.as_tensor(level).to(state.device, non_blocking=True)
+        alpha_bar = self._copies[state.device][levels]
         if levels.dim():
             alpha_bar = alpha_bar.view(-1, *[1] * (state.dim() - 1))
-        return q_sample(state, alpha_bar, noise.to(state.device))
+        return q_sample(state, alpha_bar, noise.to(state.device, non_blocking=True))
 
     def noise_for(self, ids: Tensor, table: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """The noise that :meth:`latents` takes, on the CPU."""
@@ -69,7 +73,7 @@ class Gaussian:
     def latents(self, ids: Tensor, table: Tensor, level: Tensor, noise: Tensor) -> Tensor:
         """(B, ..., D): the embeddings ``table`` (V, D) of ``ids`` (B, ...), noised to levels
         (B,); what a classifier reads."""
-        return self.corrupt(table[ids.to(table.device)], level, noise)
+        return self.corrupt(table[ids.to(table.device, non_blocking=True)], level, noise)
 
     def move(self, x: Tensor, estimate: Tensor, t: int) -> Normal:
         """``estimate``: x_0 (B, L, D). At t = 0 it is the estimate itself."""

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from models.nets.ahead import Ahead, draws_ahead, pinned
 from models.nets.finite import NotFinite, Watch, numbers, sizes
 
 #: gives the next noise of a batch
@@ -24,6 +25,7 @@ Draw = Callable[[], Tensor]
 Drawing = Callable[[tuple[int, ...], torch.Generator | None], Tensor]
 
 CHUNK = 50
+CPU = torch.device("cpu")
 
 #: as errors call them
 ESTIMATES, STATES = "the network's estimates", "the latents"
@@ -90,7 +92,10 @@ def moments(steps: int, frames: int) -> set[int]:
 class Noise:
     """Noise for a batch, row i drawn from ``rngs[i]`` alone by ``drawing``.
 
-    Rows are drawn ``CHUNK`` steps at a time, whatever the batch.
+    Rows are drawn ``CHUNK`` steps at a time, whatever the batch, on the CPU. For another ``device``
+    the next block is drawn while this one is used, by another thread, and copied without waiting;
+    ``rngs`` are then for nobody else's use, and ``steps`` says how many calls there will be, so
+    that nothing is drawn in vain. ``ahead``: whether it is; by default as ``device`` wants it.
     """
 
     def __init__(
@@ -98,16 +103,28 @@ class Noise:
         rngs: Sequence[torch.Generator],
         shape: tuple[int, ...],
         drawing: Drawing = normal,
+        *,
+        device: torch.device = CPU,
+        steps: int | None = None,
+        ahead: bool | None = None,
     ) -> None:
         self._rngs, self._shape, self._drawing = rngs, shape, drawing
-        self._drawn: Tensor | None = None
-        self._used = 0
+        self._device, self._drawn = device, torch.empty(0)
+        self._used, self._blocks = CHUNK, 0
+        self._next: Callable[[int], Tensor] = self._block
+        if draws_ahead(device) if ahead is None else ahead:
+            blocks = None if steps is None else -(-steps // CHUNK)
+            self._next = Ahead(self._block, depth=1, count=blocks)
+
+    def _block(self, number: int) -> Tensor:
+        rows = [self._drawing((CHUNK, *self._shape), rng) for rng in self._rngs]
+        return pinned(torch.stack(rows, 1), self._device)
 
     def __call__(self) -> Tensor:
-        """The next noise, (B, *shape), on the CPU."""
-        if self._drawn is None or self._used == CHUNK:
-            rows = [self._drawing((CHUNK, *self._shape), rng) for rng in self._rngs]
-            self._drawn, self._used = torch.stack(rows, 1), 0
+        """The next noise, (B, *shape), on the device."""
+        if self._used == CHUNK:
+            self._drawn = self._next(self._blocks).to(self._device, non_blocking=True)
+            self._used, self._blocks = 0, self._blocks + 1
         self._used += 1
         return self._drawn[self._used - 1]
 

@@ -16,6 +16,7 @@ from models.diffusion.loop import Correct, Noise, Pin, Project, walk
 from models.diffusion.schedule import Schedule, decoding_schedule
 from models.diffusion_lm.network import Network
 from models.diffusion_lm.training import load_diffusion
+from models.nets.compiling import compile_encoder
 from models.nets.finite import best, check
 from models.nets.precision import matrix_dtype
 from tasks.common.errors import UserError
@@ -37,6 +38,7 @@ class Diffusion:
         #: matrix products in bf16 where that is faster; latents, schedule arithmetic and rounding
         #: stay in fp32
         self.network = copy.deepcopy(denoiser).to(matrix_dtype(device))
+        compile_encoder(self.network, device, sampling.compile)
         self.shape = (denoiser.config.length, denoiser.config.embedding)
 
     def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
@@ -60,7 +62,7 @@ class Diffusion:
         """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
         all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
         clamping does to an estimate, by default each latent's nearest word."""
-        steps = self.schedule.steps
+        steps, shape = self.schedule.steps, (length or self.shape[0], self.shape[1])
 
         def estimate(x: Tensor, t: int, previous: Tensor | None) -> Tensor:
             return self.x0(x, t) if known is None else self.x0(x, t, known)
@@ -69,7 +71,7 @@ class Diffusion:
             return walk(
                 estimate,
                 self.process,
-                Noise(rngs, (length or self.shape[0], self.shape[1])),
+                Noise(rngs, shape, device=self.device, steps=steps),
                 self.device,
                 project=(clamp or self.denoiser.nearest) if self.sampling.clamp else None,
                 correct=correct,

@@ -109,7 +109,8 @@ class DiffusionLM(Decoding):
             if kind in SELF_GUIDED:
                 guides.append(partial(LengthGuide, diffusion, config=config))
             else:
-                guides.append(load_guide(kind, folders[GUIDED_BY[kind].role], read))
+                folder, compiled = folders[GUIDED_BY[kind].role], settings.sampling.compile
+                guides.append(load_guide(kind, folder, read, compiled))
         return cls(Guided(diffusion, vocabulary, config, guides))
 
     def trajectory(self, target: Target, seed: int, frames: int) -> list[Frame]:

@@ -80,6 +80,7 @@ class Network(nn.Module, ABC):
         self.config = config
         self.schedule: Schedule = make_schedule(config.schedule, config.steps)
         self.process = Gaussian(self.schedule)
+        self._times: dict[torch.device, Tensor] = {}
         self.embedding = nn.Embedding(vocabulary, config.embedding)
         with torch.no_grad():
             self.embedding.weight *= config.embedding_std
@@ -153,8 +154,10 @@ class Network(nn.Module, ABC):
 
     def times(self, index: Tensor) -> Tensor:
         """What training tells the network of the noise of training steps ``index`` (B,)."""
-        table = torch.as_tensor(self.schedule.model_time, dtype=torch.float32, device=index.device)
-        return table[index]
+        if index.device not in self._times:  # copied once: a copy waits for the device
+            told = torch.as_tensor(self.schedule.model_time, dtype=torch.float32)
+            self._times[index.device] = told.to(index.device)
+        return self._times[index.device][index]
 
     def logits(self, x: Tensor) -> Tensor:
         """Rounding logits of latents (B, L, D): dot products with the embeddings plus a bias;

@@ -15,6 +15,7 @@ from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.denoiser import make_denoiser
 from models.diffusion_lm.network import Network, Noised, initial_std
 from models.nets import parallel
+from models.nets.ahead import Draws, moved
 from models.nets.artefact import load_network, save_network
 from models.nets.sequences import encode
 from models.nets.train import fit
@@ -95,19 +96,27 @@ class DiffusionObjective:
         self.valid_ids = valid[:VALIDATION_TEXTS]
         self.contexts = contexts
         self.plan = BatchPlan(len(train), batch, seed)
+        self.draws = Draws(self.draw, seed, self.device)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
-        device = self.module.embedding.weight.device
+    @property
+    def device(self) -> torch.device:
+        return self.module.embedding.weight.device
+
+    def draw(self, step: int, rng: torch.Generator | None) -> list[Tensor]:
+        """The batch of a step as :func:`losses` takes it, on the CPU."""
         rows = torch.from_numpy(self.plan(step))
-        ids = self.train_ids[rows].to(device)
-        shape = (*ids.shape, self.module.config.embedding)
-        t = torch.randint(0, self.module.config.steps, (len(ids),)).to(device)
-        noise, start = torch.randn(shape).to(device), torch.randn(shape).to(device)
+        ids, config = self.train_ids[rows], self.module.config
+        shape = (*ids.shape, config.embedding)
+        t = torch.randint(0, config.steps, (len(ids),), generator=rng)
+        noise, start = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
         ours = [ids, t, noise, start]
         if self.contexts is not None:
-            chosen = torch.rand(len(rows)) < self.module.config.clean_contexts
-            ours.append((self.contexts[0][rows] & chosen[:, None]).to(device))
-        shared = map(parallel.share, ours)
+            chosen = torch.rand(len(rows), generator=rng) < config.clean_contexts
+            ours.append(self.contexts[0][rows] & chosen[:, None])
+        return ours
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        shared = map(parallel.share, moved(self.draws(step), self.device))
         parts = {k: parallel.mean(v) for k, v in losses(self.module, *shared).items()}
         return torch.stack(list(parts.values())).sum(), parts
 

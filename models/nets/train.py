@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.base import stream_seed
-from models.nets import checkpoint, logs, parallel
+from models.nets import checkpoint, compiling, logs, parallel
+from models.nets.ahead import step_seed
 from models.nets.config import TrainConfig
 from models.nets.precision import matrix_dtype
 from tasks.common import stop
@@ -150,7 +150,7 @@ def _fit(
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     params: list[Tensor] = [p for _, p in named]
     if config.compile:
-        module.compile()
+        module.compile(mode=compiling.mode(device, sum(p.numel() for p in params)))
     optimiser = torch.optim.AdamW(
         params, lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
@@ -179,12 +179,13 @@ def _fit(
     module.train()
     shown = float("nan")
     for step in range(start, config.steps):
-        torch.manual_seed(stream_seed(seed, "train", step))
+        torch.manual_seed(step_seed(seed, step))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, step)
+        # before the loss: recorded graphs use the memory of the last gradients again
+        optimiser.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss, parts = objective.loss(step)
-        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parallel.average([p.grad for p in params if p.grad is not None])
         if config.clip:

@@ -71,7 +71,7 @@ GROUPS: Mapping[str, Sequence[Command]] = {
                 first=("export", "import")),
         Command("measure", "tasks.oracles.measure", "how good parser and tagger are",
                 more=("data", "parser")),
-        Command("bench", "eval.bench", "the speed of training and decoding", RUN),
+        Command("bench", "eval.bench", "the speed of training and decoding", RUN, ("estimate",)),
     ),
     "On a cluster": (
         Command("sweep", "slurm.sweep", "a run as jobs, of SLURM or on this machine", SWEEP),

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.diffusion.config import ClassifierConfig
+from models.nets.ahead import Draws
 from models.nets.encoder import bert_config
 from models.nets.precision import by_token
 from tasks.base import Text, Words
@@ -178,6 +179,7 @@ class NoisyObjective(ABC, Generic[M, Gold]):
         self._table = space.table
         (self.train_ids, self.train_gold), (self.valid_ids, self.valid_gold) = train, valid
         self.plan = BatchPlan(len(self.train_ids), batch, seed)
+        self.draws = Draws(self.draw, seed, space.device)
 
     @property
     def table(self) -> Tensor:
@@ -199,13 +201,17 @@ class NoisyObjective(ABC, Generic[M, Gold]):
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         """Right and all answers by name, on held-out texts ``rows``."""
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+    def draw(self, step: int, rng: torch.Generator | None) -> list[Tensor]:
+        """Of a step: rows, their ids, levels and noise, on the CPU."""
         rows = torch.from_numpy(self.plan(step))
         ids = self.train_ids[rows]
-        s = torch.randint(-1, self.process.steps, (len(ids),))
-        noise = self.process.noise_for(ids, self.table)
+        s = torch.randint(-1, self.process.steps, (len(ids),), generator=rng)
+        return [rows, ids, s, self.process.noise_for(ids, self.table, rng)]
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        rows, ids, s, noise = self.draws(step)
         x = self.process.latents(ids, self.table, s, noise)
-        return self.batch_loss(rows, x, self.told(s).to(x.device)), {}
+        return self.batch_loss(rows, x, self.told(s).to(x.device, non_blocking=True)), {}
 
     def figures(self, level: int, texts: int) -> dict[str, float]:
         """Shares of right answers at one level on the first held-out texts, under fixed noise."""

@@ -94,7 +94,8 @@ class SpanObjective(NoisyObjective[SpanClassifier, list[Tensor]]):
 
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
         logits = self.classifier.chart(x, s)
-        gold = self.gold([self.train_gold[i] for i in rows.tolist()]).to(logits.device)
+        gold = self.gold([self.train_gold[i] for i in rows.tolist()])
+        gold = gold.to(logits.device, non_blocking=True)
         return F.cross_entropy(logits.flatten(0, 1), gold.flatten())
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:

@@ -18,6 +18,7 @@ from models.diffusion.classifiers.kinds import GUIDED_BY, KINDS
 from models.diffusion.config import ClassifierConfig
 from models.diffusion.guidance import LogProb
 from models.nets.artefact import load_network, read_config, save_network
+from models.nets.compiling import compile_encoder
 from models.nets.precision import matrix_dtype
 from models.nets.train import fit
 from tasks.base import Text
@@ -43,13 +44,18 @@ def _module(name: str) -> Any:
     return importlib.import_module(modules[name])
 
 
-def load_guide(control: str, folder: Path, space: Space) -> MakeClassifierGuide:
+def load_guide(
+    control: str, folder: Path, space: Space, compiled: bool = False
+) -> MakeClassifierGuide:
     """What guides a kind of control, from the classifier stored in ``folder``, on the device of
-    ``space`` and in its fastest dtype. Raises ``UserError`` as :func:`load_classifier`."""
+    ``space`` and in its fastest dtype; ``compiled``: as in ``SamplingConfig.compile``. Raises
+    ``UserError`` as :func:`load_classifier`."""
     name = GUIDED_BY[control].name
     network, labels = load_classifier(name, folder, space)
     guide = _module(name).GUIDES[control]
-    return partial(guide, network.to(matrix_dtype(space.device)), labels)
+    network = network.to(matrix_dtype(space.device))
+    compile_encoder(network, space.device, compiled)
+    return partial(guide, network, labels)
 
 
 def train_classifier(
