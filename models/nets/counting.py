@@ -90,11 +90,12 @@ class Work:
     def fused(self) -> Work:
         """The same with the operations between two products with weights as one kernel."""
         last: dict[int, int] = {}
-        for number, one in enumerate(self.kernels):
-            last |= dict.fromkeys(one.reads, number)
+        for number, kernel in enumerate(self.kernels):
+            last |= dict.fromkeys(kernel.reads, number)
         made: list[Kernel] = []
         first = 0
-        for number, one in enumerate([*self.kernels, None]):
+        ends: list[Kernel | None] = [*self.kernels, None]
+        for number, one in enumerate(ends):
             if one is not None and not one.alone:
                 continue
             if first < number:
