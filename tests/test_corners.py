@@ -31,7 +31,7 @@ from word_nets import CPU, fresh
 from baselines import METHODS
 from baselines.fudge.method import FTFudge
 from baselines.fudge.settings import FudgeSettings
-from baselines.lm_sample import LMSample, LMSampleSettings
+from baselines.lm_plain import PlainLM, PlainLMSettings
 from eval.running.command import parse
 from models.base import CORNERS
 from models.diffusion.words.config import WordGuidanceConfig
@@ -48,16 +48,16 @@ def ft_fudge(**options: Any) -> FTFudge:
     return FTFudge(EXPERT, READS, [JUDGE], [READS], TASK, settings)
 
 
-def lm_sample() -> LMSample:
-    return LMSample(LM, CODEC, [], [], TASK, LMSampleSettings(max_words=2))
+def lm_plain() -> PlainLM:
+    return PlainLM(LM, CODEC, [], [], TASK, PlainLMSettings(max_words=2))
 
 
 def test_without_weight_they_are_the_model_that_they_draw_from() -> None:
     """Byte for byte."""
     found = [ids(one) for one in drawn(ft_fudge(lam=0.0), 40)]
     assert found == plain("ft_fudge", EXPERT, PROMPTED, 40)
-    samples = drawn(lm_sample(), 40)
-    assert [ids(one) for one in samples] == plain("lm_sample", LM, HEAD, 40)
+    samples = drawn(lm_plain(), 40)
+    assert [ids(one) for one in samples] == plain("lm_plain", LM, HEAD, 40)
     assert all(one.nfe == len(one.tokens) for one in samples)
 
 
@@ -73,7 +73,7 @@ def test_prompted_and_guided_words_come_from_the_product() -> None:
     assert all(one.nfe == len(one.tokens) * (1 + len(READS)) for one in samples)
 
 
-@pytest.mark.parametrize("made", [lambda: ft_fudge(lam=2.0, max_words=4), lm_sample])
+@pytest.mark.parametrize("made", [lambda: ft_fudge(lam=2.0, max_words=4), lm_plain])
 def test_a_sample_depends_on_nothing_but_its_names(made: Any) -> None:
     generator = made()
     targets = TARGETS if isinstance(generator, FTFudge) else TARGETS[:2]
@@ -119,7 +119,7 @@ def test_cards() -> None:
     assert card.needs(TASK, None) == ("finetuned", "discriminator")
     resolved: Any = card.resolve(FudgeSettings(), TASK)
     assert resolved.lam == 2.0
-    for name in ("lm_sample", "mdlm_plain"):
+    for name in ("lm_plain", "mdlm_plain"):
         card = METHODS.card(name)
         assert card.refuses(both) is None and not card.trained and not card.knows_rule
         assert card.refuses(load_task("infilling")) == "it reads controls and no contexts"

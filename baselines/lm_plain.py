@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from models.jobs import Job
 
 
-class LMSampleSettings(SampleSettings):
+class PlainLMSettings(SampleSettings):
     """Samples of the language model."""
 
 
 CARD = SteeringCard(
-    "lm_sample",
-    "baselines.lm_sample:LMSample",
+    "lm_plain",
+    "baselines.lm_plain:PlainLM",
     label="LM, no control",
     paper="Li et al. 2022, Diffusion-LM, section 6.3",
     order=45,
-    Settings=LMSampleSettings,
+    Settings=PlainLMSettings,
     role="",
     group="two_by_two",
     corner=("autoregressive", PLAIN),
 )
 
 
-class LMSample(Steered):
+class PlainLM(Steered):
     """Network evaluations: one a token."""
 
     card: ClassVar[SteeringCard] = CARD
