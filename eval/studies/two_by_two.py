@@ -117,7 +117,7 @@ def table(results: ResultSet, found: Sequence[Square]) -> Grid:
     notes = [
         *lacking,
         "ctrl in percent, lm in perplexity, with 95 % intervals; differences on the same targets, "
-        "on the same targets, with its two-sided p.",
+        "with their two-sided p.",
         "complementary: both at once beats each alone in control, and its lm is not shown to be "
         "worse than either's; costly: it does, at a worse lm; competing: one alone beats it; open: "
         "nothing of that is shown. p: that of the weaker of the two comparisons.",
