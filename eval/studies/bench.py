@@ -39,11 +39,13 @@ from models.nets.cards import card as card_of
 from models.nets.cards import utilisation
 from models.nets.config import TrainConfig
 from models.nets.shapes import GIB, Shape, shape
-from tasks.base import Corpus, Target, Text
+from tasks.base import Corpus, Target, Task, Text
+from tasks.common import stop
+from tasks.common.errors import UserError
 from tasks.common.files import json_text, write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
-from tasks.controls import Infill, Span
+from tasks.controls import Control, Infill, Length, Span
 from tasks.corpora import traits
 from tasks.corpora.stored import VOCABULARY, write_corpus
 from tasks.vocabulary import SPECIALS, Vocabulary
@@ -73,7 +75,8 @@ STEPS, DEVICE_STEPS = 12, 120
 COUNTED = 8
 #: words of a sentence of a story, and items to fill in
 SENTENCE, ITEMS = 10, 8
-SPAN = Span(2, 4, "NP")
+#: made-up controls, by their kind
+CONTROLS: Mapping[str, Control] = {Span.kind: Span(2, 4, "NP"), Length.kind: Length(20)}
 
 
 def texts(vocabulary: Vocabulary, stories: bool, seed: int = 0) -> list[Text]:
@@ -135,6 +138,17 @@ class MadeUp(Plan):
         self.vocabulary.save(folder / VOCABULARY)
 
 
+def timed_task(plan: Plan) -> Task:
+    """The first task of a run whose controls can be made up. Raises ``UserError`` without one."""
+    for task in map(plan.task, plan.config.tasks):
+        if task.fills or (task.control is not None and task.control.kind in CONTROLS):
+            return task
+    kinds = ", ".join(CONTROLS)
+    raise UserError(
+        f"eval.bench times controls of the kinds {kinds}, and infilling: not {plan.config.task}"
+    )
+
+
 class Bench:
     """Trains each network that the run's methods load for a few steps and decodes with each
     method."""
@@ -144,7 +158,7 @@ class Bench:
         self.config = short(config, DEVICE_STEPS if self.device.type == "cuda" else STEPS)
         self.plan = MadeUp(self.config)
         self.store = Store(folder)
-        self.task, self.peak = self.plan.task(config.tasks[0]), 0.0
+        self.task, self.peak = timed_task(self.plan), 0.0
         self.card = card_name(self.device)
         self.figures: dict[str, Any] = {
             "preset": config.preset,
@@ -154,13 +168,15 @@ class Bench:
         if self.device.type == "cuda":
             self.figures["card"] = self.card
 
-    def run(self) -> dict[str, Any]:
-        """The figures. Raises ``UserError`` if none of the methods has a cell of the task."""
+    def run(self, compare: bool = True) -> dict[str, Any]:
+        """The figures; ``compare``: with those of :meth:`compare`. Raises ``Stopped`` when it is
+        asked to."""
         cards = [METHODS.card(name) for name in self.config.methods]
         for card in cards:
+            stop.check()
             if card.refuses(self.task) is None:
                 self.decode(card, self.folders(card))
-        if not self.plan.stories:
+        if compare and not self.plan.stories:
             self.compare()
         self.figures["peak memory GiB"] = max(self.peak, peak_memory(self.device))
         return self.figures
@@ -215,7 +231,9 @@ class Bench:
     def targets(self) -> list[Target]:
         """Made-up targets of the task."""
         if not self.plan.stories:
-            return [Target(f"bench-{i}", SPAN) for i in range(self.config.batch)]
+            control = CONTROLS[self.task.control.kind] if self.task.control else None
+            assert control is not None
+            return [Target(f"bench-{i}", control) for i in range(self.config.batch)]
         texts = self.plan.made[:ITEMS]
         contexts = [(text.split()[0], text.split()[2]) for text in texts]
         return [Target(f"bench-{i}", Infill(*pair)) for i, pair in enumerate(contexts)]

@@ -57,21 +57,21 @@ def step_seconds(times: Sequence[float], device: torch.device) -> float:
 
 
 class Operations:
-    """Counts floating-point operations from when it is made until :meth:`stop`, torch's own way."""
+    """Counts floating-point operations from when it is made until :meth:`stop`."""
 
     def __init__(self) -> None:
         import torch
-        from torch.utils.flop_counter import FlopCounterMode
 
-        self._counter = FlopCounterMode(display=False)
-        self._open = ExitStack()
+        from models.nets import counting
+
+        self._counter, self._open = counting.Operations(), ExitStack()
         # what is compiled is counted as it was written
         self._open.enter_context(torch.compiler.set_stance("force_eager"))
         self._open.enter_context(self._counter)
 
     def stop(self) -> int:
         self._open.close()
-        return int(self._counter.get_total_flops())
+        return int(self._counter.flops)
 
 
 def parameters(weights: Path) -> int:

@@ -126,13 +126,49 @@ def _one(group: list[Kernel], last: dict[int, int], end: int) -> Kernel:
     return Kernel(sum(one.flops for one in group), reads, kept, "fused")
 
 
-class Counting(TorchDispatchMode):
-    """Notes in ``work`` what runs inside. ``parameters``: tensors whose bytes are told apart."""
+class Operations(TorchDispatchMode):
+    """Adds up in ``flops`` what runs inside, as ``torch.utils.flop_counter.FlopCounterMode`` does;
+    unlike that, it bears ``torch.autograd.grad`` with respect to what a module is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0.0
+
+    def note(self, name: str, flops: float, given: Any, out: Any) -> None:
+        """Takes down an operation that starts a kernel."""
+        self.flops += flops
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        packet = func._overloadpacket
+        if packet not in flop_registry and not _is_leaf(func):
+            with self:
+                made = func.decompose(*args, **kwargs)
+            if made is not NotImplemented:
+                return made
+        out = func(*args, **kwargs)
+        if packet in flop_registry:
+            flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
+            self.note(packet.__name__, flops, (args, kwargs), out)
+        elif not func.is_view and packet.__name__ not in NOTHING:
+            self.note(packet.__name__, 0.0, (args, kwargs), out)
+        return out
+
+
+class Counting(Operations):
+    """Notes in ``work`` what runs inside, and holds all of its buffers. ``parameters``: tensors
+    whose bytes are told apart."""
 
     def __init__(self, parameters: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.work = Work()
         self.work.parameters = frozenset(self._buffer(one) for one in parameters)
+
+    def note(self, name: str, flops: float, given: Any, out: Any) -> None:
+        super().note(name, flops, given, out)
+        self.work.kernels.append(Kernel(flops, self._buffers(given), self._buffers(out), name))
 
     def _buffer(self, tensor: Tensor) -> int:
         storage = tensor.untyped_storage()
@@ -149,27 +185,6 @@ class Counting(TorchDispatchMode):
                 at = self._buffer(one)
                 found[at] = max(float(size), found.get(at, 0.0))
         return found
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        packet = func._overloadpacket
-        if packet not in flop_registry and not _is_leaf(func):
-            with self:
-                made = func.decompose(*args, **kwargs)
-            if made is not NotImplemented:
-                return made
-        out = func(*args, **kwargs)
-        if packet in flop_registry:
-            flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
-        elif func.is_view or packet.__name__ in NOTHING:
-            return out
-        else:
-            flops = 0.0
-        reads, writes = self._buffers((args, kwargs)), self._buffers(out)
-        self.work.kernels.append(Kernel(flops, reads, writes, packet.__name__))
-        return out
 
 
 def _is_leaf(func: Any) -> bool:

@@ -13,9 +13,19 @@ from eval.running.cells import CONFIG, SAMPLES, TARGETS, TIMING, Cell, read_conf
 from eval.running.store import BUILDING, verify
 from eval.running.values import shown
 from slurm.packing.contents import Pack, arguments, read_pack
-from slurm.packing.machine import cell
-from slurm.packing.parcel import NETWORKS, PROVENANCE, RESULTS, STORE, Parcel, opened, read_parcel
+from slurm.packing.fitting import check_chosen
+from slurm.packing.parcel import (
+    NETWORKS,
+    PARCEL,
+    PROVENANCE,
+    RESULTS,
+    STORE,
+    Parcel,
+    opened,
+    read_parcel,
+)
 from slurm.packing.start import MANIFEST
+from slurm.packing.visit import cell
 from slurm.version import code_digest
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
@@ -53,7 +63,8 @@ def take_home(folder: Path, given: Mapping[str, str]) -> Brought:
         pack = read_pack(content / MANIFEST)
         if file_digest(content / MANIFEST) != parcel["of"]:
             raise UserError(f"{back} is damaged: its files are of another pack")
-        run = here(pack, given)
+        settings = check_chosen(parcel.get("settings", {}), back / PARCEL)
+        run = here(pack, {**settings, **given})
         run.provenance = read_json(content / PROVENANCE, dict[str, Any])
         if pack["code"] != code_digest():
             run.display.say("note: the program has changed since the pack was made")

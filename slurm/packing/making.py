@@ -22,7 +22,9 @@ from eval.running.store import BUILDING
 from slurm.packing import start
 from slurm.packing.config import PackConfig
 from slurm.packing.contents import CONTROLS
+from slurm.packing.fitting import check_sections
 from slurm.packing.parcel import MIB, RESULTS, STORE
+from slurm.packing.speed import benched
 from slurm.packing.wheels import gather, here
 from slurm.version import PACKAGES, ROOT, code_digest
 from tasks.common.errors import UserError
@@ -39,11 +41,11 @@ GIVEN = ("corpus", "parser", "tagger", SUBWORDS)
 LEFT_OUT = ("__pycache__", "shipped")
 RUN = """\
 #!/bin/sh
-# sh run.sh [minutes={minutes:g}] [device=cuda] ...    (sh run.sh --help: every key)
+# sh run.sh [minutes=...] [device=cuda] ...    (sh run.sh --help: every key)
 here=$(cd "$(dirname "$0")" && pwd) || exit 2
 PACK_BEGAN=$(date +%s) || exit 2
 export PACK_BEGAN
-case " $* " in *" minutes="*) ;; *) set -- "minutes={minutes:g}" "$@" ;; esac
+{defaults}
 exec "${{PYTHON:-python3}}" -c '
 import sys
 sys.path[0] = sys.argv[1]
@@ -105,6 +107,8 @@ def make(config: PackConfig, given: Sequence[str]) -> Path:
     if out.exists():
         raise UserError(f"out={out} is there already: name a folder that is not")
     refuse(run_config)
+    check_sections(run_config, config.fit)
+    benched(given, config.bench)
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -170,7 +174,7 @@ def _fill(part: Path, config: PackConfig, run_config: RunConfig, given: Sequence
                 archive.add(path, str(path.relative_to(content)))
     shutil.rmtree(content)
     shutil.copyfile(str(start.__file__), part / "start.py")
-    write_text(part / "run.sh", RUN.format(minutes=config.minutes))
+    write_text(part / "run.sh", RUN.format(defaults=_defaults(config)))
     (part / "run.sh").chmod(0o755)
     files = {str(p.relative_to(part)): p for p in sorted(part.rglob("*")) if p.is_file()}
     write_text(part / start.MANIFEST, json_text(
@@ -191,6 +195,16 @@ def _fill(part: Path, config: PackConfig, run_config: RunConfig, given: Sequence
         indent=1,
     ))  # fmt: skip
     _tell(freight)
+
+
+def _defaults(config: PackConfig) -> str:
+    """What ``run.sh`` takes where it is not told otherwise, as lines of shell."""
+    values = {"minutes": f"{config.minutes:g}", "fit": config.fit, "bench": config.bench}
+    return "\n".join(
+        f'case " $* " in *" {name}="*) ;; *) set -- "{name}={value}" "$@" ;; esac'
+        for name, value in values.items()
+        if value
+    )
 
 
 def _check_quotes(run: Run, task: str) -> None:

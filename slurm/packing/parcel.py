@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -32,13 +33,15 @@ EFFORT = 3
 class Parcel(TypedDict):
     """``back.json``. ``of``: sha256 of the pack's ``pack.json``; ``parts``: file -> sha256, in
     their order; ``missing``: cell or network -> how far it came, or why it failed; ``stayed``:
-    networks that were to come and are too large."""
+    networks that were to come and are too large; ``settings``: of trainings, as they were chosen
+    on the machine, where any were."""
 
     format: Whole
     of: str
     parts: dict[str, str]
     missing: dict[str, str]
     stayed: list[str]
+    settings: NotRequired[dict[str, str]]
 
 
 def write_parcel(
