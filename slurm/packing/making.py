@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from baselines import METHODS
 from eval.running.command import parse
 from eval.running.config import RunConfig
 from eval.running.display import Display
@@ -121,6 +122,17 @@ def make(config: PackConfig, given: Sequence[str]) -> Path:
     return out
 
 
+def _unused(config: RunConfig) -> set[str]:
+    """Sections of networks that only methods beside the run's bring."""
+    brought = {
+        name: {role.section for role in card.brings} | {role.name for role in card.brings}
+        for name, card in METHODS.items()
+    }
+    ours = {part for name in config.methods for part in brought[name]}
+    ours |= {part for name in config.methods for part in METHODS.card(name).uses}
+    return set().union(*brought.values()) - ours
+
+
 def refuse(config: RunConfig) -> None:
     """Raises ``UserError`` for a run that needs files of which a pack takes none."""
     own = [name for name in (*config.tasks, *config.methods) if in_file(name)]
@@ -131,6 +143,8 @@ def refuse(config: RunConfig) -> None:
     if config.gaps and traits(config.corpus).lists == ANLG:
         raise UserError("gaps=true leaves out stories of a list in data=, which stays here")
     for section in dataclasses.fields(config):
+        if section.name in _unused(config):
+            continue
         value = getattr(config, section.name)
         value = getattr(value, "first", value)  # of the teachers, the one that is trained
         for key in ("pretrained", "init_pretrained"):
