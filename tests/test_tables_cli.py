@@ -111,7 +111,7 @@ def test_single_target_and_a_method_of_ones_own(tmp_path: Path) -> None:
     grid = table2(results, measured_tasks(results))
     (row,) = [r for r in records(grid) if r["method"] == "mine" and r["quantity"] == "ctrl"
               and r["task"] == "length"]  # fmt: skip
-    assert (row["ours"], row["low"], row["high"], row["paper"]) == ("100", "100", "100", "")
+    assert (row["ours"], row["low"], row["high"], row["paper"]) == ("100", "2.5", "100", "")
 
 
 def test_another_version(tmp_path: Path) -> None:
