@@ -30,7 +30,7 @@ from baselines.prompted.endpoint import Endpoint
 from baselines.prompted.local import CHAT, Local, adopt
 from baselines.prompted.method import Prompted
 from baselines.prompted.shots import ASK, Shots, as_text, turns, writing
-from baselines.rejection import full
+from baselines.rules import full
 from eval.running.command import parse
 from eval.running.plan import Plan
 from models.base import stream_seed
