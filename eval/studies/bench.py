@@ -317,6 +317,7 @@ def main(arguments: Sequence[str]) -> None:
         typed = [one for one in arguments if not one.startswith("out=")]
         _store(config, {**figures, "command": " ".join(["python -m eval.bench", *typed])})
         return
+    timed_task(Plan(config))
     with tempfile.TemporaryDirectory() as folder:
         figures = Bench(config, Path(folder), lambda line: print(line, flush=True)).run()
     print(f"peak memory: {figures['peak memory GiB']:.2f} GiB")
