@@ -7,21 +7,10 @@ are drawn alike for all texts it is p(text | not control).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from models.base import Plan, Role, stream_seed
-from models.nets.config import LMConfig, long_enough
-from models.nets.recipes import (
-    NATS,
-    Pairs,
-    examples,
-    for_task,
-    prompted_codec,
-    readable,
-    single,
-)
-from tasks.common.progress import Progress
-from tasks.common.recipe import Folders, Recipe, recipe
+from models.nets.config import LMConfig
+from models.nets.recipes import NATS, Pairs, behind_prompts
+from tasks.common.recipe import Recipe
 
 NAME = "antiexpert"
 
@@ -40,37 +29,7 @@ def mismatched(pairs: Pairs, seed: int) -> Pairs:
 
 
 def antiexpert(plan: Plan, task: str) -> Recipe:
-    single(task, NAME)
-    control = plan.task(task)
-    config, seed = long_enough(plan.config.finetune, control), plan.config.train_seed
-    start = {} if config.pretrained else {"lm": plan.role("lm")}
-
-    def build(folder: Path, deps: Folders, progress: Progress) -> None:
-        from models.nets.causal import train_lm
-
-        codec = prompted_codec(control, deps, config)
-        train, valid = (mismatched(pairs, seed) for pairs in examples(control, deps, seed))
-        train_lm(
-            folder,
-            train,
-            readable(valid, codec),
-            codec,
-            config,
-            seed,
-            device=plan.device,
-            progress=progress,
-            init=deps.get("lm"),
-        )
-
-    return recipe(
-        NAME,
-        f"train an anti-expert for {task}",
-        build,
-        for_task(plan, config, control),
-        deps={"texts": plan.texts_for(task), "vocabulary": plan.role("vocabulary"), **start},
-        parallel=True,
-        pace=config,
-    )
+    return behind_prompts(plan, task, NAME, f"train an anti-expert for {task}", mismatched)
 
 
 ANTIEXPERT = Role(

@@ -161,7 +161,19 @@ def text_role(
 
 
 def finetuned(plan: Plan, task: str) -> Recipe:
-    single(task, "finetuned")
+    return behind_prompts(plan, task, "finetuned", f"fine-tune a language model for {task}")
+
+
+def behind_prompts(
+    plan: Plan,
+    task: str,
+    name: str,
+    what: str,
+    choose: Callable[[Pairs, int], Pairs] = lambda pairs, seed: pairs,
+) -> Recipe:
+    """A language model of texts behind the prompts of a task's controls. ``choose``: (the examples
+    of the control, the seed of training) -> those that it is trained on."""
+    single(task, name)
     control = plan.task(task)
     config, seed = long_enough(plan.config.finetune, control), plan.config.train_seed
     start = {} if config.pretrained else {"lm": plan.role("lm")}
@@ -169,7 +181,7 @@ def finetuned(plan: Plan, task: str) -> Recipe:
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         from models.nets.causal import train_lm
 
-        train, valid = examples(control, deps, seed)
+        train, valid = (choose(pairs, seed) for pairs in examples(control, deps, seed))
         codec = prompted_codec(control, deps, config)
         train_lm(
             folder,
@@ -184,8 +196,8 @@ def finetuned(plan: Plan, task: str) -> Recipe:
         )
 
     return recipe(
-        "finetuned",
-        f"fine-tune a language model for {task}",
+        name,
+        what,
         build,
         for_task(plan, config, control),
         deps={"texts": plan.texts_for(task), "vocabulary": plan.role("vocabulary"), **start},

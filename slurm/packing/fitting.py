@@ -100,7 +100,7 @@ def _try(bench: Any, role: str, say: Say) -> None:
         bench.build(role)
     except stop.Stopped:
         raise
-    except Exception as error:
+    except Exception as error:  # of a device or a library; the others are measured all the same
         say(f"{role}: its pace cannot be measured ({' '.join(str(error).split())})")
 
 

@@ -93,7 +93,7 @@ class Visit:
             raise
         except UserError as error:
             self.failed[name] = str(error)
-        except Exception as error:
+        except Exception as error:  # of a device or a library: the minutes left are for the rest
             traceback.print_exc()
             self.failed[name] = " ".join(f"{type(error).__name__}: {error}".split())
         if name in self.failed:
