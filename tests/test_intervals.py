@@ -186,6 +186,11 @@ def test_p_of_one_target_is_of_its_samples() -> None:
     assert found.p == pytest.approx(exact, abs=0.02)
 
 
+def test_one_sample_tells_no_difference() -> None:
+    assert paired(([[1.0]], None), ([[2.0]], None)).p == 1
+    assert paired(([[1.0, 1.5]], None), ([[2.0]], None)).p == 1
+
+
 def test_a_cell_does_not_differ_from_itself() -> None:
     cell = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
     assert paired((cell, None), (cell, None)).value == 0

@@ -111,7 +111,7 @@ def test_p_of_few_targets_counts_every_exchange() -> None:
 
 
 def test_p_of_many_targets_counts_what_was_seen_as_one_more() -> None:
-    assert one_sample_each([1.0] * 60) == 1 / 10_000
+    assert one_sample_each([1.0] * 60) == 2 / 10_000
 
 
 def test_p_of_one_target_shuffles_its_samples() -> None:

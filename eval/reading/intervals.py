@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,6 @@ from eval.reading.stats import Array, Values, as_rows, as_weights, macro, target
 LEVEL = 0.95
 #: of the bootstrap of pooled metrics, and exchanges of a test
 DRAWS, EXCHANGES = 2000, 9999
-#: so many targets are exchanged in every way there is
-FEW = 13
 
 Scale = Callable[[Array], Array]
 Total = Callable[[Sequence[float]], float]
@@ -202,51 +200,36 @@ def _less(a: _Cell, b: _Cell, scale: Scale) -> tuple[float, float, float]:
 
 def _exchanged(cells: Sequence[tuple[_Cell, _Cell]], seed: int) -> float:
     """p of the mean over tasks of the differences of means."""
-    if len(cells) == 1 and cells[0][0].targets == 1:
-        return _shuffled(cells[0][0].units, cells[0][1].units, seed)
-    rng, total, seen = np.random.default_rng(seed), np.zeros(1), 0.0
-    few = sum(a.targets for a, _ in cells) <= FEW
-    for a, b in cells:
-        gap = a.units.mean() - b.units.mean() if a.targets == 1 else a.units - b.units
-        gap = np.atleast_1d(gap)
-        seen += float(gap.mean())
-        if few:
-            ways = np.arange(2 ** len(gap))[:, None] >> np.arange(len(gap)) & 1
-            total = (total[:, None] + (1 - 2 * ways) @ gap / len(gap)).ravel()
-        else:
-            total = total + _pieces(len(gap), partial(_flipped, gap, rng)) / len(gap)
-    return _p(total, seen, few)
+    ((a, b), *others) = cells
+    if a.targets == 1 and not others:
+        # of a single target, its samples change sides
+        return _tested((a.units, b.units), _less_mean, "independent", seed)
+    gaps = [np.atleast_1d(_gap(a, b)) for a, b in cells]
+    shares = np.concatenate([gap / len(gap) for gap in gaps])
+    return _tested((shares,), np.sum, "samples", seed)
 
 
-def _flipped(gap: Array, rng: np.random.Generator, n: int) -> Array:
-    sums: Array = (1 - 2.0 * rng.integers(2, size=(n, len(gap)))) @ gap
-    return sums
+def _gap(a: _Cell, b: _Cell) -> Array | float:
+    """Target by target; of a single one, of its means."""
+    return a.value - b.value if a.targets == 1 else a.units - b.units
 
 
-def _shuffled(first: Array, second: Array, seed: int) -> float:
-    rng, both = np.random.default_rng(seed), np.concatenate([first, second])
-
-    def shuffle(n: int) -> Array:
-        order = rng.permuted(np.broadcast_to(both, (n, len(both))), axis=1)
-        gaps: Array = order[:, : len(first)].mean(1) - order[:, len(first) :].mean(1)
-        return gaps
-
-    return _p(_pieces(len(both), shuffle), float(first.mean() - second.mean()), False)
+def _less_mean(first: Array, second: Array, axis: int) -> Array:
+    less: Array = first.mean(axis) - second.mean(axis)
+    return less
 
 
-def _pieces(width: int, draw: Callable[[int], Array]) -> Array:
-    """All exchanges, a few megabytes of ``width`` values each at once."""
-    step = max(1, 1_000_000 // width)
-    counts = [min(step, EXCHANGES - first) for first in range(0, EXCHANGES, step)]
-    return np.concatenate([draw(n) for n in counts])
-
-
-def _p(drawn: Array, seen: float, every: bool) -> float:
-    """The share of exchanges with as large a difference, what was seen being one of them."""
-    # sums in another order are equal but for their last digits
-    least = abs(seen) - 1e-9 * max(1.0, abs(seen))
-    more = int((np.abs(drawn) >= least).sum())
-    return more / len(drawn) if every else (1 + more) / (1 + len(drawn))
+def _tested(data: tuple[Array, ...], statistic: Callable[..., Any], kind: str, seed: int) -> float:
+    """p of random exchanges, or of all where there are no more than ``EXCHANGES``; what was seen is
+    one of them."""
+    if not any(one.any() for one in data) or min(map(len, data)) < 2:
+        # nothing differs, or every exchange is as large as what was seen
+        return 1.0
+    found = stats.permutation_test(
+        data, statistic, permutation_type=kind, n_resamples=EXCHANGES, batch=1000,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(found.pvalue)
 
 
 def paired_pooled(
@@ -261,7 +244,8 @@ def paired_pooled(
     ways = np.random.default_rng(seed).integers(2, size=(DRAWS, len(a))).astype(float)
     less = ways @ (b - a)
     drawn = [total((a.sum(0) + gap).tolist()) - total((b.sum(0) - gap).tolist()) for gap in less]
-    return Difference(value, low, high, _p(np.array(drawn), value, False))
+    as_large = int((np.abs(drawn) >= abs(value) * (1 - 1e-12)).sum())
+    return Difference(value, low, high, (1 + as_large) / (1 + DRAWS))
 
 
 def holm(p: Sequence[float]) -> list[float]:
