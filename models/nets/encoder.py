@@ -100,15 +100,17 @@ class WordEncoder(nn.Module):
             nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12)
         )
         self.bias = nn.Parameter(torch.zeros(words))
-        last = nn.Linear(width, width)
-        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last) if timed else None
+        self.time: nn.Sequential | None = None
+        if timed:
+            # a time that outweighs the words, which are small, hides them: it starts at 0
+            last = nn.Linear(width, width)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
         with torch.no_grad():
             # logits of a fresh network have a spread of about 1
             self.word_embedding.weight *= width**-0.5
             self.position_embedding.weight *= width**-0.5
-            # a time that outweighs the words, which are as small, hides them: it starts at 0
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
 
     @property
     def device(self) -> torch.device:
