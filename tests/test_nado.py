@@ -287,9 +287,9 @@ def test_texts_are_labelled_by_the_rule() -> None:
     assert pairs(TASK, texts[2:], (), 0) == [(["1"], ("b",))]
 
 
-def test_oracles_read_what_a_task_is_scored_by() -> None:
+def test_oracles_read_what_a_task_is_scored_by(tmp_path: Path) -> None:
     """The very ones of the run, and the language model's texts in place of the corpus."""
-    plan = Plan(replace(demo(), store="/nowhere"))
+    plan = Plan(replace(demo(), store=str(tmp_path)))
     samples = plan.role("lm_samples")
     assert annotated(plan, load_task("length")) is samples
     tagged = annotated(plan, load_task("parts_of_speech"))
