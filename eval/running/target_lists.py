@@ -110,12 +110,14 @@ class TargetLists:
         """Raises ``UserError`` for a target that asks for more words than a text of the method can
         have."""
         room = METHODS.card(method).room(self.config, self.plan.task(task))
-        for target in targets:
+        for before, target in enumerate(targets):
             words = target.control.needed_words
             if room is not None and words > room:
+                # a released list is taken as it is, whatever longest= says
+                fewer = f"targets={before} ends before it, " if before else ""
                 raise UserError(
                     f"target {target.id} of {task} needs {words} words, but a text of {method} "
-                    f"has at most {room}: choose another longest= or a longer network"
+                    f"has at most {room}: {fewer}choose another longest= or a longer network"
                 )
 
     def known(self) -> Known:
