@@ -2,19 +2,19 @@
 
 A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is stored) or
 ``<!-- brief SET NUMBER -->`` (control, lm and copies in one cell, one row a method) and
-``<!-- end -->``.
+``<!-- end -->``. ``<!-- table SET NUMBER: NAME, NAME -->`` has the rows of these methods alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: the files that hold such blocks
-PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md")
-BLOCK = re.compile(r"(<!-- (table|brief) (\S+) (\d) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md", ROOT / "docs" / "discrete.md")
+BLOCK = re.compile(r"(<!-- (table|brief) (\S+) (\d)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 CTRL, LM = "ctrl", "lm"
 #: what a row of a stored table is, in its second column
 OURS, PAPER = "ours", "paper"
@@ -52,6 +52,20 @@ def brief(name: str, number: int) -> Iterator[str]:
             yield _row(["paper", *(row[at[task, CTRL]] for task in tasks)])
 
 
+def only(rows: list[str], names: Iterable[str]) -> list[str]:
+    """Head and the rows of the methods ``names``, whose further lines leave the name out. Raises
+    ``ValueError`` for a method that has none."""
+    wanted, kept, inside = set(names), rows[:2], False
+    for row in rows[2:]:
+        name = cells(row)[0].strip("*")
+        inside = name in wanted if name else inside
+        wanted.discard(name)
+        kept += [row] if inside else []
+    if wanted:
+        raise ValueError(f"no rows of {', '.join(sorted(wanted))}")
+    return kept
+
+
 def _ours(ctrl: str, lm: str, copies: float | None) -> str:
     parts = [ctrl, lm] if copies is None else [ctrl, lm, f"{copies:.0f}"]
     return "n/a" if ctrl.startswith("n/a") else " / ".join(parts)
@@ -80,7 +94,10 @@ def filled(text: str) -> str:
 
     def one(match: re.Match[str]) -> str:
         make = {"table": lines, "brief": brief}[match[2]]
-        return "\n".join([match[1], *make(match[3], int(match[4])), "", match[6]])
+        rows = list(make(match[3], int(match[4])))
+        if match[5]:
+            rows = only(rows, match[5].split(", "))
+        return "\n".join([match[1], *rows, "", match[7]])
 
     return BLOCK.sub(one, text)
 
