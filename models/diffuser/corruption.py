@@ -7,6 +7,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,16 @@ class EditsConfig(Checked):
         return self.keep, self.replace, self.delete, self.insert
 
 
+@cache
+def _tables(config: EditsConfig) -> tuple[list[float], list[float]]:
+    """Where the next kind begins, and the next length, on the way from 0 to 1."""
+    longest = int(LONGEST * config.length) + 20
+    mass = [n * math.log(config.length) - math.lgamma(n + 1) for n in range(1, longest + 1)]
+    weights = [math.exp(one - max(mass)) for one in mass]
+    total = sum(weights)
+    return list(accumulate(config.shares))[:-1], [x / total for x in accumulate(weights)][:-1]
+
+
 class Corruption:
     """One step of the noise on texts of the ids ``words``, of which none gets longer than ``room``
     words.
@@ -58,11 +69,7 @@ class Corruption:
 
     def __init__(self, config: EditsConfig, words: Sequence[int], room: int) -> None:
         self.words, self.room = tuple(words), room
-        self._kinds = list(accumulate(config.shares))[:-1]
-        longest = int(LONGEST * config.length) + 20
-        mass = [n * math.log(config.length) - math.lgamma(n + 1) for n in range(1, longest + 1)]
-        weights = [math.exp(one) for one in mass]
-        self._lengths = [one / sum(weights) for one in accumulate(weights)][:-1]
+        self._kinds, self._lengths = _tables(config)
 
     def edit(self, text: Ids, rng: np.random.Generator) -> Script:
         """A script that corrupts ``text``."""

@@ -33,13 +33,12 @@ class Edit:
 
     def __post_init__(self) -> None:
         """Raises ``ValueError`` for spans that are not those of its kind."""
-        right = {
-            Kind.KEEP: bool(self.old) and self.old == self.new,
-            Kind.REPLACE: bool(self.old and self.new),
-            Kind.DELETE: bool(self.old) and not self.new,
-            Kind.INSERT: bool(self.new) and not self.old,
-        }
-        if not right[self.kind]:
+        if self.kind is Kind.KEEP:
+            right = bool(self.old) and self.old == self.new
+        else:
+            put, gone = self.kind is not Kind.DELETE, self.kind is not Kind.INSERT
+            right = bool(self.old) == gone and bool(self.new) == put
+        if not right:
             raise ValueError(f"{self.kind.name}: no edit of {self.old} to {self.new}")
 
     @property
