@@ -72,10 +72,11 @@ def test_a_batch_by_hand() -> None:
     made = batch([Pair((a, b, dot, b), marks(script)), Pair((a,), marks(script[:1]))], 16, 99)
     assert made.ids.tolist()[0] == [START, a, b, dot, b, END, PAD, PAD]
     assert made.asked.tolist()[0] == [0, 0, 1, 0, 2, NONE, NONE, NONE]
-    assert made.tokens.tolist() == [[START, a, 99, c, c], [START, *[PAD] * 4]]
+    assert made.tokens.tolist() == [[START, a, 99, c, c], [PAD] * 5]
     assert made.places.tolist()[0] == [0, 1, 2, 2, 2]
     assert made.said.tolist()[0] == [NONE, NONE, c, c, END]
     assert set(made.said.tolist()[1]) == {NONE}
+    assert batch([Pair((a,), marks(script[:1]))], 16, 99).tokens.tolist() == [[PAD]]
 
 
 def test_a_text_beside_another_changes_nothing() -> None:

@@ -102,7 +102,7 @@ def batch(pairs: Sequence[Pair], length: int, opening: int) -> Batch:
         for column, values in zip(rows, row, strict=True):
             column.append(list(values))
     fills = (PAD, int(Kind.KEEP), NONE, PAD, 0, NONE)
-    sizes = [longest] * 3 + [max(map(len, rows[3]))] * 3
+    sizes = [longest] * 3 + [max(1, *map(len, rows[3]))] * 3
     filled = [
         torch.tensor([row + [fill] * (size - len(row)) for row in column])
         for column, fill, size in zip(rows, fills, sizes, strict=True)
@@ -112,16 +112,23 @@ def batch(pairs: Sequence[Pair], length: int, opening: int) -> Batch:
 
 def _read(one: Pair, opening: int) -> tuple[list[int], list[int], list[int]]:
     """What the decoder reads of a pair, up to its last span, the places, and what it says."""
-    spans = dict(zip(places(one.marks.tags), one.marks.spans, strict=True))
     tokens, at, said = list[int](), list[int](), list[int]()
-    last = max(spans, default=0)
-    for i, tag in enumerate(one.marks.tags[: last + 1]):
-        if tag in (Kind.KEEP, Kind.INSERT):
-            tokens.append(one.noised[i - 1] if i else START)
-            at.append(i)
-            said.append(NONE)
-        if i in spans:
-            tokens += [opening, *spans[i]]
-            at += [i] * (1 + len(spans[i]))
-            said += [*spans[i], END]
+    spans = iter(one.marks.spans)
+    for token, place in shown(one.noised, one.marks.tags, opening):
+        span = next(spans) if token == opening else ()
+        tokens += [token, *span]
+        at += [place] * (1 + len(span))
+        said += [*span, END] if token == opening else [NONE]
     return tokens, at, said
+
+
+def shown(words: Ids, tags: Sequence[Kind], opening: int) -> list[tuple[int, int]]:
+    """(token, place) of what the decoder reads of a text beside the words of spans, up to the last
+    of them: START, the words that are kept, and ``opening`` where a span is put."""
+    spans, read = places(tags), list[tuple[int, int]]()
+    for i, tag in enumerate(tags[: spans[-1] + 1] if spans else ()):
+        if tag in (Kind.KEEP, Kind.INSERT):
+            read.append((words[i - 1] if i else START, i))
+        if i in spans:
+            read.append((opening, i))
+    return read
