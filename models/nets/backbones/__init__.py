@@ -66,11 +66,13 @@ def fresh_body(
     dropout: float,
     feedforward: int | None = None,
     attention_dropout: float | None = None,
+    cross: bool = False,
 ) -> nn.Module:
     """The same without an output layer, as part of another network; :class:`Decoder` reads with it.
 
     ``vocabulary`` 0: inputs are vectors, and it has no table of embeddings. ``feedforward``: 4
-    times the width unless given; ``attention_dropout``: ``dropout`` unless given.
+    times the width unless given; ``attention_dropout``: ``dropout`` unless given. ``cross``: its
+    layers attend to what an encoder has read, too.
     """
     from models.nets.backbones.gpt2 import body
 
@@ -83,6 +85,7 @@ def fresh_body(
         dropout,
         feedforward=feedforward,
         attention_dropout=attention_dropout,
+        cross=cross,
     )
 
 

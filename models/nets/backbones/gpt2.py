@@ -47,9 +47,11 @@ def body(
     *,
     feedforward: int | None = None,
     attention_dropout: float | None = None,
+    cross: bool = False,
 ) -> nn.Module:
     """As :func:`models.nets.backbones.fresh_body`."""
     config = gpt2(max(1, vocabulary), positions, layers, width, heads, dropout)
+    config.add_cross_attention = cross
     if feedforward is not None:
         config.n_inner = feedforward
     if attention_dropout is not None:

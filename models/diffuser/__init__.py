@@ -1,0 +1,1 @@
+"""Diffusion by edits (DiffusER, Reid et al. 2022)."""
