@@ -148,8 +148,8 @@ class Network(nn.Module, ABC):
         ``model_time``: what the network is told, where it differs from the training step's own
         time. ``known`` (B, L): ids of words whose own embedding, without noise, is at a position,
         such as the contexts of an infilling, and -1 elsewhere; a network that does not
-        ``reads_known`` makes no use of it. ``previous`` (B, L, D): the estimate before, of a network
-        with ``config.self_conditioning``; None: zeros.
+        ``reads_known`` makes no use of it. ``previous`` (B, L, D): the estimate before, where
+        ``config.self_conditioning``; None: zeros.
         """
 
     @abstractmethod
@@ -171,8 +171,8 @@ class Network(nn.Module, ABC):
         return 0.0 if self.warp is not None else initial_std(self.schedule)
 
     def decoding(self, steps: int, spacing: str = "recompute") -> Schedule:
-        """The schedule that decodes in ``steps`` steps; ``spacing`` as in ``SamplingConfig``, but of
-        a warp equal steps of warped time. Raises ``UserError`` for a number that it has not."""
+        """The schedule that decodes in ``steps`` steps; ``spacing`` as in ``SamplingConfig``, but
+        of a warp equal steps of warped time. Raises ``UserError`` for a number that it has not."""
         if self.warp is None:
             return decoding_schedule(self.schedule, steps, spacing)
         return chosen(self.schedule, self.warp.stops(steps).cpu().numpy())
