@@ -73,7 +73,7 @@ def test_until_all_is_measured_draws_are_uniform() -> None:
 
 
 def test_a_loss_that_grows_evenly_leaves_the_levels_even() -> None:
-    np.testing.assert_allclose(measured(EVERY / 100 + 1).density(), 1 / 64, rtol=1e-9)
+    np.testing.assert_allclose(measured(EVERY.double() / 100 + 1).density(), 1 / 64, rtol=1e-9)
 
 
 def test_a_step_in_the_loss_draws_all_that_is_not_spread() -> None:
