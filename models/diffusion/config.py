@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from models.nets.config import NO_KEY, EncoderConfig, TrainConfig, size
+from tasks.common.errors import UserError
 from tasks.common.ranges import Checked, ranged, share
 
 #: diffusion steps, of training and of decoding
@@ -18,19 +19,59 @@ LINEAR_TOO_SHORT = 20
 class SamplingConfig(Checked):
     """How latents are drawn."""
 
-    #: ancestral: q(x_s | x_t, x0), the DDPM posterior; ddim: with ``eta``
-    sampler: Literal["ancestral", "ddim"] = "ddim"
+    #: ancestral: q(x_s | x_t, x0), the DDPM posterior; ddim: with ``eta``; euler: Euler's method on
+    #: the probability-flow ODE, which is ddim with eta=0
+    sampler: Literal["ancestral", "ddim", "euler"] = "ddim"
     eta: float = share(1.0)
     #: decoding steps
     steps: int = ranged(200, least=1, most=MOST_STEPS)
     #: recompute: the schedule's formula anew with fewer steps, the network's time input 4.5 units
     #: (of 1000) below what training used, as in the reference code; respaced: every k-th step
     spacing: Literal["recompute", "respaced"] = "recompute"
+    #: divides the logits of words, where the network has them: below 1 it sharpens what it says
+    #: (score temperature)
+    score_temperature: float = ranged(1.0, least=1e-6, most=1e6)
     #: replace each x0 estimate by its nearest word embeddings (the clamping trick, section 4.2)
     clamp: bool = True
     #: on a GPU, compile the networks that decode and replay them as CUDA graphs: after a minute or
     #: two of compiling, and for many batches of one size; changes no key, and nothing on a CPU
     compile: bool = field(default=False, metadata=NO_KEY)
+
+
+@dataclass(frozen=True)
+class LevelsConfig(Checked):
+    """Which noise levels a network of latents knows, and how often it is trained on each.
+
+    A level is a standard deviation sigma of the noise that is added to embeddings before all is
+    scaled to unit variance: alpha_bar = 1 / (1 + sigma^2).
+    """
+
+    #: steps: those of ``schedule``, all alike; warped: sigma from ``sigma_min`` to ``sigma_max`` in
+    #: equal ratios, drawn and decoded as ``warp`` says
+    kind: Literal["steps", "warped"] = "steps"
+    #: of embeddings of 16 coordinates of unit variance; the range grows as the square root of
+    #: their number
+    sigma_min: float = ranged(0.3, above=0, most=1e6)
+    sigma_max: float = ranged(10.0, above=0, most=1e6)
+    #: loss: in proportion to how much the measured cross-entropy grows from level to level, so that
+    #: it is linear in warped time (Dieleman et al. 2022); gumbel: a Gumbel law of log sigma with
+    #: the mean and the variance of that growth (LangFlow); variance: in proportion to the root mean
+    #: square of a level's part of the bound, which minimises the variance of its estimate (what
+    #: Gulrajani and Hashimoto 2023 learn by gradients); none: uniform in log sigma
+    warp: Literal["loss", "gumbel", "variance", "none"] = "loss"
+    #: intervals of log sigma whose losses are measured apart
+    bins: int = size(64, least=2)
+    #: how much of what was measured stays after each training step
+    memory: float = ranged(0.998, above=0, below=1)
+    #: share of the draws that stays uniform in log sigma
+    floor: float = ranged(0.1, above=0, most=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sigma_max <= self.sigma_min:
+            raise UserError(
+                f"levels.sigma_max={self.sigma_max:g} is not above sigma_min={self.sigma_min:g}"
+            )
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,11 @@ class Gaussian:
     def __init__(
         self,
         schedule: Schedule,
-        sampler: Literal["ancestral", "ddim"] = "ddim",
+        sampler: Literal["ancestral", "ddim", "euler"] = "ddim",
         eta: float = 1.0,
     ) -> None:
-        self.schedule, self.sampler, self.eta = schedule, sampler, eta
+        self.schedule, self.sampler = schedule, sampler
+        self.eta = 0.0 if sampler == "euler" else eta
         self.name, self.steps = schedule.name, schedule.steps
         self._previous = schedule.alpha_bar_prev
         # level -1 (clean) is looked up as the last entry

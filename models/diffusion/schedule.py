@@ -43,13 +43,15 @@ class Schedule:
 
     ``alpha_bar``: (T,) cumulative products of 1 - beta, decreasing. ``model_time``: (T,) what the
     denoiser is told at each step, on the training scale [0, 1000). ``train_index``: (T,) the
-    training step with the same noise level.
+    training step with the same noise level. ``factor``: what the noise was multiplied by
+    (:func:`louder`).
     """
 
     name: str
     alpha_bar: Array
     model_time: Array
     train_index: Array
+    factor: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -75,8 +77,16 @@ class Schedule:
         return np.sqrt(self.betas * (1 - self.alpha_bar_prev) / (1 - self.alpha_bar))
 
 
-def make_schedule(name: str, steps: int) -> Schedule:
-    """The ``sqrt``, ``cosine`` or ``linear`` schedule with ``steps`` steps.
+def louder(alpha_bar: Array, factor: float) -> Array:
+    """The cumulative products whose signal-to-noise ratio is that of noise ``factor`` times as
+    large, at unit variance (Gao et al. 2022, noise factor F, rescaled): a / (F^2 - (F^2 - 1) a).
+    """
+    return alpha_bar / (factor**2 - (factor**2 - 1) * alpha_bar)
+
+
+def make_schedule(name: str, steps: int, factor: float = 1.0) -> Schedule:
+    """The ``sqrt``, ``cosine`` or ``linear`` schedule with ``steps`` steps, under noise ``factor``
+    times as large.
 
     Time inputs are 1000/T * t (``rescale_timesteps`` of the reference code). Raises ``UserError``
     for an unknown name, or a linear schedule too short to keep its betas below 1.
@@ -92,7 +102,25 @@ def make_schedule(name: str, steps: int) -> Schedule:
     else:
         raise unknown("schedule", name, ["sqrt", "cosine", "linear"])
     index = np.arange(steps)
-    return Schedule(name, np.cumprod(1 - betas), index * (1000.0 / steps), index)
+    alpha_bar = np.cumprod(1 - betas)
+    if factor != 1:
+        alpha_bar = louder(alpha_bar, factor)
+    return Schedule(name, alpha_bar, index * (1000.0 / steps), index, factor)
+
+
+def log_uniform(sigma_min: float, sigma_max: float, steps: int) -> Schedule:
+    """``steps`` levels of noise sigma in equal ratios, alpha_bar = 1 / (1 + sigma^2)."""
+    index = np.arange(steps)
+    log_sigma = np.linspace(np.log(sigma_min), np.log(sigma_max), steps)
+    alpha_bar = 1 / (1 + np.exp(2 * log_sigma))
+    name = f"log sigma {sigma_min:g} to {sigma_max:g}"
+    return Schedule(name, alpha_bar, index * (1000.0 / steps), index)
+
+
+def chosen(trained: Schedule, index: Array) -> Schedule:
+    """The schedule that decodes on the training steps ``index``, increasing."""
+    times = trained.model_time[index]
+    return Schedule(trained.name, trained.alpha_bar[index], times, index, trained.factor)
 
 
 def decoding_schedule(trained: Schedule, steps: int, spacing: str) -> Schedule:
@@ -110,8 +138,8 @@ def decoding_schedule(trained: Schedule, steps: int, spacing: str) -> Schedule:
     k = trained.steps // steps
     index = np.arange(steps) * k + k - 1
     if spacing == "respaced":
-        return Schedule(trained.name, trained.alpha_bar[index], trained.model_time[index], index)
+        return chosen(trained, index)
     if spacing != "recompute":
         raise unknown("spacing", spacing, ["recompute", "respaced"])
-    new = make_schedule(trained.name, steps)
-    return Schedule(new.name, new.alpha_bar, new.model_time, index)
+    new = make_schedule(trained.name, steps, trained.factor)
+    return Schedule(new.name, new.alpha_bar, new.model_time, index, new.factor)

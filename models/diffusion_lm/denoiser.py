@@ -9,9 +9,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.diffusion.estimate import PREDICTIONS, Prediction
+from models.diffusion.rounding import rounding_nll
 from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.network import Network, Noised, two_layers
 from models.diffusion_lm.score_interpolation import ScoreInterpolation
+from models.diffusion_lm.word_head import WordHead
 
 
 class Denoiser(Network):
@@ -36,22 +38,30 @@ class Denoiser(Network):
         index: Tensor,
         model_time: Tensor | None = None,
         known: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> Tensor:
         if model_time is None:
             model_time = self.times(index)
-        return self.prediction.x0(self(x_t, model_time), x_t, index)
+        return self.prediction.x0(self(x_t, model_time, previous), x_t, index)
 
     def terms(self, noised: Noised) -> dict[str, Tensor]:
-        """``mse`` of the prediction."""
+        """``mse`` of the prediction, and under objective=anchor the cross-entropy of the words
+        that the prediction is rounded to."""
         x_t, t = noised.x_t, noised.t
-        out = x0_hat = self(x_t, self.times(t))
+        out = x0_hat = self(x_t, self.times(t), noised.previous)
         if not self.prediction.direct and bool((t == 0).any()):
-            x0_hat = self.x0(x_t, t)
+            x0_hat = self.x0(x_t, t, previous=noised.previous)
         goal = self.prediction.goal(noised.x0, x_t, t, noised.noise)
-        return {"mse": noised.squared_error(goal, out, x0_hat)}
+        terms = {"mse": noised.squared_error(goal, out, x0_hat)}
+        if self.config.objective == "anchor":
+            nll = rounding_nll(out, self.embedding.weight, self.head_bias, noised.ids)
+            terms["anchor"] = noised.average(nll)
+        return terms
 
 
 def make_denoiser(config: DiffusionConfig, vocabulary: int) -> Network:
     """A fresh network of that config."""
+    if config.plain_words:
+        return WordHead(config, vocabulary)
     kind = ScoreInterpolation if config.output == "words" else Denoiser
     return kind(config, vocabulary)

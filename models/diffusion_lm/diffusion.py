@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from models.diffusion.classifiers.base import Space
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion.gaussian import Gaussian, Normal
 from models.diffusion.loop import Correct, Noise, Pin, Project, walk
-from models.diffusion.schedule import Schedule, decoding_schedule
+from models.diffusion.schedule import Schedule
 from models.diffusion_lm.network import Network
 from models.diffusion_lm.training import load_diffusion
 from models.nets.compiling import compile_encoder
@@ -23,30 +23,44 @@ from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
 
+#: (x_t, t) -> what is added to the x_0 estimate of that step, like x_t
+Push = Callable[[Tensor, int], Tensor]
+
 
 class Diffusion:
     """A trained network on a decoding schedule: noise in, latents out."""
 
     def __init__(self, denoiser: Network, sampling: SamplingConfig, device: torch.device) -> None:
         self.sampling, self.device = sampling, device
-        self.schedule: Schedule = decoding_schedule(
-            denoiser.schedule, sampling.steps, sampling.spacing
-        )
+        self.schedule: Schedule = denoiser.decoding(sampling.steps, sampling.spacing)
         self.process = Gaussian(self.schedule, sampling.sampler, sampling.eta)
         #: fp32, for the embeddings and for rounding
         self.denoiser = denoiser
         #: matrix products in bf16 where that is faster; latents, schedule arithmetic and rounding
         #: stay in fp32
         self.network = copy.deepcopy(denoiser).to(matrix_dtype(device))
+        if sampling.score_temperature != 1:
+            self.network.sharpen(sampling.score_temperature)
+        #: the estimate that a network with self-conditioning is told at the step under way
+        self._previous: Tensor | None = None
         compile_encoder(self.network, device, sampling.compile)
         self.shape = (denoiser.config.length, denoiser.config.embedding)
 
     def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
         """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
         :meth:`models.diffusion_lm.network.Network.x0`."""
+        return self.network.x0(x, *self._told(x, t), known, self._previous)
+
+    def word_logits(self, x: Tensor, t: int) -> Tensor:
+        """log p(w | x_t) up to a constant, (B, L, V), at decoding step ``t``, differentiable in
+        x."""
+        return self.network.word_logits(x, *self._told(x, t), self._previous)
+
+    def _told(self, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        """The training step and the time of decoding step ``t``, for each row of x."""
         rows = torch.full((len(x),), int(self.schedule.train_index[t]), device=self.device)
         times = torch.full((len(x),), float(self.schedule.model_time[t]), device=self.device)
-        return self.network.x0(x, rows, times, known)
+        return rows, times
 
     def latents(
         self,
@@ -55,17 +69,36 @@ class Diffusion:
         length: int | None = None,
         known: Tensor | None = None,
         clamp: Project | None = None,
+        push: Push | None = None,
         correct: Correct[Normal] | None = None,
         pin: Pin | None = None,
         progress: Progress = silent,
     ) -> Tensor:
         """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
         all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
-        clamping does to an estimate, by default each latent's nearest word."""
+        clamping does to an estimate, by default each latent's nearest word; ``push``: guides the
+        estimates."""
         steps, shape = self.schedule.steps, (length or self.shape[0], self.shape[1])
 
+        pushed: list[Tensor] = []
+        clamping = (clamp or self.denoiser.nearest) if self.sampling.clamp else None
+        again = self.network.config.self_conditioning > 0
+        self._previous = None
+
         def estimate(x: Tensor, t: int, previous: Tensor | None) -> Tensor:
-            return self.x0(x, t) if known is None else self.x0(x, t, known)
+            self._previous = previous if again else None
+            if push is not None and t:
+                pushed[:] = [push(x, t)]
+            if t == 0 and self.network.config.plain_words:
+                # the text is made of the likeliest words, and not of those nearest to their mean
+                return self.denoiser.embedding(self.word_logits(x, t).argmax(-1)).float()
+            found = self.x0(x, t) if known is None else self.x0(x, t, known)
+            self._previous = found if again else None
+            return found
+
+        def project(found: Tensor) -> Tensor:
+            found = found + pushed.pop() if pushed else found
+            return found if clamping is None else clamping(found)
 
         with torch.no_grad():
             return walk(
@@ -73,7 +106,7 @@ class Diffusion:
                 self.process,
                 Noise(rngs, shape, device=self.device, steps=steps),
                 self.device,
-                project=(clamp or self.denoiser.nearest) if self.sampling.clamp else None,
+                project=clamping if push is None else project,
                 correct=correct,
                 pin=pin,
                 on_step=lambda t: progress(steps - t, steps),
@@ -93,7 +126,7 @@ def space(denoiser: Network, vocabulary: Vocabulary, steps: int) -> Space:
     """What classifiers that guide this network in ``steps`` decoding steps read. Raises
     ``UserError`` where it cannot be controlled, or ``steps`` do not divide its own."""
     refuse_block(denoiser)
-    process = Gaussian(decoding_schedule(denoiser.schedule, steps, "recompute"))
+    process = Gaussian(denoiser.decoding(steps))
     table = denoiser.embedding.weight.float()
     return Space(process, table, vocabulary, denoiser.config.length, table.device)
 

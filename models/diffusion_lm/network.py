@@ -15,7 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from models.diffusion.gaussian import Gaussian
-from models.diffusion.schedule import Schedule, make_schedule
+from models.diffusion.schedule import (
+    Schedule,
+    chosen,
+    decoding_schedule,
+    log_uniform,
+    make_schedule,
+)
+from models.diffusion.warp import Warp
 from models.diffusion_lm.config import DiffusionConfig
 from models.nets.encoder import bert_config, time_embedding
 from models.nets.finite import sizes
@@ -30,7 +37,8 @@ class Noised:
 
     ``ids`` (B, L); ``mean`` (B, L, D) their embeddings; ``x0`` latents drawn around these; ``x_t``
     the latents at training steps ``t`` (B,), from ``x0`` and ``noise``; ``clean`` (B, L): positions
-    of ``x_t`` that hold ``mean`` instead, or None where none does.
+    of ``x_t`` that hold ``mean`` instead, or None where none does; ``previous`` (B, L, D): the
+    estimates that are handed back to the network, zeros where none is, or None.
     """
 
     ids: Tensor
@@ -40,6 +48,7 @@ class Noised:
     t: Tensor
     noise: Tensor
     clean: Tensor | None
+    previous: Tensor | None = None
 
     @property
     def known(self) -> Tensor | None:
@@ -78,13 +87,25 @@ class Network(nn.Module, ABC):
 
         net = config.network
         self.config = config
-        self.schedule: Schedule = make_schedule(config.schedule, config.steps)
+        self.schedule: Schedule
+        #: the law of the noise levels; None where all are alike
+        self.warp: Warp | None = None
+        if config.warped:
+            levels = config.levels
+            self.schedule = log_uniform(levels.sigma_min, levels.sigma_max, config.steps)
+            self.warp = Warp(levels, config.steps)
+        else:
+            self.schedule = make_schedule(config.schedule, config.steps, config.noise_factor)
         self.process = Gaussian(self.schedule)
         self._times: dict[torch.device, Tensor] = {}
-        self.embedding = nn.Embedding(vocabulary, config.embedding)
-        with torch.no_grad():
-            self.embedding.weight *= config.embedding_std
-        self.embedding.weight.requires_grad_(config.learned_embedding)
+        self.embedding: nn.Embedding | Normalised
+        if config.normalised:
+            self.embedding = Normalised(vocabulary, config.embedding)
+        else:
+            self.embedding = nn.Embedding(vocabulary, config.embedding)
+            with torch.no_grad():
+                self.embedding.weight *= config.embedding_std
+        self.embedding.requires_grad_(config.learned_embedding)
         self.head_bias = nn.Parameter(torch.empty(vocabulary))
         bound = 1 / math.sqrt(config.embedding)  # nn.Linear's default for its bias
         nn.init.uniform_(self.head_bias, -bound, bound)
@@ -99,6 +120,11 @@ class Network(nn.Module, ABC):
         self.dropout = nn.Dropout(net.dropout)
         self.encoder = BertEncoder(bert_config(net, config.positions))
         self.down = self.make_down()
+        #: reads the estimate before; it starts at 0, so that a fresh network does not depend on it
+        self.again: nn.Linear | None = None
+        if config.self_conditioning:
+            self.again = nn.Linear(config.embedding, net.width, bias=False)
+            nn.init.zeros_(self.again.weight)
 
     @abstractmethod
     def make_up(self) -> nn.Module:
@@ -115,13 +141,15 @@ class Network(nn.Module, ABC):
         index: Tensor,
         model_time: Tensor | None = None,
         known: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> Tensor:
         """The x_0 estimate for x_t (B, L, D) whose noise is that of training steps ``index`` (B,).
 
         ``model_time``: what the network is told, where it differs from the training step's own
         time. ``known`` (B, L): ids of words whose own embedding, without noise, is at a position,
         such as the contexts of an infilling, and -1 elsewhere; a network that does not
-        ``reads_known`` makes no use of it.
+        ``reads_known`` makes no use of it. ``previous`` (B, L, D): the estimate before, where
+        ``config.self_conditioning``; None: zeros.
         """
 
     @abstractmethod
@@ -137,13 +165,34 @@ class Network(nn.Module, ABC):
     def prepare(self, ids: Tensor, vocabulary: Vocabulary) -> None:
         """Before training on ``ids`` (N, L): starts from what they or a pretrained network say."""
 
-    def forward(self, x: Tensor, model_time: Tensor) -> Tensor:
+    @property
+    def start_std(self) -> float:
+        """Standard deviation of q(x_0 | w); levels of a warp noise the embeddings themselves."""
+        return 0.0 if self.warp is not None else initial_std(self.schedule)
+
+    def decoding(self, steps: int, spacing: str = "recompute") -> Schedule:
+        """The schedule that decodes in ``steps`` steps; ``spacing`` as in ``SamplingConfig``, but
+        of a warp equal steps of warped time. Raises ``UserError`` for a number that it has not."""
+        if self.warp is None:
+            return decoding_schedule(self.schedule, steps, spacing)
+        return chosen(self.schedule, self.warp.stops(steps).cpu().numpy())
+
+    def word_logits(
+        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+    ) -> Tensor:
+        """log p(w | x_t) up to a constant of each position, (B, L, V), fp32, differentiable in
+        x_t; by default the rounding of the x_0 estimate."""
+        return self.logits(self.x0(x_t, index, model_time, None, previous))
+
+    def forward(self, x: Tensor, model_time: Tensor, previous: Tensor | None = None) -> Tensor:
         """What ``down`` says of each position, fp32, for x (B, L, ...), as ``up`` reads it, at
-        times (B,)."""
+        times (B,); ``previous`` as in :meth:`x0`."""
         dtype = self.norm.weight.dtype
         features = time_embedding(pad_rows(model_time), self.config.time)
         time = self.time(features.to(dtype))[: len(x)]
         hidden = self.up(x.to(dtype)) + self.position_embedding.weight[: x.shape[1]]
+        if self.again is not None and previous is not None:
+            hidden = hidden + self.again(previous.to(dtype))
         hidden = self.dropout(self.norm(hidden + time[:, None, :]))
         hidden = self.encoder(hidden).last_hidden_state
         output: Tensor = self.down(hidden.to(dtype)).float()
@@ -168,6 +217,25 @@ class Network(nn.Module, ABC):
     def nearest(self, x: Tensor) -> Tensor:
         """Each latent replaced by its nearest word embedding (L2), the clamping of section 4.2."""
         return nearest(x, self.embedding.weight.float())
+
+
+class Normalised(nn.Module):
+    """Word embeddings of one norm, the square root of their dimension, whose directions are
+    learned from standard normal vectors."""
+
+    def __init__(self, vocabulary: int, dim: int) -> None:
+        super().__init__()
+        self.directions = nn.Parameter(torch.randn(vocabulary, dim))
+
+    @property
+    def weight(self) -> Tensor:
+        """The embeddings (V, D)."""
+        table = self.directions
+        scaled = nn.functional.normalize(table.float(), dim=-1) * table.shape[1] ** 0.5
+        return scaled.to(table.dtype)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return nn.functional.embedding(ids, self.weight)
 
 
 def two_layers(into: int, width: int, out: int) -> nn.Sequential:

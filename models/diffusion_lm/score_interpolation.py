@@ -12,11 +12,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.diffusion.rounding import rounding_nll
 from models.diffusion.word_mixture import mixture
 from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.network import Network, Noised, initial_std, two_layers
+from models.diffusion_lm.network import Network, Noised, two_layers
 from models.nets.bert import start_from_bert
 from tasks.vocabulary import Vocabulary
 
@@ -79,11 +80,12 @@ class ScoreInterpolation(Network):
 
     def terms(self, noised: Noised) -> dict[str, Tensor]:
         """``anchor``, the cross-entropy of the words given x_t and the context, and ``mse`` of the
-        estimate, from which frozen embeddings would have nothing to learn."""
+        estimate, from which frozen embeddings would have nothing to learn, unless
+        objective=words."""
         x_t, t, known = noised.x_t, noised.t, noised.known
-        nll, hidden = self.nll(x_t, t, noised.ids, known)
+        nll, hidden = self.nll(x_t, t, noised.ids, known, noised.previous)
         terms = {"anchor": noised.average(nll)}
-        if self.config.learned_embedding:
+        if self.config.learned_embedding and self.config.objective == "simple":
             x0_hat = self.estimate(hidden, x_t, t, known)
             terms["mse"] = noised.squared_error(noised.x0, x0_hat, x0_hat)
         return terms
@@ -94,16 +96,32 @@ class ScoreInterpolation(Network):
         index: Tensor,
         model_time: Tensor | None = None,
         known: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> Tensor:
         """As :meth:`Network.x0`; a known position's estimate is its latent itself."""
-        return self.estimate(self._said(x_t, index, model_time, known), x_t, index, known)
+        hidden = self._said(x_t, index, model_time, known, previous)
+        return self.estimate(hidden, x_t, index, known)
+
+    def word_logits(
+        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+    ) -> Tensor:
+        hidden = self._said(x_t, index, model_time, None, previous)
+        query, shrink = self._evidence(x_t, index)
+        said = F.linear(hidden, self.words.weight.float(), self.prior.float()) / self.temperature
+        latents = F.linear(query, self.embedding.weight.float())
+        return said + latents - shrink[..., None] * self._norms()
 
     def nll(
-        self, x_t: Tensor, index: Tensor, ids: Tensor, known: Tensor | None = None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        ids: Tensor,
+        known: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """-log p(w | x_t, context) of the words ``ids`` (B, L), 0 where known, and h, for
         :meth:`estimate`."""
-        hidden = self._said(x_t, index, None, known)
+        hidden = self._said(x_t, index, None, known, previous)
         free = self._free(x_t, known)
         query, shrink = self._evidence(x_t, index)
         table = self.embedding.weight.detach()
@@ -114,7 +132,12 @@ class ScoreInterpolation(Network):
         return spread.view_as(ids), hidden
 
     def _said(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor | None, known: Tensor | None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor | None,
+        known: Tensor | None,
+        previous: Tensor | None = None,
     ) -> Tensor:
         """h, (B, L, W), fp32."""
         if model_time is None:
@@ -136,7 +159,7 @@ class ScoreInterpolation(Network):
         else:
             read = self.words(known.clamp(min=0)).float()
             read = read.flatten(0, 1).index_copy(0, free, alone).view_as(read)
-        hidden: Tensor = self(read, model_time)
+        hidden: Tensor = self(read, model_time, previous)
         return hidden
 
     def estimate(self, hidden: Tensor, x_t: Tensor, index: Tensor, known: Tensor | None) -> Tensor:
@@ -157,7 +180,7 @@ class ScoreInterpolation(Network):
         """(B, L, D), (B, L): log N(x_t; sqrt(alpha_bar) e, v) = query . e - shrink |e|^2 + ..."""
         table = torch.as_tensor(self.schedule.alpha_bar, dtype=torch.float32, device=index.device)
         alpha_bar = table[index][:, None, None]
-        variance = 1 - alpha_bar * (1 - initial_std(self.schedule) ** 2)
+        variance = 1 - alpha_bar * (1 - self.start_std**2)
         query = alpha_bar.sqrt() / variance * x_t.float()
         return query, (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))[..., 0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from torch import Tensor
 
 from models.base import stream_seed
 from models.diffusion.rounding import rounding_nll
+from models.diffusion.warp import spread
 from models.diffusion_lm.config import DiffusionConfig
 from models.diffusion_lm.denoiser import make_denoiser
-from models.diffusion_lm.network import Network, Noised, initial_std
+from models.diffusion_lm.network import Network, Noised
+from models.diffusion_lm.vdm import vdm_losses
+from models.diffusion_lm.word_head import WordHead
 from models.nets import parallel
 from models.nets.ahead import Draws, moved
 from models.nets.artefact import load_network, save_network
@@ -45,8 +49,11 @@ def losses(
     noise: Tensor,
     start: Tensor,
     clean: Tensor | None = None,
+    *,
+    again: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The terms of L_simple^e2e for each sequence, (B,) each.
+    """The terms of L_simple^e2e for each sequence, (B,) each; under another
+    ``config.objective``, those of that.
 
     ``ids`` (B, L); ``t`` (B,) training steps; ``noise`` and ``start`` (B, L, D) standard normal:
     the noise of x_t given x_0, and of x_0 given the words. Terms: the network's own
@@ -56,16 +63,25 @@ def losses(
     sides of the mse.
 
     ``clean`` (B, L): positions that hold their word's own embedding instead of a latent; all terms
-    are means over the others, of which each sequence needs one.
+    are means over the others, of which each sequence needs one. ``again`` (B,): sequences that are
+    read twice, the second time with the first estimate (self-conditioning).
     """
     mean = network.embedding(ids).float()  # (B, L, D)
-    x0 = mean + initial_std(network.schedule) * start
+    x0 = mean + network.start_std * start if network.start_std else mean
     x_t = network.process.corrupt(x0, t, noise)
     if clean is not None:
         x_t = torch.where(clean[..., None], mean, x_t)
     texts = Noised(ids, mean, x0, x_t, t, noise, clean)
+    if again is not None:
+        texts = replace(texts, previous=first_estimates(network, texts, again))
+    if network.config.objective == "bound":
+        return vdm_losses(network, ids, t, noise, texts.previous)
     terms = network.terms(texts)
+    if network.config.objective == "words":
+        return terms
     last = float(network.schedule.alpha_bar[-1])
+    if network.config.objective == "anchor":  # the words are those of the estimate
+        return {**terms, "tT": last * texts.average(x0.square())}
     noised = slice(None) if clean is None else (~clean).nonzero(as_tuple=True)
     rounding = rounding_nll(x0[noised], network.embedding.weight, network.head_bias, ids[noised])
     if clean is not None:
@@ -75,6 +91,15 @@ def losses(
         "tT": last * texts.average(x0.square()),
         "rounding": texts.average(rounding),
     }
+
+
+@torch.no_grad()
+def first_estimates(network: Network, texts: Noised, again: Tensor) -> Tensor:
+    """The x_0 estimates (B, L, D) of the sequences ``again`` (B,), zeros of the others."""
+    rows = again.nonzero()[:, 0]
+    known = None if texts.known is None else texts.known[rows]
+    found = network.x0(texts.x_t[rows], texts.t[rows], None, known) if len(rows) else texts.x_t[:0]
+    return torch.zeros_like(texts.mean).index_copy(0, rows, found.to(texts.mean.dtype))
 
 
 class DiffusionObjective:
@@ -107,17 +132,46 @@ class DiffusionObjective:
         rows = torch.from_numpy(self.plan(step))
         ids, config = self.train_ids[rows], self.module.config
         shape = (*ids.shape, config.embedding)
-        t = torch.randint(0, config.steps, (len(ids),), generator=rng)
+        t = self.moments(len(ids), rng)
         noise, start = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
         ours = [ids, t, noise, start]
         if self.contexts is not None:
             chosen = torch.rand(len(rows), generator=rng) < config.clean_contexts
             ours.append(self.contexts[0][rows] & chosen[:, None])
+        if config.self_conditioning:
+            ours.append(torch.rand(len(rows), generator=rng) < config.self_conditioning)
         return ours
 
+    def moments(self, count: int, rng: torch.Generator | None) -> Tensor:
+        """Training steps (count,), or of a warp the warped times of these."""
+        if self.module.warp is not None:
+            return spread(count, rng)
+        return torch.randint(0, self.module.config.steps, (count,), generator=rng)
+
+    def terms(self, drawn: Sequence[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The training steps, and the terms of :func:`losses`, for what :meth:`draw` gives."""
+        network, config = self.module, self.module.config
+        ids, t, noise, start = drawn[:4]
+        more = list(drawn[4:])
+        clean = more.pop(0) if self.contexts is not None else None
+        again = more.pop(0) if config.self_conditioning else None
+        if network.warp is not None:
+            t = network.warp.levels(t)
+        return t, losses(network, ids, t, noise, start, clean=clean, again=again)
+
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
-        shared = map(parallel.share, moved(self.draws(step), self.device))
-        parts = {k: parallel.mean(v) for k, v in losses(self.module, *shared).items()}
+        network = self.module
+        if isinstance(network, WordHead):
+            network.evidence_weight = network.evidence_after(step)
+        shared = list(map(parallel.share, moved(self.draws(step), self.device)))
+        t, terms = self.terms(shared)
+        measured = terms.pop("measured", None)
+        if network.warp is not None:
+            if measured is None:
+                (name,) = (one for one in ("words", "anchor") if one in terms)
+                measured = terms[name].detach()
+            network.warp.observe(t, measured)
+        parts = {k: parallel.mean(v) for k, v in terms.items()}
         return torch.stack(list(parts.values())).sum(), parts
 
     def validate(self) -> Mapping[str, float]:
@@ -125,18 +179,21 @@ class DiffusionObjective:
         device = self.module.embedding.weight.device
         rng = torch.Generator().manual_seed(0)
         ids = self.valid_ids
-        t = torch.randint(0, self.module.config.steps, (len(ids),), generator=rng)
+        t = self.moments(len(ids), rng)
         shape = (*ids.shape, self.module.config.embedding)
         noise, start = torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)
         given = [ids, t, noise, start]
         if self.contexts is not None:
             chosen = torch.rand(len(ids), generator=rng) < self.module.config.clean_contexts
             given.append(self.contexts[1][: len(ids)] & chosen[:, None])
+        if self.module.config.self_conditioning:
+            given.append(torch.rand(len(ids), generator=rng) < self.module.config.self_conditioning)
         sums: dict[str, float] = {}
         for i in range(0, len(ids), 64):
             part = [v[i : i + 64].to(device) for v in given]
-            for name, value in losses(self.module, *part).items():
+            for name, value in self.terms(part)[1].items():
                 sums[name] = sums.get(name, 0.0) + float(value.sum()) / len(ids)
+        sums.pop("measured", None)
         return {"loss": sum(sums.values()), **sums}
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,15 +51,17 @@ class Begun:
 
 @dataclass(frozen=True)
 class State:
-    """What a step changes: parameters by name, their averages (none without EMA), the optimiser."""
+    """What a step changes: parameters by name, their averages (none without EMA), the optimiser,
+    and the buffers that are stored with the network."""
 
     named: list[tuple[str, nn.Parameter]]
     ema: list[Tensor]
     optimiser: torch.optim.Optimizer
+    buffers: list[tuple[str, Tensor]] = field(default_factory=list)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it by the names of a checkpoint."""
-        tensors: dict[str, Tensor] = {}
+        tensors = {f"buffer.{name}": buffer for name, buffer in self.buffers}
         for i, (name, parameter) in enumerate(self.named):
             tensors[f"model.{name}"] = parameter.detach()
             if self.ema:
@@ -79,6 +81,7 @@ class State:
                 moments.setdefault(owner, {})[field] = tensors[full]
         kinds = ("model", "ema") if self.ema else ("model",)
         shapes = {f"{kind}.{n}": p.shape for kind in kinds for n, p in self.named}
+        shapes |= {f"buffer.{name}": buffer.shape for name, buffer in self.buffers}
         # a parameter that had no gradient yet has no moments
         moved = [(n, p) for n, p in self.named if n in moments]
         shapes |= {f"adam.{f}.{n}": p.shape for f in MOMENTS for n, p in moved}
@@ -92,6 +95,8 @@ class State:
             parameter.copy_(tensors[f"model.{name}"])
             if self.ema:
                 self.ema[i].copy_(tensors[f"ema.{name}"])
+        for name, buffer in self.buffers:
+            buffer.copy_(tensors[f"buffer.{name}"])
         for name, parameter in moved:
             self.optimiser.state[parameter] = {
                 k: v if k == "step" else v.to(parameter.device) for k, v in moments[name].items()
@@ -155,7 +160,9 @@ def _fit(
         params, lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
     ema = [p.detach().clone() for p in params] if config.ema else []
-    state, state_path = State(named, ema, optimiser), folder / checkpoint.NAME
+    learned = {name for name, _ in module.named_parameters()}
+    kept = [(name, one) for name, one in module.state_dict().items() if name not in learned]
+    state, state_path = State(named, ema, optimiser, kept), folder / checkpoint.NAME
     curve: list[dict[str, float]] = []
     sums: dict[str, Tensor | float] = {}
     start = 0
