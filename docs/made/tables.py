@@ -14,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: the files that hold such blocks
 PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md", ROOT / "docs" / "discrete.md")
-BLOCK = re.compile(r"(<!-- (table|brief) (\S+) (\d)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (table|brief) (\S+) (\d)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
+)
 CTRL, LM = "ctrl", "lm"
 #: what a row of a stored table is, in its second column
 OURS, PAPER = "ours", "paper"

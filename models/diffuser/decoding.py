@@ -113,9 +113,11 @@ class Revisions:
         noised, tags = list[Draft](), list[Any]()
         for at, row in enumerate(rows):
             own = step == 0 or at % count == 0 or not drafts[row].middle
-            made = (drafts[row], None) if own else self._noised(drafts[row], row, step, at % count)
-            noised.append(made[0])
-            tags.append(made[1])
+            text, known = drafts[row], None
+            if not own:
+                text, known = self._noised(drafts[row], row, step, at % count)
+            noised.append(text)
+            tags.append(known)
         reads = self.reviser.read(noised)
         begun = [
             None if known is None else self.reviser.start(read, known, 0.0)
@@ -143,9 +145,11 @@ class Revisions:
         """A draft that is corrupted again, and the tags of the edits that undo it."""
         e, keep = self.edits, self.settings.guidance.keep
         rest = max(1 - e.keep, 1e-9)
-        shares = [keep, *((1 - keep) * one / rest for one in e.shares[1:])]
+        replace, delete, insert = ((1 - keep) * one / rest for one in e.shares[1:])
         room = self.reviser.longest - 2 - draft.left - draft.right
-        noise = Corruption(EditsConfig(*shares, e.length), self.ids, room)
+        noise = Corruption(
+            EditsConfig(keep, replace, delete, insert, length=e.length), self.ids, room
+        )
         own = self.rows[row]
         rng = np.random.default_rng(
             stream_seed(self.seed, self.name, own.target, own.index, "noise", step, which)

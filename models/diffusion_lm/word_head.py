@@ -98,7 +98,9 @@ class WordHead(Network):
 
     def _scores(self, hidden: Tensor, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (B, L, K), a table (V, K) and a bias (V,) whose products are the logits."""
-        rows, table, bias = hidden, self.words.weight, self.words.bias
+        rows = hidden
+        table: Tensor = self.words.weight
+        bias: Tensor = self.words.bias
         if not self.training:
             rows, bias = rows / self.temperature, bias / self.temperature
         if self.evidence_weight:
