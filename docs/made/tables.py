@@ -57,14 +57,16 @@ def brief(name: str, number: int) -> Iterator[str]:
 def only(rows: list[str], names: Iterable[str]) -> list[str]:
     """Head and the rows of the methods ``names``, whose further lines leave the name out. Raises
     ``ValueError`` for a method that has none."""
-    wanted, kept, inside = set(names), rows[:2], False
+    wanted, found, inside = set(names), set[str](), False
+    kept = rows[:2]
     for row in rows[2:]:
         name = cells(row)[0].strip("*")
         inside = name in wanted if name else inside
-        wanted.discard(name)
-        kept += [row] if inside else []
-    if wanted:
-        raise ValueError(f"no rows of {', '.join(sorted(wanted))}")
+        if inside:
+            kept.append(row)
+            found.add(name)
+    if lacking := wanted - found:
+        raise ValueError(f"no rows of {', '.join(sorted(lacking))}")
     return kept
 
 
