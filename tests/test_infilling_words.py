@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from test_infilling_diffusion import TARGETS, diffusion, generate, infilling, streams, tokens
@@ -20,9 +22,9 @@ def test_the_words_output_is_told_the_contexts(monkeypatch: pytest.MonkeyPatch) 
         network, told = made.diffusion.network, []
         inner = network.x0
 
-        def spy(x: Tensor, index: Tensor, time: Tensor, known: Tensor | None) -> Tensor:
+        def spy(x: Tensor, index: Tensor, time: Tensor, known: Tensor | None, *more: Any) -> Tensor:
             told.append(known)  # noqa: B023
-            return inner(x, index, time, known)  # noqa: B023
+            return inner(x, index, time, known, *more)  # noqa: B023
 
         monkeypatch.setattr(network, "x0", spy)
         final = made.latents([row] * 3, [("a", i) for i in range(3)], streams(0))

@@ -93,5 +93,7 @@ CARDS = (
         Settings=RepairSettings,
         brings=(EDIT_MODEL, CLASSIFIER),
         group="repair",
+        # what is to be edited has no default to be tuned with
+        ranges={},
     ),
 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.diffuser.config import EditModelConfig
 from models.diffuser.edits import Kind
-from models.nets.backbones import fresh_body
+from models.nets.backbones import cross_states, fresh_body
 from models.nets.encoder import WordEncoder
 from tasks.vocabulary import PAD
 
@@ -70,14 +70,7 @@ class EditModel(nn.Module):
         (B, M) of the text. ``memory`` (B, L, D): as :meth:`tagged` gives it, ``seen`` (B, L): which
         of it are no PAD; ``past``: a cache of what was read before, which grows."""
         embedded = self.encoder.word_embedding(tokens) + self.encoder.position_embedding(places)
-        states: Tensor = self.decoder(
-            inputs_embeds=embedded,
-            encoder_hidden_states=memory,
-            encoder_attention_mask=seen.long(),
-            past_key_values=past,
-            use_cache=past is not None,
-        ).last_hidden_state
-        return states
+        return cross_states(self.decoder, embedded, memory, seen, past)
 
     def said(self, states: Tensor) -> Tensor:
         """Logits (..., V), fp32, of the next word of a span."""

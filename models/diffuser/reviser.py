@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from models.diffuser.draft import Draft, Writing
 from models.diffuser.edits import Kind
 from models.diffuser.network import EditModel
 from models.diffusion.words.frame import cut
+from models.nets.backbones import cross_cache
 from models.nets.decoding import draw, padded_rows, truncate
 from tasks.vocabulary import END, PAD, START, UNK
 
@@ -135,8 +135,6 @@ class Writer:
     def __init__(
         self, network: EditModel, reads: Sequence[Read], tags: Sequence[Sequence[Kind]]
     ) -> None:
-        from transformers import DynamicCache, EncoderDecoderCache
-
         self.network, device = network, network.device
         lacking = padded_rows(len(reads), device) - len(reads)
         self.filler = [0] * lacking
@@ -147,10 +145,7 @@ class Writer:
             marked[k, : len(own)] = torch.tensor([int(tag) for tag in own], device=device)
         self.memory = network.tagged(torch.stack([one.states for one in rows]), marked)
         self.seen, self.rows = ids != PAD, len(reads)
-        config = network.decoder.config
-        self.cache: Any = EncoderDecoderCache(
-            DynamicCache(config=config), DynamicCache(config=config)
-        )
+        self.cache = cross_cache(network.decoder)
 
     def feed(self, read: Sequence[tuple[int, int] | None]) -> Tensor:
         """Logits (R, V) behind the next (token, place) of each row; None: it is done."""

@@ -13,7 +13,14 @@ from typing import Any
 
 from torch import nn
 
-from models.nets.backbones.base import CachedNetwork, CausalLM, Decoder, Past
+from models.nets.backbones.base import (
+    CachedNetwork,
+    CausalLM,
+    Decoder,
+    Past,
+    cross_cache,
+    cross_states,
+)
 from models.nets.config import LMConfig
 from models.nets.pretrained import missing_pretrained, source
 from tasks.common.errors import UserError
@@ -23,6 +30,8 @@ __all__ = [
     "CausalLM",
     "Decoder",
     "Past",
+    "cross_cache",
+    "cross_states",
     "fresh",
     "fresh_body",
     "from_record",

@@ -109,6 +109,29 @@ class Decoder(nn.Module):
         return out.last_hidden_state, [(layer.keys, layer.values) for layer in layers]
 
 
+def cross_cache(body: nn.Module) -> Any:
+    """An empty cache of a decoder beside a memory: of its own keys, and of the memory's."""
+    from transformers import DynamicCache, EncoderDecoderCache
+
+    config: Any = body.config
+    return EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+
+
+def cross_states(
+    body: nn.Module, embeds: Tensor, memory: Tensor, seen: Tensor, cache: Any = None
+) -> Tensor:
+    """Last hidden states (B, M, D) of ``embeds`` (B, M, D) beside ``memory`` (B, L, D), of which
+    ``seen`` (B, L) is read; ``cache``: of what was read before, which grows."""
+    states: Tensor = body(
+        inputs_embeds=embeds,
+        encoder_hidden_states=memory,
+        encoder_attention_mask=seen.long(),
+        past_key_values=cache,
+        use_cache=cache is not None,
+    ).last_hidden_state
+    return states
+
+
 class CachedNetwork:
     """A decoder with its key-value cache: feeds tokens in, gives the last hidden state back."""
 
