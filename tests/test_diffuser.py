@@ -125,7 +125,7 @@ def test_another_methods_samples_are_edited(folders: dict[str, Path], tmp_path: 
 def test_the_cards() -> None:
     card = METHODS.card("diffuser")
     assert card.needs(LENGTH, DiffuserSettings()) == ("edit_model",)
-    assert card.needs(INFILLING, DiffuserSettings(start="draft")) == ("edit_model", "lm", "lengths")
+    assert card.needs(INFILLING, DiffuserSettings(start="draft")) == ("edit_model", "lengths", "lm")
     both = load_task("semantic_content+parts_of_speech")
     assert len(card.needs(both, DiffuserSettings())) == 3 and card.refuses(both) is None
     config: Any = type("Run", (), {"edit_model": settings()})

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from edit_nets import RUN, WORDS, network, settings
+from killed import goes_on
 
 from eval.running.command import parse
 from eval.running.plan import Plan
@@ -93,24 +94,7 @@ def test_a_text_beside_another_changes_nothing() -> None:
 
 @pytest.mark.parametrize("at", [1, 5])
 def test_a_killed_training_goes_on(at: int, tmp_path: Path) -> None:
-    class Killed(Exception):
-        pass
-
-    def kill(done: float, total: float, note: str = "") -> None:
-        if done == at:
-            raise Killed
-
-    found = []
-    for place in ("whole", "killed"):
-        (tmp_path / place).mkdir()
-        if place == "killed":
-            with pytest.raises(Killed):
-                fit(objective(), TRAIN, tmp_path / place, 1, progress=kill)
-        made = objective()
-        curve = fit(made, TRAIN, tmp_path / place, 1)
-        found.append((made.module.state_dict(), [point["valid_loss"] for point in curve]))
-    (whole, curve), (killed, again) = found
-    assert all(torch.equal(whole[name], killed[name]) for name in whole) and curve == again
+    assert goes_on(objective, TRAIN, tmp_path, at, "valid_loss")
 
 
 def test_it_learns(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from killed import goes_on
 from word_nets import CPU, TINY, WORDS, Says
 
 from eval.running.command import parse
@@ -43,25 +44,9 @@ def test_a_killed_training_goes_on(at: int, tmp_path: Path) -> None:
     """The same weights and the same curve as of one that was left alone."""
     config = WordsConfig(length=8, time=True, network=TINY, train=TRAIN)
 
-    class Killed(Exception):
-        pass
-
-    def kill(done: float, total: float, note: str = "") -> None:
-        if done == at:
-            raise Killed
-
-    found = []
-    for place in ("whole", "killed"):
-        (tmp_path / place).mkdir()
-        if place == "killed":
-            with pytest.raises(Killed):
-                fit(objective(Replacing, config, "uniform")[0], TRAIN, tmp_path / place, 1,
-                    progress=kill)  # fmt: skip
-        made, _ = objective(Replacing, config, "uniform")
-        curve = fit(made, TRAIN, tmp_path / place, 1)
-        found.append((made.module.state_dict(), [point["valid_nats"] for point in curve]))
-    (whole, curve), (killed, again) = found
-    assert all(torch.equal(whole[name], killed[name]) for name in whole) and curve == again
+    assert goes_on(
+        lambda: objective(Replacing, config, "uniform")[0], TRAIN, tmp_path, at, "valid_nats"
+    )
 
 
 def test_it_learns_sentences_by_heart(tmp_path: Path) -> None:

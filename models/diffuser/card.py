@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.base import CONTROL, INFILLING, Card
 from models.diffuser.role import EDIT_MODEL
 from models.diffuser.settings import DiffuserSettings, RepairSettings
-from models.diffusion.classifiers.kinds import GUIDED_BY
-from models.diffusion.words.card import CLASSIFIER, FRAMED, classifier_role, kinds_of
+from models.diffusion.words.card import CLASSIFIER, WordsCard
 from tasks.base import Task
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
@@ -21,29 +19,15 @@ SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True)
-class DiffuserCard(Card):
-    tables: frozenset[str] = frozenset({CONTROL, INFILLING})
-    group: str = "discrete"
-    tradeoff: str = "guidance.weight"
-    steps: str = "steps"
+class DiffuserCard(WordsCard):
+    network: str = EDIT_MODEL.name
     ranges: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"guidance.weight": ("0.5", "1", "2"), "top_p": ("0.6", "0.9")}
     )
 
-    def refuses(self, task: Task) -> str | None:
-        if task.fills:
-            return None
-        known = {*GUIDED_BY, *FRAMED}
-        lacking = [part for part, kind in kinds_of(task).items() if kind not in known]
-        return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
-
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
-        assert task is not None
-        own = (EDIT_MODEL.name, *(("lm",) if settings.start == "draft" else ()))
-        if task.fills:
-            return (*own, "lengths")
-        guides = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
-        return (*own, *dict.fromkeys(map(classifier_role, guides)))
+        drafts = ("lm",) if settings.start == "draft" else ()
+        return (*super().needs(task, settings), *drafts)
 
     def resolve(self, settings: Any, task: Task | None) -> Any:
         """Without what plays no part, and with the digest of what is edited."""
@@ -61,9 +45,6 @@ class DiffuserCard(Card):
             place = edited(settings.source, task)
             if not place.is_file():
                 raise UserError(f"{self.name}.source={settings.source}: there is no {place}")
-
-    def room(self, config: Any, task: Task) -> int | None:
-        return int(getattr(config, EDIT_MODEL.name).length) - 2
 
 
 def edited(source: str, task: Task) -> Path:

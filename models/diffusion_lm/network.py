@@ -177,6 +177,11 @@ class Network(nn.Module, ABC):
             return decoding_schedule(self.schedule, steps, spacing)
         return chosen(self.schedule, self.warp.stops(steps).cpu().numpy())
 
+    def signal(self, index: Tensor) -> Tensor:
+        """alpha_bar of training steps ``index`` (B,), (B, 1, 1), fp32."""
+        table = torch.as_tensor(self.schedule.alpha_bar, dtype=torch.float32, device=index.device)
+        return table[index][:, None, None]
+
     def word_logits(
         self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
     ) -> Tensor:

@@ -178,8 +178,7 @@ class ScoreInterpolation(Network):
 
     def _evidence(self, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """(B, L, D), (B, L): log N(x_t; sqrt(alpha_bar) e, v) = query . e - shrink |e|^2 + ..."""
-        table = torch.as_tensor(self.schedule.alpha_bar, dtype=torch.float32, device=index.device)
-        alpha_bar = table[index][:, None, None]
+        alpha_bar = self.signal(index)
         variance = 1 - alpha_bar * (1 - self.start_std**2)
         query = alpha_bar.sqrt() / variance * x_t.float()
         return query, (alpha_bar / (2 * variance)).expand((*query.shape[:2], 1))[..., 0]

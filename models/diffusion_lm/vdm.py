@@ -13,12 +13,11 @@ Shapes: B batch, L length, D embedding dimension.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.diffusion_lm.likelihood import choose_steps, prior_term, step_weights
+from models.diffusion_lm.likelihood import prior_term, step_weights
 from models.diffusion_lm.network import Network
 
 #: a training step rounds one text of so many: words that little noise hides need little teaching
@@ -50,38 +49,6 @@ def vdm_losses(
         "denoising": measured / network.warp.chances()[t].float(),
         "rounding": rounding.mean().expand(len(ids)),
         "measured": measured.detach(),
-    }
-
-
-def vdm_terms(
-    network: Network, ids: Tensor, count: int, rng: np.random.Generator,
-    noise: torch.Generator | None,
-) -> dict[str, Tensor]:  # fmt: skip
-    """As :func:`models.diffusion_lm.likelihood.bound_terms`, where ``start`` is nothing. A network
-    with self-conditioning reads each text twice."""
-    mean = network.embedding(ids).float()
-    denoising = torch.zeros(len(ids), dtype=torch.float64, device=mean.device)
-
-    def noised(levels: Tensor) -> tuple[Tensor, Tensor | None]:
-        drawn = torch.randn(mean.shape, generator=noise)
-        x_t = network.process.corrupt(mean, levels, drawn)
-        first = words_mean(network, x_t, levels, None) if network.again is not None else None
-        return x_t, first
-
-    weights = step_weights(network.schedule)
-    chosen = choose_steps(weights, count, len(ids), rng)
-    for levels, shares in zip(chosen.levels, chosen.shares, strict=True):
-        t = torch.from_numpy(levels).to(mean.device)
-        x_t, previous = noised(t)
-        error = (mean - words_mean(network, x_t, t, previous)).double().square().sum((1, 2))
-        denoising = denoising + torch.from_numpy(shares * weights[levels]).to(error) * error
-    zero = torch.zeros(len(ids), dtype=torch.long, device=mean.device)
-    x_t, previous = noised(zero)
-    return {
-        "prior": prior_term(mean, float(network.schedule.alpha_bar[-1])),
-        "denoising": denoising,
-        "start": torch.zeros_like(denoising),
-        "rounding": _entropy(network, x_t, zero, ids, previous).double(),
     }
 
 

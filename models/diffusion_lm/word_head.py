@@ -68,8 +68,7 @@ class WordHead(Network):
 
     def terms(self, noised: Noised) -> dict[str, Tensor]:
         """``words``, the cross-entropy of the words given x_t."""
-        hidden = self(noised.x_t, self.times(noised.t), noised.previous)
-        rows, table, bias = self._scores(hidden, noised.x_t, noised.t)
+        rows, table, bias = self._scores(noised.x_t, noised.t, None, noised.previous)
         nll = rounding_nll(rows, table, bias, noised.ids)
         return {"words": noised.average(nll)}
 
@@ -81,36 +80,29 @@ class WordHead(Network):
         known: Tensor | None = None,
         previous: Tensor | None = None,
     ) -> Tensor:
-        if model_time is None:
-            model_time = self.times(index)
-        hidden = self(x_t, model_time, previous)
-        rows, table, bias = self._scores(hidden, x_t, index)
+        rows, table, bias = self._scores(x_t, index, model_time, previous)
         shrink, norms = rows.new_zeros(rows.shape[:2]), rows.new_zeros(len(bias))
         return mixture(rows, shrink, table, norms, bias, self.embedding.weight)
 
     def word_logits(
         self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
     ) -> Tensor:
-        hidden = self(x_t, model_time, previous)
-        rows, table, bias = self._scores(hidden, x_t, index)
+        rows, table, bias = self._scores(x_t, index, model_time, previous)
         said = by_token(lambda one: F.linear(one.to(table.dtype), table), rows).float()
         return said + bias.float()
 
-    def _scores(self, hidden: Tensor, x_t: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _scores(
+        self, x_t: Tensor, index: Tensor, model_time: Tensor | None, previous: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (B, L, K), a table (V, K) and a bias (V,) whose products are the logits."""
-        rows = hidden
+        rows = self(x_t, self.times(index) if model_time is None else model_time, previous)
         table: Tensor = self.words.weight
         bias: Tensor = self.words.bias
         if not self.training:
             rows, bias = rows / self.temperature, bias / self.temperature
         if self.evidence_weight:
-            alpha_bar = self._signal(index)
+            alpha_bar = self.signal(index)
             odds = self.evidence_weight * alpha_bar.sqrt() / (1 - alpha_bar)
             rows = torch.cat([odds * x_t.float(), rows], -1)
             table = torch.cat([self.embedding.weight, table], 1)
         return rows, table, bias
-
-    def _signal(self, index: Tensor) -> Tensor:
-        """alpha_bar of training steps ``index`` (B,), (B, 1, 1)."""
-        table = torch.as_tensor(self.schedule.alpha_bar, dtype=torch.float32, device=index.device)
-        return table[index][:, None, None]
