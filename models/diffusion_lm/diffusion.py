@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,7 +24,6 @@ from tasks.common.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
 
 #: (x_t, t) -> what is added to the x_0 estimate of that step, like x_t
-Push = Callable[[Tensor, int], Tensor]
 
 
 class Diffusion:
@@ -69,26 +68,20 @@ class Diffusion:
         length: int | None = None,
         known: Tensor | None = None,
         clamp: Project | None = None,
-        push: Push | None = None,
         correct: Correct[Normal] | None = None,
         pin: Pin | None = None,
         progress: Progress = silent,
     ) -> Tensor:
         """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
         all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
-        clamping does to an estimate, by default each latent's nearest word; ``push``: guides the
-        estimates."""
+        clamping does to an estimate, by default each latent's nearest word."""
         steps, shape = self.schedule.steps, (length or self.shape[0], self.shape[1])
-
-        pushed: list[Tensor] = []
         clamping = (clamp or self.denoiser.nearest) if self.sampling.clamp else None
         again = self.network.config.self_conditioning > 0
         self._previous = None
 
         def estimate(x: Tensor, t: int, previous: Tensor | None) -> Tensor:
             self._previous = previous if again else None
-            if push is not None and t:
-                pushed[:] = [push(x, t)]
             if t == 0 and self.network.config.plain_words:
                 # the text is made of the likeliest words, and not of those nearest to their mean
                 return self.denoiser.embedding(self.word_logits(x, t).argmax(-1)).float()
@@ -96,17 +89,13 @@ class Diffusion:
             self._previous = found if again else None
             return found
 
-        def project(found: Tensor) -> Tensor:
-            found = found + pushed.pop() if pushed else found
-            return found if clamping is None else clamping(found)
-
         with torch.no_grad():
             return walk(
                 estimate,
                 self.process,
                 Noise(rngs, shape, device=self.device, steps=steps),
                 self.device,
-                project=clamping if push is None else project,
+                project=clamping,
                 correct=correct,
                 pin=pin,
                 on_step=lambda t: progress(steps - t, steps),
