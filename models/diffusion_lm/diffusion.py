@@ -23,8 +23,6 @@ from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
 
-#: (x_t, t) -> what is added to the x_0 estimate of that step, like x_t
-
 
 class Diffusion:
     """A trained network on a decoding schedule: noise in, latents out."""
