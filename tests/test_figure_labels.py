@@ -10,9 +10,10 @@ import pytest
 from matplotlib.text import Annotation, Text
 from stored import ROOT
 
+from baselines import METHODS
 from eval.reading.figures.labels import annotate
-from eval.reading.figures.style import axes, looks
-from eval.reading.figures.tradeoff import PARETO, STEPS
+from eval.reading.figures.style import BLACK, COLOURS, MARKERS, axes, looks, numbers, series
+from eval.reading.figures.tradeoff import PARETO, STEPS, pareto, seconds
 from eval.reading.results import ResultSet
 
 if TYPE_CHECKING:
@@ -73,3 +74,25 @@ def test_human_text_stands_in_every_panel(demo: ResultSet) -> None:
         assert float(star.get_xdata()[0]) == pytest.approx(3.599, abs=1e-3)  # type: ignore[index,arg-type]
     (legend,) = figure.legends
     assert legend.get_texts()[-1].get_text() == "human text"
+
+
+def test_no_two_methods_of_a_set_look_alike() -> None:
+    """Nor like human text, a black star; and a method with a colour of its own keeps it."""
+    cards = [METHODS.card(name) for name in METHODS]
+    drawn = [series(number) for number in numbers(cards)]
+    pairs = [(one["color"], one["marker"]) for one in drawn]
+    assert len(set(pairs)) == len(cards) > 16 and (BLACK, "*") not in pairs
+    for card, pair in zip(cards, pairs, strict=True):
+        if card.colour is not None:
+            assert pair == (COLOURS[card.colour], MARKERS[card.colour])
+
+
+def test_a_method_looks_alike_in_all_figures_of_a_set() -> None:
+    results = ResultSet(ROOT / "results" / "small-e2e")
+    figures = [pareto(results), seconds(results)]
+    found: dict[str, set[str]] = {}
+    for axis in (axis for figure in figures for axis in figure.axes):
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            line = handle[0] if isinstance(handle, tuple) else handle
+            found.setdefault(name, set()).add(str(line.get_color()))
+    assert len(found) > 8 and all(len(colours) == 1 for colours in found.values())

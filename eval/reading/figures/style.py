@@ -121,15 +121,33 @@ def plain(axis: Axis) -> None:
 
 
 def series(i: int) -> dict[str, Any]:
-    """Colour, marker and line of the ``i``-th series of an axis."""
-    at = i % len(COLOURS)
-    return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": LINES[at]}
+    """Colour, marker and line of the ``i``-th series of an axis: where colours come again, they
+    have other markers and lines."""
+    turn, at = divmod(i, len(COLOURS))
+    # the star of the last one is that of human text, too
+    other = at if turn == 0 else (at + turn) % (len(MARKERS) - 1)
+    return {"color": COLOURS[at], "marker": MARKERS[other], "linestyle": LINES[other]}
 
 
-def look(method: Card, others: int = 0) -> dict[str, Any]:
-    """Colour, marker and line of a method, the same in every figure; of the ``others``-th one
-    without a colour of its own."""
-    return series(palette() + others if method.colour is None else method.colour)
+def numbers(methods: Sequence[Card]) -> list[int]:
+    """The series of each of these methods: that of its card, the same in every figure; of one that
+    has none the first of a colour that fewest of the others have, and that no card takes."""
+    taken = [method.colour for method in methods if method.colour is not None]
+    alike = len(COLOURS) * (len(MARKERS) - 1)  # from here on looks come again
+    free = range(palette(), max(alike, palette() + len(methods)))
+
+    def crowded(number: int) -> tuple[bool, int, int]:
+        colour = number % len(COLOURS)
+        return COLOURS[colour] == YELLOW, sum(one % len(COLOURS) == colour for one in taken), number
+
+    found = []
+    for method in methods:
+        number = method.colour
+        if number is None:
+            number = min((one for one in free if one not in taken), key=crowded)
+            taken.append(number)
+        found.append(number)
+    return found
 
 
 def literal(text: str) -> str:

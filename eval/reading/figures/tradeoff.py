@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.labels import Label, annotate
-from eval.reading.figures.style import BLACK, Missing, Plot, arms, axes, literal, look, plain
+from eval.reading.figures.style import (
+    BLACK,
+    Missing,
+    Plot,
+    arms,
+    axes,
+    literal,
+    numbers,
+    plain,
+    series,
+)
 from eval.reading.measured import Measured, measured_tasks
 from eval.reading.names import method_name
 from eval.reading.results import ResultSet
@@ -34,6 +44,13 @@ def points(results: ResultSet) -> list[Point]:
     cells = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
     path = results.folder / SWEEP
     return cells + (read_json(path, Sweep)["points"] if path.exists() else [])
+
+
+def numbered(results: ResultSet) -> dict[str, int]:
+    """Method -> the number of its series, the same in all panels and figures of a set."""
+    found = {p["method"] for p in points(results)}
+    names = [name for name in results.method_order(found) if name in found]
+    return dict(zip(names, numbers([results.method(name) for name in names]), strict=True))
 
 
 def _cells(name: str, measured: Measured) -> list[Point]:
@@ -114,10 +131,11 @@ def pareto(results: ResultSet) -> Figure:
     figure, panels = _panels(results)
     labels: dict[Axes, list[Label]] = {}
     bare: dict[Axes, list[tuple[float, float]]] = {}
+    number = numbered(results)
     for axis, task, members in panels:
-        for i, method in enumerate(dict.fromkeys(p["method"] for p in members)):
+        for method in dict.fromkeys(p["method"] for p in members):
             line = [p for p in members if p["method"] == method]
-            style = look(results.method(method), i)
+            style = series(number[method])
             swept = [p for p in line if "value" in p and not _over_steps(results, p)]
             swept.sort(key=lambda p: p["value"])
             if swept:
@@ -169,14 +187,15 @@ def seconds(results: ResultSet) -> Figure:
 def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
     figure, panels = _panels(results)
     labels: dict[Axes, list[Label]] = {}
+    number = numbered(results)
     for axis, task, members in panels:
         known = [p for p in members if p.get(name)]
-        for i, method in enumerate(dict.fromkeys(p["method"] for p in known)):
+        for method in dict.fromkeys(p["method"] for p in known):
             line = sorted((p for p in known if p["method"] == method), key=lambda p: p[name])
             line = [p for p in line if "value" not in p or _over_steps(results, p)]
             xs, ys = [p[name] for p in line], [p["ctrl"][0] for p in line]
             spans = arms([(p["ctrl"][0], p["ctrl"][1], p["ctrl"][2]) for p in line])
-            style = look(results.method(method), i)
+            style = series(number[method])
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
             axis.plot([], [], **style, label=literal(results.method_name(method)))
             named = labels.setdefault(axis, [])

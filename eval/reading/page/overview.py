@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from eval.reading.figures.style import COLOURS, look
-from eval.reading.figures.tradeoff import human, points
+from eval.reading.figures.style import COLOURS, MARKERS, series
+from eval.reading.figures.tradeoff import human, numbered, points
 from eval.reading.finding import Average, Finding
 from eval.reading.names import method_name
 from eval.reading.results import ResultSet
@@ -17,11 +17,12 @@ from eval.running.scoring import HUMAN
 def overview(results: ResultSet, found: Finding) -> list[dict[str, Any]]:
     """Views: the mean over the finding's tasks, where they are several, then each task. A view is
     ``name`` and ``points``; a point ``label``, ``ctrl`` and ``lm`` (value, low, high; null where
-    unknown) and ``look``, the number of its colour and marker, null for human text."""
+    unknown) and ``look``, the numbers of its colour and marker, null for human text."""
     views = list[dict[str, Any]]()
+    looks = {method: _look(number) for method, number in numbered(results).items()}
     if len(found.tasks) > 1:
         name = f"Mean of {len(found.tasks)} tasks"
-        views.append({"name": name, "points": list(_means(results, found))})
+        views.append({"name": name, "points": list(_means(results, found, looks))})
     every = [p for p in points(results) if "value" not in p]
     for task in results.tasks:
         members = [p for p in every if p["task"] == task]
@@ -29,8 +30,8 @@ def overview(results: ResultSet, found: Finding) -> list[dict[str, Any]]:
             continue
         shown = []
         for p in members:
-            label, drawn = results.method_name(p["method"]), _look(results, p["method"])
-            shown.append(_point(label, p["ctrl"], p["lm"], drawn))
+            label = results.method_name(p["method"])
+            shown.append(_point(label, p["ctrl"], p["lm"], looks[p["method"]]))
         if (people := human(results, task)) is not None:
             shown.append(_point(method_name(HUMAN), people["ctrl"], people["lm"], None))
         views.append({"name": results.task_name(task), "points": shown})
@@ -43,23 +44,25 @@ def described(view: dict[str, Any]) -> str:
     return f"Control in percent over perplexity, {view['name']}. " + "; ".join(parts) + "."
 
 
-def _means(results: ResultSet, found: Finding) -> Iterable[dict[str, Any]]:
+def _means(
+    results: ResultSet, found: Finding, looks: Mapping[str, list[int]]
+) -> Iterable[dict[str, Any]]:
     averages: list[Average] = [*found.methods, *([found.human] if found.human else [])]
     for one in averages:
         if one.lm is None:
             continue
         people = one is found.human
         label = method_name(HUMAN) if people else results.method_name(one.method)
-        yield _point(label, one.ctrl, one.lm, None if people else _look(results, one.method))
+        yield _point(label, one.ctrl, one.lm, None if people else looks[one.method])
 
 
-def _look(results: ResultSet, method: str) -> int:
-    colour: int = COLOURS.index(look(results.method(method))["color"])
-    return colour
+def _look(number: int) -> list[int]:
+    drawn = series(number)
+    return [COLOURS.index(drawn["color"]), MARKERS.index(drawn["marker"])]
 
 
 def _point(
-    label: str, ctrl: Sequence[float | None], lm: Sequence[float | None], look: int | None
+    label: str, ctrl: Sequence[float | None], lm: Sequence[float | None], look: list[int] | None
 ) -> dict[str, Any]:
     return {"label": label, "ctrl": _rounded(ctrl, 1), "lm": _rounded(lm, 2), "look": look}
 

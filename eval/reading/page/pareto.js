@@ -52,12 +52,12 @@
     const taken = [];
     for (const p of view.points) {
       const [cx, cy] = [x(p.lm[0]), y(p.ctrl[0])], human = p.look === null;
-      const group = add(svg, "g", { class: human ? "point" : `point c${p.look}` });
+      const group = add(svg, "g", { class: human ? "point" : `point c${p.look[0]}` });
       add(group, "title", {}, `${p.label}: ${p.ctrl[0]} % at perplexity ${p.lm[0]}`);
       const arm = (x1, y1, x2, y2) => add(group, "line", { class: "arm", x1, y1, x2, y2 });
       if (p.lm[1] !== null && !human) arm(x(p.lm[1]), cy, x(p.lm[2]), cy);
       if (p.ctrl[1] !== null && !human) arm(cx, y(p.ctrl[1]), cx, y(p.ctrl[2]));
-      const shape = human ? STAR : SHAPES[p.look % SHAPES.length];
+      const shape = human ? STAR : SHAPES[p.look[1]];
       const at = { class: "mark", transform: `translate(${cx.toFixed(1)} ${cy.toFixed(1)})` };
       if (shape === null) add(group, "circle", { ...at, r: 7 }); else add(group, "polygon", { ...at, points: shape });
       taken.push([cx - 9, cy - 9, cx + 9, cy + 9]);
