@@ -9,7 +9,7 @@ from typing import Any
 
 from models.diffuser.role import EDIT_MODEL
 from models.diffuser.settings import DiffuserSettings, RepairSettings
-from models.diffusion.words.card import CLASSIFIER, WordsCard
+from models.diffusion.words.card import CLASSIFIER, GuidedCard
 from tasks.base import Task
 from tasks.common.errors import UserError
 from tasks.common.files import file_digest
@@ -19,7 +19,7 @@ SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True)
-class DiffuserCard(WordsCard):
+class DiffuserCard(GuidedCard):
     network: str = EDIT_MODEL.name
     ranges: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"guidance.weight": ("0.5", "1", "2"), "top_p": ("0.6", "0.9")}

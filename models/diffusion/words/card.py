@@ -30,16 +30,13 @@ FRAMED = (Length.kind,)
 
 
 @dataclass(frozen=True)
-class WordsCard(Card):
-    """``network``: the role of its denoising network."""
+class GuidedCard(Card):
+    """What classifiers that read words guide. ``network``: the role of its own network."""
 
     tables: frozenset[str] = frozenset({CONTROL, INFILLING})
     group: str = "discrete"
     tradeoff: str = "guidance.weight"
     steps: str = "steps"
-    ranges: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"guidance.weight": ("0.5", "1", "2"), "temperature": ("0.7", "1")}
-    )
     network: str = ""
 
     def refuses(self, task: Task) -> str | None:
@@ -57,15 +54,24 @@ class WordsCard(Card):
         guides = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
         return (self.network, *self.uses, *dict.fromkeys(map(classifier_role, guides)))
 
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2
+
+
+@dataclass(frozen=True)
+class WordsCard(GuidedCard):
+    """A family whose one loop decides words (:mod:`models.diffusion.words.method`)."""
+
+    ranges: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"guidance.weight": ("0.5", "1", "2"), "temperature": ("0.7", "1")}
+    )
+
     def resolve(self, settings: Any, task: Task | None) -> Any:
         """Without what plays no part in the task."""
         assert task is not None
         if task.fills or not set(kinds_of(task).values()) - {*FRAMED}:
             return replace(settings, guidance=type(settings.guidance)())
         return settings
-
-    def room(self, config: Any, task: Task) -> int | None:
-        return int(getattr(config, self.network).length) - 2
 
 
 def classifier_role(kind: Kind) -> str:
