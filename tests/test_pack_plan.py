@@ -116,6 +116,23 @@ def test_a_pace_that_cannot_be_measured_is_said(
     ]
 
 
+def test_every_network_of_a_plan_has_its_pace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those too of which a run has several, one for each kind of control."""
+    from eval.studies.bench import Bench
+
+    def built(self: Any, role: str) -> Path:
+        kind = self.plan.role(role, self.task.name).spec.kind
+        self.figures[f"train {kind}"] = {"seconds a step": 2.0 if kind == "diffusion" else 0.5}
+        return tmp_path
+
+    monkeypatch.setattr(Bench, "build", built)
+    given = ["preset=paper", "task=syntax_spans,length", "method=diffusion_lm"]
+    found = fitting.chosen(tmp_path, parse(given), "diffusion:5,classifier:1", print)
+    assert found["diffusion.train.steps"] == "135" and found["classifier.train.steps"] == "108"
+
+
 def test_defaults_of_the_script(tmp_path: Path) -> None:
     from slurm.packing.making import _defaults
 

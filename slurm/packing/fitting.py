@@ -82,7 +82,8 @@ def paces(config: RunConfig, sections: Sequence[str], say: Say) -> dict[str, flo
                 if card.refuses(bench.task) is not None:
                     continue
                 for role in card.needs(bench.task, getattr(config, card.name, card.Settings())):
-                    section = known[role].section if role in known else ""
+                    name = role.partition(":")[0]  # one of several of a kind: classifier:...
+                    section = known[name].section if name in known else ""
                     if section not in sections:
                         continue
                     kind = bench.plan.role(role, task).spec.kind
