@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from eval.reading import paper
@@ -23,7 +23,7 @@ from eval.reading.names import (
     paper_tasks,
     reference,
 )
-from eval.reading.notes import task_notes, teacher_notes
+from eval.reading.notes import end_notes, task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.stats import distinct, duplicate_rate, entropy, macro
@@ -57,16 +57,19 @@ class Number:
 @dataclass(frozen=True)
 class Row:
     """A method under one metric of a task; what is of the cell and not of a metric stands in its
-    first row. ``copied``: percent of its texts that are training texts word for word; ``outside``:
-    percent of their words that the teacher of lm does not know;
-    ``subwords``: perplexity a word under the teacher of subwords. ``note``: why there is no number.
-    ``stored``: the result set that it is read from, where that is another than the table's."""
+    first row. ``released``: success where samples are judged with what follows their END, as the
+    authors' released code does; None where none has anything there. ``copied``: percent of its
+    texts that are training texts word for word; ``outside``: percent of their words that the
+    teacher of lm does not know; ``subwords``: perplexity a word under the teacher of subwords.
+    ``note``: why there is no number. ``stored``: the result set that it is read from, where that is
+    another than the table's."""
 
     method: str
     metric: str
     ctrl: Number
     lm: Number | None
     _: KW_ONLY
+    released: Number | None = None
     lm_variants: Mapping[str, float] | None = None
     distinct2: float | None = None
     entropy: float | None = None
@@ -221,6 +224,7 @@ def measure(
     if not (any(row.outside for row in rows) or external(results.folder / task.name)):
         rows = [dataclasses.replace(row, outside=None) for row in rows]
     notes = [*task_notes(results, task, meanings), *teacher_notes(rows)]
+    notes += end_notes([cell for _, _, cell in cells if cell], partial(results.command, task.name))
     return Measured(task, meanings, rows, notes, paired, against.method)
 
 
@@ -267,8 +271,16 @@ def _method_rows(
             paper=paper.ctrl(published, metric),
             same_definition=metric in task.paper_metrics and corpus == paper.control()["corpus"],
         )
-        row = Row(method, metric, number, None, note=_lacking(number, metric, task))
+        note, released = _lacking(number, metric, task), _released(cell.scores, metric, task)
+        row = Row(method, metric, number, None, released=released, note=note)
         yield row if i else _of_cell(row, cell, paper_lm)
+
+
+def _released(records: Records, metric: str, task: TaskTraits) -> Number | None:
+    """Success of whole samples; None where none goes on behind END."""
+    if not any("released" in record for record in records):
+        return None
+    return ctrl([{**r, "scores": r.get("released", r["scores"])} for r in records], metric, task)
 
 
 def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
@@ -335,6 +347,7 @@ def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iter
             metric,
             Number(None, number.ours),
             None if i else lm,
+            released=_released(records, metric, task),
             targets=len(records),
             samples=len(texts),
             **({} if i else _of_texts(known)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from eval.reading import paper
 from eval.reading.names import TaskTraits
 from eval.reading.paired import note
-from eval.reading.results import ResultSet
+from eval.reading.results import CellFiles, ResultSet
+from eval.running.cells import CONFIG, read_config
 from models.base import INFILLING
 from tasks.corpora import label
 
@@ -72,6 +73,32 @@ def teacher_notes(rows: Iterable[Judged]) -> list[str]:
             "lm (subwords): perplexity a word of the plain text under a pretrained language model "
             "as it is (subwords, above): exp of the nats of all subwords and the end over the "
             "words, punctuation marks and the end, averaged as lm is. No word is unknown to it."
+        )
+    return notes
+
+
+def end_notes(cells: Iterable[CellFiles], command: Callable[[str], str]) -> list[str]:
+    """Which samples go on behind END, and what their column means. ``command``: method -> the
+    command that judges its samples."""
+    kept = list(cells)
+    notes = []
+    for cell in kept:
+        counts = read_config(cell.folder / CONFIG).get("cut", {})
+        if counts.get("cut"):
+            notes.append(
+                f"{cell.method}: {counts['cut']} of {counts['texts']} samples go on behind END, up "
+                "to which they are judged."
+            )
+    if notes:
+        notes.append(
+            "released: success of the whole samples, what follows END included, which the authors' "
+            "released code judges."
+        )
+    old = [cell.method for cell in kept if cell.judged_whole]
+    if old:
+        notes.append(
+            f"{', '.join(old)}: judged by an earlier version of this program, which read on behind "
+            f"END. Judge again: {command(','.join(old))}"
         )
     return notes
 

@@ -17,6 +17,7 @@ from eval.running.cells import (
     Judged,
     as_ratio,
     copied,
+    cut,
     fluency_facts,
     outside,
     score_records,
@@ -29,6 +30,7 @@ from eval.running.plan import Plan
 from tasks.base import Annotation, Corpus, Score, Target, Task, Words
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe
+from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
     from models.base import TargetSamples
@@ -78,12 +80,24 @@ class Scoring:
         samples = finished.samples
         if finished.chosen is not None:
             samples = (samples[finished.chosen],)
-        pairs = [(target, sample.words) for sample in samples]
-        cache = cell.folder / ANNOTATIONS
-        annotated = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
+        judged = self._read(task, cell, target, [sample.words for sample in samples])
         return [
             tuple(share(scores[metric]) for metric in task.running)
-            for scores in (self._score(task, target, annotation) for annotation in annotated)
+            for scores in (self._score(task, target, one.annotation) for one in judged)
+        ]
+
+    def _read(self, task: Task, cell: Cell, target: Target, texts: Sequence[Words]) -> list[Judged]:
+        """The samples of a target as the judges read them: up to END, and, where they go on behind
+        it, parser and tagger the whole too."""
+        cache = cell.folder / ANNOTATIONS
+        ended = [(target, to_end(words)) for words in texts]
+        annotated = self.judge.annotate(task, ended, cache, fluency=task.fluency)
+        longer = [(target, words) for words in texts if to_end(words) != words]
+        whole = self.judge.annotate(task, longer, cache, fluency=False) if longer else []
+        by_words = {words: one for (_, words), one in zip(longer, whole, strict=True)}
+        return [
+            Judged(target, index, one, by_words.get(words))
+            for index, (words, one) in enumerate(zip(texts, annotated, strict=True))
         ]
 
     def _score(self, task: Task, target: Target, annotation: Annotation) -> Mapping[str, Score]:
@@ -103,10 +117,8 @@ class Scoring:
         samples, targets, task = cell.samples(), self.targets(name), self.plan.task(name)
         judged: list[Judged] = []
         for done, target in enumerate(targets, 1):
-            pairs = [(target, tuple(record["words"])) for record in samples[target.id]]
-            cache = cell.folder / ANNOTATIONS
-            annotated = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
-            judged += [(target, index, one) for index, one in enumerate(annotated)]
+            texts = [tuple(record["words"]) for record in samples[target.id]]
+            judged += self._read(task, cell, target, texts)
             progress(done, len(targets), "targets judged")
         return judged
 
@@ -146,10 +158,11 @@ class Scoring:
             else:
                 judged = self.annotate(name, cell, progress)
                 rows = score_records(judged, partial(self._score, task))
-                texts = [annotation.words for _, _, annotation in judged]
+                texts = [one.annotation.words for one in judged]
                 said = self._said_of(texts if task.fluency else None)
+            every = [tuple(r["words"]) for group in cell.samples().values() for r in group]
             write_lines(cell.folder / SCORES, rows)
-            cell.write_config(**records[method], **facts, **said)
+            cell.write_config(**records[method], **facts, **said, cut=cut(every))
 
     def _facts(self, name: str) -> dict[str, Any]:
         """What the cells of a task say of who judged them."""
@@ -165,9 +178,10 @@ class Scoring:
         if samples:
             task_cell = Cell(self.folder / name / FLOOR, floor.identity)
             texts = [tuple(record["words"]) for record in next(iter(samples.values()))]
+            ended = list(map(to_end, texts))
             task_cell.write_config()
-            write_lines(task_cell.folder / SCORES, metrics.floor(targets, texts))
-            task_cell.write_config(**facts)
+            write_lines(task_cell.folder / SCORES, metrics.floor(targets, ended))
+            task_cell.write_config(**facts, cut=cut(texts))
         for label, rows in ((HUMAN, metrics.human(targets)), (COPY, metrics.copies(targets))):
             cell = Cell(self.folder / name / label, {"method": label})
             cell.write_config()
@@ -182,14 +196,17 @@ class Scoring:
         judges: Mapping[str, str],
         progress: Progress,
     ) -> None:
-        """Every unconditional sample against every target; one row a target is stored."""
+        """Every unconditional sample, up to END, against every target; one row a target is
+        stored."""
         samples = next(iter(floor.samples().values()))
-        texts = [tuple(record["words"]) for record in samples]
+        whole = [tuple(record["words"]) for record in samples]
+        texts = list(map(to_end, whole))
         cache, fluent = floor.folder / ANNOTATIONS, self.plan.task(name).fluency
         cell = Cell(self.folder / name / FLOOR, floor.identity)
         rows = self._means(name, {t: texts for t in targets}, cache, progress)
         write_lines(cell.folder / SCORES, rows)
-        cell.write_config(judges=judges, **self._said_of(texts if fluent else None))
+        said = self._said_of(texts if fluent else None)
+        cell.write_config(judges=judges, **said, cut=cut(whole))
         lm = [
             {"target": FLOOR, "index": i, **fluency_facts(one)}
             for i, one in enumerate(self.judge.fluency(texts, cache))

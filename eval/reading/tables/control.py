@@ -54,7 +54,8 @@ def table4(results: ResultSet, tasks: Mapping[str, Measured]) -> Grid:
 
 
 class _ControlTable:
-    """Three lines a method: ours, its 95 % interval, the paper's."""
+    """Lines of a method: ours, its 95 % interval, the paper's; success of whole samples, where some
+    go on behind END."""
 
     def __init__(
         self, results: ResultSet, tasks: Mapping[str, Measured], names: Sequence[str]
@@ -87,6 +88,9 @@ class _ControlTable:
             paper = [published(self._number(q, method), q.digits) for q in self.quantities]
             if any(paper):
                 rows.append([(), entry("paper", "muted"), *(entry(p, "muted") for p in paper)])
+            whole = [self._whole(q, method) for q in self.quantities]
+            if any(whole):
+                rows.append([(), entry("released", "muted"), *(entry(w, "muted") for w in whole)])
             records += [self._record(q, method) for q in self.quantities]
         columns = [Column("method", right=False), Column("", right=False)]
         columns += [Column(q.title, self.results.task_name(q.task)) for q in self.quantities]
@@ -112,6 +116,11 @@ class _ControlTable:
     def _number(self, q: Quantity, method: str) -> Number | None:
         row = self._row(q, method)
         return None if row is None else row.lm if q.lm else row.ctrl
+
+    def _whole(self, q: Quantity, method: str) -> str:
+        row = self._row(q, method)
+        number = None if row is None or q.lm else row.released
+        return "" if number is None or number.ours is None else f"{number.ours:.{q.digits}f}"
 
     def _best(self, q: Quantity) -> str | None:
         """The best method of a column among those that were not trained on the control."""
@@ -155,6 +164,7 @@ class _ControlTable:
             "ours": full(number.ours),
             "low": full(number.low),
             "high": full(number.high),
+            "released": self._whole(q, method),
             "paper": full(number.paper),
             "difference": full(number.difference),
             "same definition": number.same_definition,

@@ -29,6 +29,7 @@ COLUMNS = (
     Column("entropy", drop=10),
     Column("repeats", drop=9),
     Column("copied", drop=5),
+    Column("released", drop=5, called="released (ctrl of whole samples)"),
     Column("outside"),
     Column("lm (subwords)"),
     Column("95 % interval", drop=2, called="95 % interval of lm (subwords)"),
@@ -40,7 +41,7 @@ NA = "n/a: "
 #: in the table of differences: how many targets both have, where that is not all
 TARGETS = 3
 #: columns of what most sets do not have: they stand where they hold something
-OPTIONAL = 4
+OPTIONAL = 5
 
 
 def run_tables(measured: Measured) -> list[Grid]:
@@ -84,9 +85,10 @@ def _cells(row: Row) -> list[Entry]:
         "" if row.entropy is None else f"{row.entropy:.2f}",
         "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
     ]
-    own = row.subwords
+    own, whole = row.subwords, row.released
     teachers = [
         entry("" if row.copied is None else f"{row.copied:.1f} %"),
+        entry("" if whole is None or whole.ours is None else f"{whole.ours:.1f}"),
         entry("" if row.outside is None else f"{row.outside:.1f} %"),
         entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
         span(own, 2),
