@@ -26,13 +26,14 @@ from eval.reading.names import (
 from eval.reading.notes import end_notes, task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
-from eval.reading.stats import distinct, duplicate_rate, entropy, macro
+from eval.reading.stats import duplicate_rate, entropy, macro, rarefied
 from eval.running.cells import CONFIG, as_ratio, external, read_config
 from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
 from models.base import CONTROL
 from tasks.common.errors import UserError
 from tasks.corpora import CORPORA
+from tasks.metrics.text import visible_words
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -58,9 +59,11 @@ class Number:
 class Row:
     """A method under one metric of a task; what is of the cell and not of a metric stands in its
     first row. ``released``: success where samples are judged with what follows their END, as the
-    authors' released code does; None where none has anything there. ``copied``: percent of its
-    texts that are training texts word for word; ``outside``: percent of their words that the
-    teacher of lm does not know; ``subwords``: perplexity a word under the teacher of subwords.
+    authors' released code does; None where none has anything there. ``distinct2``: of equally many
+    samples of every row of a table. ``length``: its words, white space aside. ``copied``:
+    percent of its texts that are training texts word for word; ``outside``: percent of their words
+    that the teacher of lm does not know; ``subwords``: perplexity a word under the teacher of
+    subwords.
     ``note``: why there is no number. ``stored``: the result set that it is read from, where that is
     another than the table's."""
 
@@ -74,6 +77,7 @@ class Row:
     distinct2: float | None = None
     entropy: float | None = None
     duplicates: float | None = None
+    length: float | None = None
     targets: int = 0
     samples: int = 0
     nfe: float | None = None
@@ -193,6 +197,7 @@ def measure(
     cells += [(guest.method, guest.stored, guest.cell) for guest in guests]
     try:
         metrics = _used(results, task)
+        counts = _counts(results, [cell for _, _, cell in cells])
         rows = [
             dataclasses.replace(row, stored=stored)
             for method, stored, cell in cells
@@ -203,9 +208,11 @@ def measure(
                 metrics=metrics,
                 refused=None if stored else refused.get((task.name, method)),
                 corpus=corpus,
+                count=min(counts, default=0),
             )
         ]
-        for reference in (_ceiling, _floor, _copies):
+        floor = partial(_floor, count=min(counts, default=0))
+        for reference in (_ceiling, floor, _copies):
             rows += reference(results, task, metrics)
         sides = [
             Side(method, cell.scores if cell else (), stored) for method, stored, cell in cells
@@ -224,8 +231,19 @@ def measure(
     if not (any(row.outside for row in rows) or external(results.folder / task.name)):
         rows = [dataclasses.replace(row, outside=None) for row in rows]
     notes = [*task_notes(results, task, meanings), *teacher_notes(rows)]
+    if len(counts) > 1:
+        notes.append(
+            f"distinct-2: of {min(counts)} samples of each row, as many as the fewest that any has,"
+            " in expectation over which (rarefaction)."
+        )
     notes += end_notes([cell for _, _, cell in cells if cell], partial(results.command, task.name))
     return Measured(task, meanings, rows, notes, paired, against.method)
+
+
+def _counts(results: ResultSet, cells: Sequence[CellFiles | None]) -> set[int]:
+    """How many samples the rows of a table have."""
+    scored = [len(cell.samples) for cell in cells if cell is not None and cell.scored]
+    return {count for count in (*scored, len(results.floor_samples)) if count}
 
 
 def _against(sides: Sequence[Side], stand_in: bool) -> Side:
@@ -254,6 +272,7 @@ def _method_rows(
     metrics: Sequence[str],
     refused: str | None,
     corpus: str,
+    count: int,
 ) -> Iterator[Row]:
     # what the paper says of its corpus says nothing of texts of one's own
     published = paper.values(task.name).get(method, {}) if corpus in CORPORA else {}
@@ -273,7 +292,7 @@ def _method_rows(
         )
         note, released = _lacking(number, metric, task), _released(cell.scores, metric, task)
         row = Row(method, metric, number, None, released=released, note=note)
-        yield row if i else _of_cell(row, cell, paper_lm)
+        yield row if i else _of_cell(row, cell, paper_lm, count)
 
 
 def _released(records: Records, metric: str, task: TaskTraits) -> Number | None:
@@ -283,14 +302,14 @@ def _released(records: Records, metric: str, task: TaskTraits) -> Number | None:
     return ctrl([{**r, "scores": r.get("released", r["scores"])} for r in records], metric, task)
 
 
-def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
-    """The row with what is of the whole cell."""
+def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None, count: int) -> Row:
+    """The row with what is of the whole cell; ``count``: of so many samples distinct-2 is."""
     variants, texts = fluency(cell.scores), by_target(cell.samples, lambda r: r["words"])
     return dataclasses.replace(
         row,
         lm=_lm(variants, paper_lm),
         lm_variants=variants,
-        **_diversity([words for group in texts for words in group]),
+        **_diversity([words for group in texts for words in group], count),
         duplicates=duplicate_rate(texts),
         targets=len(texts),
         samples=len(cell.samples),
@@ -309,6 +328,12 @@ def _of_texts(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, (part, whole) in parts.items()
         if name in config
     }
+
+
+def _mean_words(config: Mapping[str, Any]) -> float | None:
+    """Of a cell whose texts are not stored."""
+    words, texts = config.get("outside", {}).get("words"), config.get("copied", {}).get("texts")
+    return words / texts if words is not None and texts else None
 
 
 def _subwords(records: Records) -> Number | None:
@@ -330,12 +355,15 @@ def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> It
             targets=len(records),
             samples=len(records),
             **({} if i else _of_texts(known)),
+            length=None if i else _mean_words(known),
             subwords=None if i else _subwords(common),
             note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
         )
 
 
-def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+def _floor(
+    results: ResultSet, task: TaskTraits, metrics: Sequence[str], count: int
+) -> Iterator[Row]:
     """Samples without control, each held against every target."""
     records, common = results.scores(task.name, FLOOR), results.common_scores(FLOOR)
     lm, known = _lm(fluency(common), None), read_config(results.folder / task.name / FLOOR / CONFIG)
@@ -356,7 +384,7 @@ def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iter
         )
         if texts and not i:
             repeats = duplicate_rate([texts])
-            row = dataclasses.replace(row, **_diversity(texts), duplicates=repeats)
+            row = dataclasses.replace(row, **_diversity(texts, count), duplicates=repeats)
         yield row
 
 
@@ -405,9 +433,10 @@ def _lm(figures: Mapping[str, float] | None, published: float | None) -> Number:
     return Number(published, figures["ppl"], figures["low"], figures["high"])
 
 
-def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+def _diversity(texts: Sequence[Sequence[str]], count: int) -> dict[str, Any]:
     """None where there is nothing to count, as no word pair in texts of one word."""
-    figures = {"distinct2": distinct(texts), "entropy": entropy(texts)}
+    figures = {"distinct2": rarefied(texts, min(count, len(texts))), "entropy": entropy(texts)}
+    figures["length"] = sum(len(visible_words(words)) for words in texts) / len(texts)
     # adding zero makes -0.0, the entropy of a single word repeated, a plain zero
     return {name: None if math.isnan(value) else value + 0.0 for name, value in figures.items()}
 

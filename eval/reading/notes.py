@@ -149,8 +149,10 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
         "human text: the texts that the targets were taken from, or, for semantic content, the "
         "validation texts whose meaning has the asked value; its lm is that of validation "
         "texts. unconditional: samples without control, each held against every target.",
-        "distinct-2: distinct word pairs over all; entropy: of the words of all samples, in bits; "
-        "repeats: samples equal to an earlier one of the same target; copied: samples that are a "
+        "distinct-2: distinct word pairs over all, of equally many samples of each row; "
+        "entropy: of the words of all samples, in bits; "
+        "repeats: samples equal to an earlier one of the same target; length: words of a text; "
+        "copied: samples that are a "
         "training text word for word.",
         note(against),
     ]

@@ -183,6 +183,7 @@ class _ControlTable:
             for name in self.names
             if name in self.results.tasks
             for note in self.tasks[name].notes
+            if not note.startswith(ELSEWHERE)
         ]
         marks = (
             f"† differs from {reference().label}, p < {LEVEL:g}. Bold: the best of those that "

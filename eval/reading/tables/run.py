@@ -28,6 +28,7 @@ COLUMNS = (
     Column("distinct-2", drop=8),
     Column("entropy", drop=10),
     Column("repeats", drop=9),
+    Column("length", drop=9),
     Column("copied", drop=5),
     Column("released", drop=5, called="released (ctrl of whole samples)"),
     Column("outside"),
@@ -84,6 +85,7 @@ def _cells(row: Row) -> list[Entry]:
         "" if row.distinct2 is None else f"{row.distinct2:.3f}",
         "" if row.entropy is None else f"{row.entropy:.2f}",
         "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
+        "" if row.length is None else f"{row.length:.1f}",
     ]
     own, whole = row.subwords, row.released
     teachers = [
