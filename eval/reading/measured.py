@@ -16,6 +16,7 @@ from typing import Any
 from eval.reading import paper
 from eval.reading.intervals import interval, perplexity, pooled
 from eval.reading.names import (
+    OWN,
     REFERENCES,
     TaskTraits,
     method_name,
@@ -212,7 +213,7 @@ def measure(
             )
         ]
         floor = partial(_floor, count=min(counts, default=0))
-        for reference in (_ceiling, floor, _copies):
+        for reference in (_ceiling, _own, floor, _copies):
             rows += reference(results, task, metrics)
         sides = [
             Side(method, cell.scores if cell else (), stored) for method, stored, cell in cells
@@ -357,6 +358,26 @@ def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> It
             **({} if i else _of_texts(known)),
             length=None if i else _mean_words(known),
             subwords=None if i else _subwords(common),
+            note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
+        )
+
+
+def _own(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+    """The texts that the targets come from: success, and what the teacher says of them."""
+    records = results.scores(task.name, HUMAN)
+    own = read_config(results.folder / task.name / HUMAN / CONFIG).get("own")
+    if not task.fluency or (records and own is None):  # an earlier version did not read them
+        return
+    for i, metric in enumerate(metrics):
+        number = ctrl(records, metric, task)
+        yield Row(
+            OWN,
+            metric,
+            number,
+            None if i else _lm(fluency(records), None),
+            targets=len(records),
+            samples=len(records),
+            length=own["words"] / own["texts"] if own and own["texts"] and not i else None,
             note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
         )
 

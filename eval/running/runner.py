@@ -304,6 +304,8 @@ class Run:
         has_floor = bool(self.floor or self.floor_cell.samples())
         if has_floor and not floor.scored_by(wanted, of=self.floor_cell):
             return False
+        if not self.plan.task(task).pooled and "own" not in human.config():
+            return False  # an earlier version did not read the texts that targets come from
         return all(c.scored_by(wanted) for c in [*(job.cell for job in jobs), human])
 
     # work

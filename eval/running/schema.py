@@ -83,6 +83,13 @@ class Cut(TypedDict):
     texts: Whole
 
 
+class Own(TypedDict):
+    """Of the texts that targets come from, one a target: how many, and their words."""
+
+    texts: Whole
+    words: Whole
+
+
 @with_config(OPEN)
 class RunSettings(TypedDict):
     """The resolved settings of a run, as far as readers look into them."""
@@ -112,6 +119,7 @@ class CellConfig(TypedDict):
     outside: NotRequired[Outside]
     copied: NotRequired[Copied]
     cut: NotRequired[Cut]
+    own: NotRequired[Own]
     metrics: NotRequired[dict[str, str]]
     skipped: NotRequired[dict[str, str]]
     drawn_from: NotRequired[str]

@@ -27,9 +27,11 @@ from eval.running.cells import (
 from eval.running.infilling import COPY, InfillingMetrics, answers
 from eval.running.judge import Judge
 from eval.running.plan import Plan
+from models.base import stream_seed
 from tasks.base import Annotation, Corpus, Score, Target, Task, Words
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe
+from tasks.metrics.text import visible_words
 from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
@@ -215,7 +217,8 @@ class Scoring:
 
     def _human(self, name: str, judges: Mapping[str, str], progress: Progress) -> None:
         """The human texts that are meant to satisfy each target, judged like samples; targets
-        without any are left out."""
+        without any are left out. The teachers read one of each target: the text that it comes from,
+        or, where it comes from none, a seeded draw."""
         task, corpus = self.plan.task(name), self.corpus(self.plan.texts_for(name))
         cell = Cell(self.folder / name / HUMAN, {"method": HUMAN})
         sources = {target.id: target.source for target in self.sources(name)}
@@ -228,9 +231,18 @@ class Scoring:
         rows = self._means(
             name, {t: references for t, references in texts.items() if references}, cache, progress
         )
+        own = [
+            sources[target.id] or found[stream_seed(0, target.id) % len(found)]
+            for target, found in texts.items()
+            if found
+        ]
+        if task.fluency:
+            read = self.judge.fluency(own, cache)
+            rows = [row | fluency_facts(one) for row, one in zip(rows, read, strict=True)]
         cache.unlink(missing_ok=True)  # real text, see write_targets
         write_lines(cell.folder / SCORES, rows)
-        cell.write_config(judges=judges)
+        words = sum(len(visible_words(text)) for text in own)
+        cell.write_config(judges=judges, own={"texts": len(own), "words": words})
 
     def _means(
         self,

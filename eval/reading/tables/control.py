@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.reading.measured import Measured, Number, Row
-from eval.reading.names import method_name, paper_compositions, paper_tasks, reference
+from eval.reading.names import OWN, method_name, paper_compositions, paper_tasks, reference
 from eval.reading.notes import legend
 from eval.reading.paired import LM
 from eval.reading.results import ResultSet
@@ -21,7 +21,7 @@ LEVEL = 0.05
 #: how notes on columns begin that these tables do not have
 ELSEWHERE = ("distinct-2", "less ")
 #: rows that are no methods
-ROWS = (method_name(HUMAN), method_name(FLOOR))
+ROWS = (method_name(HUMAN), OWN, method_name(FLOOR))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _ControlTable:
 
     def grid(self, name: str, title: str) -> Grid:
         rows, rules, records = list[list[Entry]](), list[int](), list[dict[str, Any]]()
-        for method in [*self._methods(), *ROWS]:
+        for method in [*self._methods(), *filter(self._stands, ROWS)]:
             rules.append(len(rows))
             ours = [self._ours(q, method) for q in self.quantities]
             label = self.results.method_name(method)
@@ -96,6 +96,10 @@ class _ControlTable:
         columns += [Column(q.title, self.results.task_name(q.task)) for q in self.quantities]
         notes = [*self.footnotes.notes, *self._notes()]
         return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records=records)
+
+    def _stands(self, reference: str) -> bool:
+        """Whether any of the tasks has a row of it; only texts of targets may have none."""
+        return reference != OWN or any(self.tasks[name].first(OWN) for name in self.names)
 
     def _methods(self) -> list[str]:
         """Those that the paper or the set has a figure of, for any of the columns."""
