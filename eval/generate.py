@@ -41,6 +41,7 @@ from tasks.common.errors import UserError
 from tasks.common.shown import visible
 from tasks.controls import to_json
 from tasks.metrics.text import detokenize
+from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,7 +119,7 @@ def generated(run: Run, job: Job, targets: Sequence[Target]) -> list[Row]:
     if not judged:
         return [Row(t, job.method, index, words, {}, None) for t, index, words in samples]
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [(target, words) for target, _, words in samples]
+        pairs = [(target, to_end(words)) for target, _, words in samples]
         cache = Path(folder) / "annotations.jsonl"
         read = run.judges.judge.annotate(task, pairs, cache, fluency=task.fluency)
     rows = []

@@ -24,7 +24,8 @@ Keys are those of ``python -m eval.run`` (one task), and
       what the table calls the method
   strip (bool) = false
       leave out special tokens of raw outputs: START, END, PAD, [CLS], [SEP], <s>, </s>,
-      <|endoftext|> and their like, with all that follows the end; they count as words otherwise
+      <|endoftext|> and their like, with all that follows the end; they count as words
+      otherwise, but for END, up to which every sample is judged
 """
 
 from __future__ import annotations
@@ -135,7 +136,8 @@ def _say(run: Run, samples: Samples, strip: bool) -> None:
     if samples.raw and not strip:
         run.display.say(
             f"note: {samples.raw} of {total} samples hold special tokens of raw outputs (START, "
-            "END, PAD, [CLS], </s> ...), which count as words: strip=true leaves them out"
+            "END, PAD, [CLS], </s> ...), which count as words, but for END and what follows it: "
+            "strip=true leaves them out"
         )
     if samples.closed:
         run.display.say(

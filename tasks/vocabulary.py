@@ -14,6 +14,13 @@ from tasks.common.files import write_text
 SPECIALS = ("START", "END", "UNK", "PAD")
 START, END, UNK, PAD = range(4)
 UNKNOWN = SPECIALS[UNK]
+ENDED = SPECIALS[END]
+
+
+def to_end(words: Sequence[str]) -> tuple[str, ...]:
+    """What judges read of a text: all before its first END."""
+    read = tuple(words)
+    return read[: read.index(ENDED)] if ENDED in read else read
 
 
 class Vocabulary:

@@ -218,6 +218,8 @@ def _shared(results: ResultSet, other: ResultSet, cell: CellFiles, here: Terms) 
     """What of a stored cell can stand beside the run's, or why nothing can."""
     if not cell.scored:
         return "it has no scores"
+    if cell.judged_whole:
+        return "its scores count words behind END: judge it again with its set's own command"
     why = terms(other, cell).unlike(here)
     if why:
         return why

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SAMPLE = ("task", "method", "target", "index", "control", "text", "answer")
 FIGURES = ("nll", "tokens", "lm", "nfe", "seconds")
 CELL = ("task", "method", "metric", "ctrl", "ctrl_low", "ctrl_high", "lm", "lm_low", "lm_high")
-COST = ("distinct2", "entropy", "duplicates", "targets", "samples", "nfe", "seconds")
+COST = ("distinct2", "entropy", "duplicates", "length", "targets", "samples", "nfe", "seconds")
 PAIRED = ("task", "method", "metric", "difference", "low", "high", "p", "p_holm")
 
 

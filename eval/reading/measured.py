@@ -10,12 +10,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from eval.reading import paper
 from eval.reading.intervals import interval, perplexity, pooled
 from eval.reading.names import (
+    OWN,
     REFERENCES,
     TaskTraits,
     method_name,
@@ -23,16 +24,17 @@ from eval.reading.names import (
     paper_tasks,
     reference,
 )
-from eval.reading.notes import task_notes, teacher_notes
+from eval.reading.notes import end_notes, task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.results import CellFiles, ResultSet
-from eval.reading.stats import distinct, duplicate_rate, entropy, macro
+from eval.reading.stats import duplicate_rate, entropy, macro, rarefied
 from eval.running.cells import CONFIG, as_ratio, external, read_config
 from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
 from models.base import CONTROL
 from tasks.common.errors import UserError
 from tasks.corpora import CORPORA
+from tasks.metrics.text import visible_words
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -57,20 +59,26 @@ class Number:
 @dataclass(frozen=True)
 class Row:
     """A method under one metric of a task; what is of the cell and not of a metric stands in its
-    first row. ``copied``: percent of its texts that are training texts word for word; ``outside``:
-    percent of their words that the teacher of lm does not know;
-    ``subwords``: perplexity a word under the teacher of subwords. ``note``: why there is no number.
-    ``stored``: the result set that it is read from, where that is another than the table's."""
+    first row. ``released``: success where samples are judged with what follows their END, as the
+    authors' released code does; None where none has anything there. ``distinct2``: of equally many
+    samples of every row of a table. ``length``: its words, white space aside. ``copied``:
+    percent of its texts that are training texts word for word; ``outside``: percent of their words
+    that the teacher of lm does not know; ``subwords``: perplexity a word under the teacher of
+    subwords.
+    ``note``: why there is no number. ``stored``: the result set that it is read from, where that is
+    another than the table's."""
 
     method: str
     metric: str
     ctrl: Number
     lm: Number | None
     _: KW_ONLY
+    released: Number | None = None
     lm_variants: Mapping[str, float] | None = None
     distinct2: float | None = None
     entropy: float | None = None
     duplicates: float | None = None
+    length: float | None = None
     targets: int = 0
     samples: int = 0
     nfe: float | None = None
@@ -190,6 +198,7 @@ def measure(
     cells += [(guest.method, guest.stored, guest.cell) for guest in guests]
     try:
         metrics = _used(results, task)
+        counts = _counts(results, [cell for _, _, cell in cells])
         rows = [
             dataclasses.replace(row, stored=stored)
             for method, stored, cell in cells
@@ -200,9 +209,11 @@ def measure(
                 metrics=metrics,
                 refused=None if stored else refused.get((task.name, method)),
                 corpus=corpus,
+                count=min(counts, default=0),
             )
         ]
-        for reference in (_ceiling, _floor, _copies):
+        floor = partial(_floor, count=min(counts, default=0))
+        for reference in (_ceiling, _own, floor, _copies):
             rows += reference(results, task, metrics)
         sides = [
             Side(method, cell.scores if cell else (), stored) for method, stored, cell in cells
@@ -221,7 +232,19 @@ def measure(
     if not (any(row.outside for row in rows) or external(results.folder / task.name)):
         rows = [dataclasses.replace(row, outside=None) for row in rows]
     notes = [*task_notes(results, task, meanings), *teacher_notes(rows)]
+    if len(counts) > 1:
+        notes.append(
+            f"distinct-2: of {min(counts)} samples of each row, as many as the fewest that any has,"
+            " in expectation over which (rarefaction)."
+        )
+    notes += end_notes([cell for _, _, cell in cells if cell], partial(results.command, task.name))
     return Measured(task, meanings, rows, notes, paired, against.method)
+
+
+def _counts(results: ResultSet, cells: Sequence[CellFiles | None]) -> set[int]:
+    """How many samples the rows of a table have."""
+    scored = [len(cell.samples) for cell in cells if cell is not None and cell.scored]
+    return {count for count in (*scored, len(results.floor_samples)) if count}
 
 
 def _against(sides: Sequence[Side], stand_in: bool) -> Side:
@@ -250,6 +273,7 @@ def _method_rows(
     metrics: Sequence[str],
     refused: str | None,
     corpus: str,
+    count: int,
 ) -> Iterator[Row]:
     # what the paper says of its corpus says nothing of texts of one's own
     published = paper.values(task.name).get(method, {}) if corpus in CORPORA else {}
@@ -267,18 +291,26 @@ def _method_rows(
             paper=paper.ctrl(published, metric),
             same_definition=metric in task.paper_metrics and corpus == paper.control()["corpus"],
         )
-        row = Row(method, metric, number, None, note=_lacking(number, metric, task))
-        yield row if i else _of_cell(row, cell, paper_lm)
+        note, released = _lacking(number, metric, task), _released(cell.scores, metric, task)
+        row = Row(method, metric, number, None, released=released, note=note)
+        yield row if i else _of_cell(row, cell, paper_lm, count)
 
 
-def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None) -> Row:
-    """The row with what is of the whole cell."""
+def _released(records: Records, metric: str, task: TaskTraits) -> Number | None:
+    """Success of whole samples; None where none goes on behind END."""
+    if not any("released" in record for record in records):
+        return None
+    return ctrl([{**r, "scores": r.get("released", r["scores"])} for r in records], metric, task)
+
+
+def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None, count: int) -> Row:
+    """The row with what is of the whole cell; ``count``: of so many samples distinct-2 is."""
     variants, texts = fluency(cell.scores), by_target(cell.samples, lambda r: r["words"])
     return dataclasses.replace(
         row,
         lm=_lm(variants, paper_lm),
         lm_variants=variants,
-        **_diversity([words for group in texts for words in group]),
+        **_diversity([words for group in texts for words in group], count),
         duplicates=duplicate_rate(texts),
         targets=len(texts),
         samples=len(cell.samples),
@@ -297,6 +329,12 @@ def _of_texts(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, (part, whole) in parts.items()
         if name in config
     }
+
+
+def _mean_words(config: Mapping[str, Any]) -> float | None:
+    """Of a cell whose texts are not stored."""
+    words, texts = config.get("outside", {}).get("words"), config.get("copied", {}).get("texts")
+    return words / texts if words is not None and texts else None
 
 
 def _subwords(records: Records) -> Number | None:
@@ -318,12 +356,35 @@ def _ceiling(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> It
             targets=len(records),
             samples=len(records),
             **({} if i else _of_texts(known)),
+            length=None if i else _mean_words(known),
             subwords=None if i else _subwords(common),
             note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
         )
 
 
-def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+def _own(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iterator[Row]:
+    """The texts that the targets come from: success, and what the teacher says of them."""
+    records = results.scores(task.name, HUMAN)
+    own = read_config(results.folder / task.name / HUMAN / CONFIG).get("own")
+    if not task.fluency or (records and own is None):  # an earlier version did not read them
+        return
+    for i, metric in enumerate(metrics):
+        number = ctrl(records, metric, task)
+        yield Row(
+            OWN,
+            metric,
+            number,
+            None if i else _lm(fluency(records), None),
+            targets=len(records),
+            samples=len(records),
+            length=own["words"] / own["texts"] if own and own["texts"] and not i else None,
+            note=_lacking(number, metric, task) if records else "n/a: the target list has no texts",
+        )
+
+
+def _floor(
+    results: ResultSet, task: TaskTraits, metrics: Sequence[str], count: int
+) -> Iterator[Row]:
     """Samples without control, each held against every target."""
     records, common = results.scores(task.name, FLOOR), results.common_scores(FLOOR)
     lm, known = _lm(fluency(common), None), read_config(results.folder / task.name / FLOOR / CONFIG)
@@ -335,6 +396,7 @@ def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iter
             metric,
             Number(None, number.ours),
             None if i else lm,
+            released=_released(records, metric, task),
             targets=len(records),
             samples=len(texts),
             **({} if i else _of_texts(known)),
@@ -343,7 +405,7 @@ def _floor(results: ResultSet, task: TaskTraits, metrics: Sequence[str]) -> Iter
         )
         if texts and not i:
             repeats = duplicate_rate([texts])
-            row = dataclasses.replace(row, **_diversity(texts), duplicates=repeats)
+            row = dataclasses.replace(row, **_diversity(texts, count), duplicates=repeats)
         yield row
 
 
@@ -392,9 +454,10 @@ def _lm(figures: Mapping[str, float] | None, published: float | None) -> Number:
     return Number(published, figures["ppl"], figures["low"], figures["high"])
 
 
-def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+def _diversity(texts: Sequence[Sequence[str]], count: int) -> dict[str, Any]:
     """None where there is nothing to count, as no word pair in texts of one word."""
-    figures = {"distinct2": distinct(texts), "entropy": entropy(texts)}
+    figures = {"distinct2": rarefied(texts, min(count, len(texts))), "entropy": entropy(texts)}
+    figures["length"] = sum(len(visible_words(words)) for words in texts) / len(texts)
     # adding zero makes -0.0, the entropy of a single word repeated, a plain zero
     return {name: None if math.isnan(value) else value + 0.0 for name, value in figures.items()}
 

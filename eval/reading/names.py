@@ -24,8 +24,11 @@ from tasks.base import LAST, Task
 from tasks.corpora import CORPORA
 
 #: rows of tables that are no methods -> their cells: the ceiling, the floor, and what copying gives
+#: the row of the texts that a task's own targets come from, whose figures its human cell holds
+OWN = "human (targets)"
 REFERENCES: Mapping[str, str] = {
     "human text": HUMAN,
+    OWN: OWN,
     "unconditional": FLOOR,
     "left context": COPY,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from eval.reading import paper
 from eval.reading.names import TaskTraits
 from eval.reading.paired import note
-from eval.reading.results import ResultSet
+from eval.reading.results import CellFiles, ResultSet
+from eval.running.cells import CONFIG, read_config
 from models.base import INFILLING
 from tasks.corpora import label
 
@@ -76,6 +77,32 @@ def teacher_notes(rows: Iterable[Judged]) -> list[str]:
     return notes
 
 
+def end_notes(cells: Iterable[CellFiles], command: Callable[[str], str]) -> list[str]:
+    """Which samples go on behind END, and what their column means. ``command``: method -> the
+    command that judges its samples."""
+    kept = list(cells)
+    notes = []
+    for cell in kept:
+        counts = read_config(cell.folder / CONFIG).get("cut", {})
+        if counts.get("cut"):
+            notes.append(
+                f"{cell.method}: {counts['cut']} of {counts['texts']} samples go on behind END, up "
+                "to which they are judged."
+            )
+    if notes:
+        notes.append(
+            "released: success of the whole samples, what follows END included, which the authors' "
+            "released code judges."
+        )
+    old = [cell.method for cell in kept if cell.judged_whole]
+    if old:
+        notes.append(
+            f"{', '.join(old)}: judged by an earlier version of this program, which read on behind "
+            f"END. Judge again: {command(','.join(old))}"
+        )
+    return notes
+
+
 def warnings(rows: Iterable[Judged]) -> list[str]:
     """A line for each method whose texts hold too many words that its teacher does not know."""
     lines = []
@@ -121,9 +148,12 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
         "95 % interval: over targets (Korn and Graubard's of success, Student's of perplexity).",
         "human text: the texts that the targets were taken from, or, for semantic content, the "
         "validation texts whose meaning has the asked value; its lm is that of validation "
-        "texts. unconditional: samples without control, each held against every target.",
-        "distinct-2: distinct word pairs over all; entropy: of the words of all samples, in bits; "
-        "repeats: samples equal to an earlier one of the same target; copied: samples that are a "
+        "texts, and of human (targets) that of one such text a target. "
+        "unconditional: samples without control, each held against every target.",
+        "distinct-2: distinct word pairs over all, of equally many samples of each row; "
+        "entropy: of the words of all samples, in bits; "
+        "repeats: samples equal to an earlier one of the same target; length: words of a text; "
+        "copied: samples that are a "
         "training text word for word.",
         note(against),
     ]

@@ -23,10 +23,12 @@ from eval.running.cells import (
     SAMPLES,
     SCORES,
     TARGETS,
+    judged_whole,
     read_config,
     read_samples,
     read_scores,
     read_targets,
+    sample_lines,
 )
 from eval.running.schema import AnnotationLine, CellConfig, FluencyLine, RunFile, ScoreLine
 from eval.running.scoring import FLOOR, HUMAN
@@ -37,6 +39,7 @@ from tasks.common.errors import UserError
 from tasks.common.names import is_name
 from tasks.common.schema import built, read_json, read_lines
 from tasks.controls import Control
+from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
@@ -70,8 +73,12 @@ class CellFiles:
 
     @cached_property
     def samples(self) -> list[dict[str, Any]]:
-        """Each with its share of the wall time as ``seconds``, where that is known."""
-        return read_samples(self.folder)
+        """Each with its share of the wall time as ``seconds``, where that is known, and with the
+        words that are judged, those up to END."""
+        records = read_samples(self.folder)
+        for record in records:
+            record["words"] = list(to_end(record["words"]))
+        return records
 
     @cached_property
     def scores(self) -> list[dict[str, Any]]:
@@ -101,6 +108,12 @@ class CellFiles:
     @property
     def scored(self) -> bool:
         return bool(self.scores)
+
+    @property
+    def judged_whole(self) -> bool:
+        """Whether its scores count words behind END (:func:`eval.running.cells.judged_whole`)."""
+        config = read_config(self.folder / CONFIG)
+        return self.scored and judged_whole(config, sample_lines(self.folder))
 
 
 class ResultSet:

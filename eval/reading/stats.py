@@ -60,6 +60,21 @@ def distinct(texts: Iterable[Sequence[str]], n: int = 2) -> float:
     return len(set(grams)) / len(grams) if grams else math.nan
 
 
+def rarefied(texts: Sequence[Sequence[str]], count: int, n: int = 2) -> float:
+    """:func:`distinct` as expected of ``count`` of the texts, drawn without replacement: distinct
+    n-grams over all n-grams, each in expectation (rarefaction by samples: Colwell et al. 2012,
+    Estimating S(n)). An n-gram of k of N texts is missed with probability C(N-k, m) / C(N, m).
+    NaN where there is no n-gram."""
+    grams = [[tuple(words[i : i + n]) for i in range(len(words) - n + 1)] for words in texts]
+    total, held = len(texts), Counter(gram for own in grams for gram in set(own))
+    if not held:
+        return math.nan
+    every = math.comb(total, count)
+    missed = {k: math.comb(total - k, count) / every for k in set(held.values())}
+    expected = sum(1 - missed[k] for k in held.values())
+    return expected / (sum(map(len, grams)) * count / total)
+
+
 def entropy(texts: Iterable[Sequence[str]]) -> float:
     """Shannon entropy, in bits, of the words of all texts together; NaN where there is none."""
     counts = Counter(word for words in texts for word in words)

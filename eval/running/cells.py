@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eval.running.judge import SUBWORDS
 from eval.running.schema import (
@@ -33,6 +33,7 @@ from tasks.common.jsonl import append, mend
 from tasks.common.schema import read_json
 from tasks.controls import Control, Withheld, from_json, to_json, to_stored
 from tasks.metrics.text import visible_words
+from tasks.vocabulary import ENDED, to_end
 
 if TYPE_CHECKING:
     from models.base import TargetSamples
@@ -178,14 +179,16 @@ class Cell:
         done = self.samples()
         return [target for target in targets if target.id not in done]
 
-    def scored_by(self, wanted: Mapping[str, str]) -> bool:
-        """Whether ``scores.jsonl`` is of these judges (role -> identity). A teacher of subwords
-        that read the texts too takes nothing from what the others said."""
+    def scored_by(self, wanted: Mapping[str, str], of: Cell | None = None) -> bool:
+        """Whether ``scores.jsonl`` is of these judges (role -> identity), which read no words
+        behind END. A teacher of subwords that read the texts too takes nothing from what the others
+        said. ``of``: the cell that has the samples, where that is another."""
         if not (self.folder / SCORES).exists():
             return False
-        judges = self.config().get("judges") or {}
+        config = self.config()
+        judges = config.get("judges") or {}
         known = {role: name for role, name in judges.items() if role in wanted or role != SUBWORDS}
-        return known == dict(wanted)
+        return known == dict(wanted) and not judged_whole(config, sample_lines((of or self).folder))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -197,6 +200,12 @@ def read_config(path: Path) -> dict[str, Any]:
 def sample_lines(folder: Path) -> list[dict[str, Any]]:
     """The records of a cell's samples as they are stored."""
     return schema.read_lines(folder / SAMPLES, SampleLine, sample_fits)
+
+
+def judged_whole(config: Mapping[str, Any], samples: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the scores of ``samples`` count words behind END, as those that earlier versions
+    made do; ``config``: what the cell says of itself."""
+    return "cut" not in config and any(ENDED in record["words"] for record in samples)
 
 
 def read_timing(folder: Path) -> list[dict[str, Any]]:
@@ -309,23 +318,30 @@ def _target(record: Mapping[str, Any]) -> Target:
     return Target(record["id"], from_json(record["control"]), released=released)
 
 
-#: a sample's target, its index and what the judges say of it
-Judged = tuple[Target, int, Annotation]
+class Judged(NamedTuple):
+    """A sample's target, its index and what the judges say of it up to END. ``whole``: what they
+    say of all of its words, where there are more."""
+
+    target: Target
+    index: int
+    annotation: Annotation
+    whole: Annotation | None = None
 
 
 def score_records(
     judged: Iterable[Judged], score: Callable[[Target, Annotation], Mapping[str, Score]]
 ) -> list[dict[str, Any]]:
     """One record a sample: the task's metrics, as ``score`` gives them, and the teacher's
-    figures."""
+    figures; of one that goes on behind END the metrics of the whole too (``released``)."""
     return [
         {
-            "target": target.id,
-            "index": index,
-            "scores": score(target, annotation),
-            **fluency_facts(annotation),
+            "target": one.target.id,
+            "index": one.index,
+            "scores": score(one.target, one.annotation),
+            **({} if one.whole is None else {"released": score(one.target, one.whole)}),
+            **fluency_facts(one.annotation),
         }
-        for target, index, annotation in judged
+        for one in judged
     ]
 
 
@@ -348,6 +364,11 @@ def outside(texts: Iterable[Words], known: Container[str]) -> dict[str, int]:
 def copied(texts: Sequence[Words], training: Container[Words]) -> dict[str, int]:
     """How many of ``texts`` stand among the ``training`` texts word for word."""
     return {"copied": sum(text in training for text in texts), "texts": len(texts)}
+
+
+def cut(texts: Sequence[Words]) -> dict[str, int]:
+    """How many of ``texts`` go on behind END."""
+    return {"cut": sum(to_end(text) != text for text in texts), "texts": len(texts)}
 
 
 def as_ratio(score: float | Sequence[float]) -> tuple[float, float]:

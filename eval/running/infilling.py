@@ -16,6 +16,7 @@ from tasks.base import Target, Words
 from tasks.common.errors import UserError
 from tasks.common.files import canonical
 from tasks.common.ranges import Checked, maybe_empty, ranged
+from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
     from tasks.metrics.bertscore import BertScore
@@ -115,14 +116,15 @@ class InfillingMetrics:
 
 
 def answers(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tuple[int, Words]]:
-    """What a method answered to each target: the sample that it chose, or its first one."""
+    """What a method answered to each target, up to END: the sample that it chose, or its first
+    one."""
     chosen = {}
     for target, records in samples.items():
         index = records[0].get("chosen") or 0
         # of a target that was cut short the chosen sample may not be there
         words = next((r["words"] for r in records if r["index"] == index), None)
         if words is not None:
-            chosen[target] = index, tuple(words)
+            chosen[target] = index, to_end(words)
     return chosen
 
 

@@ -300,9 +300,13 @@ class Run:
         """Whether these cells of a task, its floor and its human texts have scores by the judges
         of this run."""
         wanted = self.scoring.judges(task)
-        names = [HUMAN, *([FLOOR] if self.floor or self.floor_cell.samples() else [])]
-        references = [Cell(self.folder / task / name, {}) for name in names]
-        return all(c.scored_by(wanted) for c in [*(job.cell for job in jobs), *references])
+        human, floor = (Cell(self.folder / task / name, {}) for name in (HUMAN, FLOOR))
+        has_floor = bool(self.floor or self.floor_cell.samples())
+        if has_floor and not floor.scored_by(wanted, of=self.floor_cell):
+            return False
+        if not self.plan.task(task).pooled and "own" not in human.config():
+            return False  # an earlier version did not read the texts that targets come from
+        return all(c.scored_by(wanted) for c in [*(job.cell for job in jobs), human])
 
     # work
 

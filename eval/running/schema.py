@@ -76,6 +76,20 @@ class Copied(TypedDict):
     texts: Whole
 
 
+class Cut(TypedDict):
+    """How many of a cell's samples go on behind END, up to which they are judged."""
+
+    cut: Whole
+    texts: Whole
+
+
+class Own(TypedDict):
+    """Of the texts that targets come from, one a target: how many, and their words."""
+
+    texts: Whole
+    words: Whole
+
+
 @with_config(OPEN)
 class RunSettings(TypedDict):
     """The resolved settings of a run, as far as readers look into them."""
@@ -104,6 +118,8 @@ class CellConfig(TypedDict):
     judges: NotRequired[dict[str, str]]
     outside: NotRequired[Outside]
     copied: NotRequired[Copied]
+    cut: NotRequired[Cut]
+    own: NotRequired[Own]
     metrics: NotRequired[dict[str, str]]
     skipped: NotRequired[dict[str, str]]
     drawn_from: NotRequired[str]
@@ -152,6 +168,9 @@ class TimingLine(TypedDict):
     seconds: list[Amount]
 
 
+_Score = Real | Annotated[list[Amount], Field(min_length=2)]
+
+
 @with_config(OPEN)
 class FluencyLine(TypedDict):
     """A line of the lm-scores of a reference, which all tasks share."""
@@ -167,9 +186,11 @@ class FluencyLine(TypedDict):
 @with_config(OPEN)
 class ScoreLine(FluencyLine):
     """A line of ``scores.jsonl``. A score is one figure, a ratio's two, or a pooled metric's
-    counts."""
+    counts. ``released``: those of a sample that goes on behind END with all of its words, as the
+    authors' released code scores it."""
 
-    scores: dict[str, Real | Annotated[list[Amount], Field(min_length=2)]]
+    scores: dict[str, _Score]
+    released: NotRequired[dict[str, _Score]]
 
 
 @with_config(OPEN)
@@ -204,7 +225,8 @@ class ScoreFits:
         self.subwords: bool | None = None
 
     def __call__(self, record: dict[str, Any]) -> str | None:
-        for metric, score in record.get("scores", {}).items():
+        every = [*record.get("scores", {}).items(), *record.get("released", {}).items()]
+        for metric, score in every:
             shape = len(score) if isinstance(score, list) else 1
             if self.shapes.setdefault(metric, shape) != shape:
                 before = self.shapes[metric]

@@ -17,6 +17,7 @@ from eval.running.cells import (
     Judged,
     as_ratio,
     copied,
+    cut,
     fluency_facts,
     outside,
     score_records,
@@ -26,9 +27,12 @@ from eval.running.cells import (
 from eval.running.infilling import COPY, InfillingMetrics, answers
 from eval.running.judge import Judge
 from eval.running.plan import Plan
+from models.base import stream_seed
 from tasks.base import Annotation, Corpus, Score, Target, Task, Words
 from tasks.common.progress import Progress
 from tasks.common.recipe import Recipe
+from tasks.metrics.text import visible_words
+from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
     from models.base import TargetSamples
@@ -78,12 +82,24 @@ class Scoring:
         samples = finished.samples
         if finished.chosen is not None:
             samples = (samples[finished.chosen],)
-        pairs = [(target, sample.words) for sample in samples]
-        cache = cell.folder / ANNOTATIONS
-        annotated = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
+        judged = self._read(task, cell, target, [sample.words for sample in samples])
         return [
             tuple(share(scores[metric]) for metric in task.running)
-            for scores in (self._score(task, target, annotation) for annotation in annotated)
+            for scores in (self._score(task, target, one.annotation) for one in judged)
+        ]
+
+    def _read(self, task: Task, cell: Cell, target: Target, texts: Sequence[Words]) -> list[Judged]:
+        """The samples of a target as the judges read them: up to END, and, where they go on behind
+        it, parser and tagger the whole too."""
+        cache = cell.folder / ANNOTATIONS
+        ended = [(target, to_end(words)) for words in texts]
+        annotated = self.judge.annotate(task, ended, cache, fluency=task.fluency)
+        longer = [(target, words) for words in texts if to_end(words) != words]
+        whole = self.judge.annotate(task, longer, cache, fluency=False) if longer else []
+        by_words = {words: one for (_, words), one in zip(longer, whole, strict=True)}
+        return [
+            Judged(target, index, one, by_words.get(words))
+            for index, (words, one) in enumerate(zip(texts, annotated, strict=True))
         ]
 
     def _score(self, task: Task, target: Target, annotation: Annotation) -> Mapping[str, Score]:
@@ -103,10 +119,8 @@ class Scoring:
         samples, targets, task = cell.samples(), self.targets(name), self.plan.task(name)
         judged: list[Judged] = []
         for done, target in enumerate(targets, 1):
-            pairs = [(target, tuple(record["words"])) for record in samples[target.id]]
-            cache = cell.folder / ANNOTATIONS
-            annotated = self.judge.annotate(task, pairs, cache, fluency=task.fluency)
-            judged += [(target, index, one) for index, one in enumerate(annotated)]
+            texts = [tuple(record["words"]) for record in samples[target.id]]
+            judged += self._read(task, cell, target, texts)
             progress(done, len(targets), "targets judged")
         return judged
 
@@ -146,10 +160,11 @@ class Scoring:
             else:
                 judged = self.annotate(name, cell, progress)
                 rows = score_records(judged, partial(self._score, task))
-                texts = [annotation.words for _, _, annotation in judged]
+                texts = [one.annotation.words for one in judged]
                 said = self._said_of(texts if task.fluency else None)
+            every = [tuple(r["words"]) for group in cell.samples().values() for r in group]
             write_lines(cell.folder / SCORES, rows)
-            cell.write_config(**records[method], **facts, **said)
+            cell.write_config(**records[method], **facts, **said, cut=cut(every))
 
     def _facts(self, name: str) -> dict[str, Any]:
         """What the cells of a task say of who judged them."""
@@ -165,9 +180,10 @@ class Scoring:
         if samples:
             task_cell = Cell(self.folder / name / FLOOR, floor.identity)
             texts = [tuple(record["words"]) for record in next(iter(samples.values()))]
+            ended = list(map(to_end, texts))
             task_cell.write_config()
-            write_lines(task_cell.folder / SCORES, metrics.floor(targets, texts))
-            task_cell.write_config(**facts)
+            write_lines(task_cell.folder / SCORES, metrics.floor(targets, ended))
+            task_cell.write_config(**facts, cut=cut(texts))
         for label, rows in ((HUMAN, metrics.human(targets)), (COPY, metrics.copies(targets))):
             cell = Cell(self.folder / name / label, {"method": label})
             cell.write_config()
@@ -182,14 +198,17 @@ class Scoring:
         judges: Mapping[str, str],
         progress: Progress,
     ) -> None:
-        """Every unconditional sample against every target; one row a target is stored."""
+        """Every unconditional sample, up to END, against every target; one row a target is
+        stored."""
         samples = next(iter(floor.samples().values()))
-        texts = [tuple(record["words"]) for record in samples]
+        whole = [tuple(record["words"]) for record in samples]
+        texts = list(map(to_end, whole))
         cache, fluent = floor.folder / ANNOTATIONS, self.plan.task(name).fluency
         cell = Cell(self.folder / name / FLOOR, floor.identity)
         rows = self._means(name, {t: texts for t in targets}, cache, progress)
         write_lines(cell.folder / SCORES, rows)
-        cell.write_config(judges=judges, **self._said_of(texts if fluent else None))
+        said = self._said_of(texts if fluent else None)
+        cell.write_config(judges=judges, **said, cut=cut(whole))
         lm = [
             {"target": FLOOR, "index": i, **fluency_facts(one)}
             for i, one in enumerate(self.judge.fluency(texts, cache))
@@ -198,7 +217,8 @@ class Scoring:
 
     def _human(self, name: str, judges: Mapping[str, str], progress: Progress) -> None:
         """The human texts that are meant to satisfy each target, judged like samples; targets
-        without any are left out."""
+        without any are left out. The teachers read one of each target: the text that it comes from,
+        or, where it comes from none, a seeded draw."""
         task, corpus = self.plan.task(name), self.corpus(self.plan.texts_for(name))
         cell = Cell(self.folder / name / HUMAN, {"method": HUMAN})
         sources = {target.id: target.source for target in self.sources(name)}
@@ -211,9 +231,18 @@ class Scoring:
         rows = self._means(
             name, {t: references for t, references in texts.items() if references}, cache, progress
         )
+        own = [
+            sources[target.id] or found[stream_seed(0, target.id) % len(found)]
+            for target, found in texts.items()
+            if found
+        ]
+        if task.fluency:
+            read = self.judge.fluency(own, cache)
+            rows = [row | fluency_facts(one) for row, one in zip(rows, read, strict=True)]
         cache.unlink(missing_ok=True)  # real text, see write_targets
         write_lines(cell.folder / SCORES, rows)
-        cell.write_config(judges=judges)
+        words = sum(len(visible_words(text)) for text in own)
+        cell.write_config(judges=judges, own={"texts": len(own), "words": words})
 
     def _means(
         self,

@@ -53,6 +53,7 @@ from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.ranges import Checked, ranged
 from tasks.common.schema import Real, misfit, read_lines
+from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
     from eval.running.runner import Run
@@ -289,7 +290,7 @@ def attempt(
     nll: list[list[float]] = []
     tokens: list[list[float]] = []
     for target, finished in zip(targets, done, strict=True):
-        pairs = [(target, sample.words) for sample in finished.samples]
+        pairs = [(target, to_end(sample.words)) for sample in finished.samples]
         annotated = run.judges.judge.annotate(control, pairs, folder / ANNOTATIONS)
         scores = [control.score(target, one) for one in annotated]
         for i, metric in enumerate(control.headlines):

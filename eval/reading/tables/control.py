@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.reading.measured import Measured, Number, Row
-from eval.reading.names import method_name, paper_compositions, paper_tasks, reference
+from eval.reading.names import OWN, method_name, paper_compositions, paper_tasks, reference
 from eval.reading.notes import legend
 from eval.reading.paired import LM
 from eval.reading.results import ResultSet
@@ -21,7 +21,7 @@ LEVEL = 0.05
 #: how notes on columns begin that these tables do not have
 ELSEWHERE = ("distinct-2", "less ")
 #: rows that are no methods
-ROWS = (method_name(HUMAN), method_name(FLOOR))
+ROWS = (method_name(HUMAN), OWN, method_name(FLOOR))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def table4(results: ResultSet, tasks: Mapping[str, Measured]) -> Grid:
 
 
 class _ControlTable:
-    """Three lines a method: ours, its 95 % interval, the paper's."""
+    """Lines of a method: ours, its 95 % interval, the paper's; success of whole samples, where some
+    go on behind END."""
 
     def __init__(
         self, results: ResultSet, tasks: Mapping[str, Measured], names: Sequence[str]
@@ -76,7 +77,7 @@ class _ControlTable:
 
     def grid(self, name: str, title: str) -> Grid:
         rows, rules, records = list[list[Entry]](), list[int](), list[dict[str, Any]]()
-        for method in [*self._methods(), *ROWS]:
+        for method in [*self._methods(), *filter(self._stands, ROWS)]:
             rules.append(len(rows))
             ours = [self._ours(q, method) for q in self.quantities]
             label = self.results.method_name(method)
@@ -87,11 +88,18 @@ class _ControlTable:
             paper = [published(self._number(q, method), q.digits) for q in self.quantities]
             if any(paper):
                 rows.append([(), entry("paper", "muted"), *(entry(p, "muted") for p in paper)])
+            whole = [self._whole(q, method) for q in self.quantities]
+            if any(whole):
+                rows.append([(), entry("released", "muted"), *(entry(w, "muted") for w in whole)])
             records += [self._record(q, method) for q in self.quantities]
         columns = [Column("method", right=False), Column("", right=False)]
         columns += [Column(q.title, self.results.task_name(q.task)) for q in self.quantities]
         notes = [*self.footnotes.notes, *self._notes()]
         return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records=records)
+
+    def _stands(self, reference: str) -> bool:
+        """Whether any of the tasks has a row of it; only texts of targets may have none."""
+        return reference != OWN or any(self.tasks[name].first(OWN) for name in self.names)
 
     def _methods(self) -> list[str]:
         """Those that the paper or the set has a figure of, for any of the columns."""
@@ -112,6 +120,11 @@ class _ControlTable:
     def _number(self, q: Quantity, method: str) -> Number | None:
         row = self._row(q, method)
         return None if row is None else row.lm if q.lm else row.ctrl
+
+    def _whole(self, q: Quantity, method: str) -> str:
+        row = self._row(q, method)
+        number = None if row is None or q.lm else row.released
+        return "" if number is None or number.ours is None else f"{number.ours:.{q.digits}f}"
 
     def _best(self, q: Quantity) -> str | None:
         """The best method of a column among those that were not trained on the control."""
@@ -155,6 +168,7 @@ class _ControlTable:
             "ours": full(number.ours),
             "low": full(number.low),
             "high": full(number.high),
+            "released": self._whole(q, method),
             "paper": full(number.paper),
             "difference": full(number.difference),
             "same definition": number.same_definition,
@@ -173,6 +187,7 @@ class _ControlTable:
             for name in self.names
             if name in self.results.tasks
             for note in self.tasks[name].notes
+            if not note.startswith(ELSEWHERE)
         ]
         marks = (
             f"† differs from {reference().label}, p < {LEVEL:g}. Bold: the best of those that "

@@ -28,7 +28,9 @@ COLUMNS = (
     Column("distinct-2", drop=8),
     Column("entropy", drop=10),
     Column("repeats", drop=9),
+    Column("length", drop=9),
     Column("copied", drop=5),
+    Column("released", drop=5, called="released (ctrl of whole samples)"),
     Column("outside"),
     Column("lm (subwords)"),
     Column("95 % interval", drop=2, called="95 % interval of lm (subwords)"),
@@ -40,7 +42,7 @@ NA = "n/a: "
 #: in the table of differences: how many targets both have, where that is not all
 TARGETS = 3
 #: columns of what most sets do not have: they stand where they hold something
-OPTIONAL = 4
+OPTIONAL = 5
 
 
 def run_tables(measured: Measured) -> list[Grid]:
@@ -83,10 +85,12 @@ def _cells(row: Row) -> list[Entry]:
         "" if row.distinct2 is None else f"{row.distinct2:.3f}",
         "" if row.entropy is None else f"{row.entropy:.2f}",
         "" if row.duplicates is None else f"{100 * row.duplicates:.1f} %",
+        "" if row.length is None else f"{row.length:.1f}",
     ]
-    own = row.subwords
+    own, whole = row.subwords, row.released
     teachers = [
         entry("" if row.copied is None else f"{row.copied:.1f} %"),
+        entry("" if whole is None or whole.ours is None else f"{whole.ours:.1f}"),
         entry("" if row.outside is None else f"{row.outside:.1f} %"),
         entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
         span(own, 2),
