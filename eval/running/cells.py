@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from eval.running.judge import SUBWORDS
 from eval.running.schema import (
@@ -318,7 +318,8 @@ def _target(record: Mapping[str, Any]) -> Target:
     return Target(record["id"], from_json(record["control"]), released=released)
 
 
-class Judged(NamedTuple):
+@dataclass(frozen=True)
+class Judged:
     """A sample's target, its index and what the judges say of it up to END. ``whole``: what they
     say of all of its words, where there are more."""
 
