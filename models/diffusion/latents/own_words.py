@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.diffusion.latents.steering import LogProbOfWords
 from models.nets.precision import by_token
@@ -52,20 +53,21 @@ def stated(
             raise UserError(f"control of semantic content cannot read {control}")
         values.append(vocabulary.encode(control.words))
     longest = max(map(len, values))
-    ids = torch.zeros(len(values), longest, dtype=torch.long)
-    used = torch.zeros(len(values), longest)
-    for row, value in enumerate(values):
-        ids[row, : len(value)] = torch.tensor(value)
-        used[row, : len(value)] = 1
-    ids, used = ids.to(device), used.to(device)
+    counts = torch.tensor([len(value) for value in values], device=device)
+    ids = torch.tensor([value + [0] * (longest - len(value)) for value in values], device=device)
 
     def log_prob(words: Tensor) -> Tensor:
-        places = words.shape[1] - longest - 1  # START comes first and END last
-        if places < 1:
+        room = words.shape[1] - 2  # START comes first and END last
+        if longest > room:
             raise UserError(f"a value of {longest} words does not fit into the network's texts")
-        every = words.gather(2, ids[:, None, :].expand(-1, words.shape[1], -1)) * used[:, None]
-        starts = [every[:, 1 + k : 1 + k + places, k] for k in range(longest)]
-        return torch.stack(starts).sum(0).logsumexp(1)
+        every = words.gather(2, ids[:, None, :].expand(-1, words.shape[1], -1))
+        sums = every.new_zeros(len(words), room)
+        for k in range(longest):
+            used = (k < counts)[:, None] & (torch.arange(room, device=device) + k < room)
+            shifted = F.pad(every[:, 1 + k : 1 + room, k], (0, k))
+            sums = sums + shifted.masked_fill(~used, 0)
+        fits = torch.arange(room, device=device) + counts[:, None] <= room
+        return sums.masked_fill(~fits, -torch.inf).logsumexp(1)
 
     return log_prob
 
