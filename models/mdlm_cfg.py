@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from models.base import BOTH, CONTROL, PROMPTED, Card, of_parts
-from models.diffusion.classifiers.kinds import GUIDED_BY
-from models.diffusion.words.card import CLASSIFIER, FRAMED, classifier_role, kinds_of
+from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
+from models.diffusion.words.card import CLASSIFIER, FRAMED, classifier_role
 from models.diffusion.words.config import OrderSettings, StepSettings, WordGuidanceConfig
 from models.diffusion.words.method import WordDiffusion
 from models.diffusion.words.prompted import NETWORK, PromptedConfig
@@ -96,7 +96,7 @@ class GuidedCFGSettings(CFGSettings):
 class GuidedCFGCard(CFGCard):
     def refuses(self, task: Task) -> str | None:
         """Where there is nothing that a classifier could guide."""
-        kinds = kinds_of(task)
+        kinds = control_kinds(task.name)
         framed = [part for part, kind in kinds.items() if kind in FRAMED]
         lacking = [part for part in kinds if kinds[part] not in GUIDED_BY and part not in framed]
         lacking = framed if len(framed) == len(kinds) else lacking
@@ -106,7 +106,7 @@ class GuidedCFGCard(CFGCard):
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         assert task is not None
-        kinds = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
+        kinds = filter(None, map(GUIDED_BY.get, control_kinds(task.name).values()))
         return (*super().needs(task, settings), *dict.fromkeys(map(classifier_role, kinds)))
 
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.classifiers.recipe import classifiers
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.words.card import WordsCard, kinds_of
+from models.diffusion.words.card import WordsCard
 from models.diffusion.words.config import ClimbConfig, OrderSettings, StepSettings
 from models.diffusion.words.masked import MASKED, NETWORK
 from models.diffusion.words.method import WordDiffusion
@@ -66,7 +66,11 @@ class NOSSettings(OrderSettings, StepSettings):
 class NOSCard(WordsCard):
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         assert task is not None
-        guides = [] if task.fills else filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
+        guides = (
+            []
+            if task.fills
+            else filter(None, map(GUIDED_BY.get, control_kinds(task.name).values()))
+        )
         lengths = ("lengths",) if task.fills else ()
         return (NETWORK, *dict.fromkeys(f"{ROLE}:{kind.name}" for kind in guides), *lengths)
 
@@ -110,7 +114,9 @@ class NOS(WordDiffusion):
         from models.diffusion.words.states import climbing
 
         decoder = load(cls.card, folders, task, settings, device)
-        kinds = [] if task.fills else [k for k in kinds_of(task).values() if k in GUIDED_BY]
+        kinds = (
+            [] if task.fills else [k for k in control_kinds(task.name).values() if k in GUIDED_BY]
+        )
         if kinds and settings.nos.updates:
             heads = {kind: folders[f"{ROLE}:{GUIDED_BY[kind].name}"] for kind in kinds}
             decoder = climbing(decoder, heads, settings.nos)

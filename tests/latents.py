@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from models.diffusion.config import LevelsConfig
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import make_denoiser
-from models.diffusion_lm.network import Network
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.denoiser import make_denoiser
+from models.diffusion.latents.network import Network
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks.vocabulary import SPECIALS, Vocabulary
 

@@ -94,9 +94,9 @@ def test_draws_of_training_are_those_of_a_cpu() -> None:
 
 def test_training_with_draws_ahead_gives_the_same_losses() -> None:
     """The loss of Diffusion-LM's objective, step by step."""
-    from models.diffusion_lm.config import DiffusionConfig
-    from models.diffusion_lm.denoiser import make_denoiser
-    from models.diffusion_lm.training import DiffusionObjective
+    from models.diffusion.latents.config import DiffusionConfig
+    from models.diffusion.latents.denoiser import make_denoiser
+    from models.diffusion.latents.training import DiffusionObjective
     from models.nets.config import EncoderConfig
 
     network = EncoderConfig(layers=1, width=8, heads=2, feedforward=8)

@@ -17,9 +17,9 @@ from models.diffusion.classifiers.training import (
     train_classifier,
 )
 from models.diffusion.config import ClassifierConfig
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.diffusion import load_space
-from models.diffusion_lm.training import train_diffusion
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.diffusion import load_space
+from models.diffusion.latents.training import train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks.base import Text, Words
 from tasks.common.errors import UserError

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import Denoiser, make_denoiser
-from models.diffusion_lm.network import Network, initial_std
-from models.diffusion_lm.score_interpolation import ScoreInterpolation
-from models.diffusion_lm.training import around, load_diffusion, losses, train_diffusion
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.denoiser import Denoiser, make_denoiser
+from models.diffusion.latents.network import Network, initial_std
+from models.diffusion.latents.score_interpolation import ScoreInterpolation
+from models.diffusion.latents.training import around, load_diffusion, losses, train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
 from models.nets.encoder import time_embedding
 from models.nets.sequences import encode

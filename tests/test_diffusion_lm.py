@@ -9,17 +9,18 @@ import torch
 from carded import needs, refuses, resolve
 
 import models.diffusion.classifiers.training
-import models.diffusion_lm.diffusion
+import models.diffusion.latents.diffusion
 from models.base import TargetSamples
 from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import train_classifier
 from models.diffusion.config import ClassifierConfig, GuidanceConfig, SamplingConfig
 from models.diffusion.gaussian import Normal
-from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, UnconditionalSettings
-from models.diffusion_lm.diffusion import load_space
-from models.diffusion_lm.guided import Guided, LengthGuide
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.diffusion import load_space
+from models.diffusion.latents.guided import Guided, LengthGuide
+from models.diffusion.latents.training import train_diffusion
+from models.diffusion_lm.config import DiffusionLMSettings, UnconditionalSettings
 from models.diffusion_lm.method import DiffusionLM, Unconditional
-from models.diffusion_lm.training import train_diffusion
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import TASKS, in_table, load_task
 from tasks.base import Target, Text, Words
@@ -110,7 +111,7 @@ def test_samples_ignore_batch_order_and_cuts(
     dtype: torch.dtype,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (models.diffusion_lm.diffusion, models.diffusion.classifiers.training):
+    for module in (models.diffusion.latents.diffusion, models.diffusion.classifiers.training):
         monkeypatch.setattr(module, "matrix_dtype", lambda device: dtype)
     made = generator(folders, task)
     whole = words(list(made.generate(targets, 4, seed=3, batch=64)))

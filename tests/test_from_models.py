@@ -26,9 +26,10 @@ from eval.studies.likelihood import measure as measure_likelihood
 from eval.studies.trajectory import TrajectoryOptions, load_generator, trajectory
 from eval.studies.trajectory import main as trajectory_main
 from models.diffusion.config import SamplingConfig
-from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.training import train_diffusion
+from models.diffusion_lm.config import DiffusionLMSettings
 from models.diffusion_lm.method import DiffusionLM
-from models.diffusion_lm.training import train_diffusion
 from models.nets.causal import train_lm
 from models.nets.codec import WordCodec
 from models.nets.config import EncoderConfig, LMConfig, TrainConfig

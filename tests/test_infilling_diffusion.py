@@ -14,19 +14,21 @@ import torch
 from carded import needs, refuses, resolve
 from torch import Tensor
 
-import models.diffusion_lm.diffusion
+import models.diffusion.latents.diffusion
 from models.base import TargetSamples, sample_rng
 from models.diffusion.config import SamplingConfig
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.decoding import InfillingConfig
+from models.diffusion.latents.denoiser import make_denoiser
+from models.diffusion.latents.diffusion import Diffusion
+from models.diffusion.latents.infilling import Infilling
+from models.diffusion.latents.network import nearest
+from models.diffusion.latents.training import train_diffusion
+from models.diffusion.latents.way import Streams
 from models.diffusion.loop import Noise
 from models.diffusion.pinning import arrange, draw_slots, read_lengths
-from models.diffusion_lm.config import DiffusionConfig, DiffusionLMSettings, InfillingConfig
-from models.diffusion_lm.denoiser import make_denoiser
-from models.diffusion_lm.diffusion import Diffusion
-from models.diffusion_lm.infilling import Infilling
+from models.diffusion_lm.config import DiffusionLMSettings
 from models.diffusion_lm.method import DiffusionLM
-from models.diffusion_lm.network import nearest
-from models.diffusion_lm.training import train_diffusion
-from models.diffusion_lm.way import Streams
 from models.infilling import answer
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import load_task
@@ -197,7 +199,7 @@ def test_a_middle_never_leaks_into_its_context(layout: str, middle: str) -> None
 def test_samples_ignore_batch_order_and_cuts(
     layout: str, context: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.diffusion_lm.diffusion, "matrix_dtype", lambda device: dtype)
+    monkeypatch.setattr(models.diffusion.latents.diffusion, "matrix_dtype", lambda device: dtype)
     made = infilling(diffusion(steps=10), layout=layout, context=context, middle="variable")
     results = generate(made, TARGETS, 4, seed=3, batch=64)
     assert [r.target_id for r in results] == [t.id for t in TARGETS]

@@ -9,7 +9,7 @@ import torch
 from test_infilling_diffusion import TARGETS, diffusion, generate, infilling, streams, tokens
 from torch import Tensor
 
-from models.diffusion_lm.config import InfillingConfig
+from models.diffusion.latents.decoding import InfillingConfig
 from tasks.common.errors import UserError
 
 

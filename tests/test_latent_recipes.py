@@ -15,8 +15,8 @@ from torch import Tensor
 
 from models.diffusion.config import SamplingConfig
 from models.diffusion.gaussian import Gaussian, ancestral_step, ddim_step
-from models.diffusion_lm.diffusion import Diffusion
-from models.diffusion_lm.training import (
+from models.diffusion.latents.diffusion import Diffusion
+from models.diffusion.latents.training import (
     DiffusionObjective,
     load_diffusion,
     losses,
@@ -172,7 +172,7 @@ def test_the_first_reading_gives_no_gradient() -> None:
     made.zero_grad()
     x_t = made.process.corrupt(made.embedding(ids), t, noise)
     constant = made.x0(x_t.detach(), t).detach()
-    from models.diffusion_lm.network import Noised
+    from models.diffusion.latents.network import Noised
 
     texts = Noised(ids, made.embedding(ids), x_t, x_t, t, noise, None, constant)
     made.terms(texts)["words"].mean().backward()
@@ -200,7 +200,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
         settings = config(**kind | {"levels": type(LEVELS)(kind="warped", bins=4, warp="variance")})
 
     def objective() -> DiffusionObjective:
-        from models.diffusion_lm.denoiser import make_denoiser
+        from models.diffusion.latents.denoiser import make_denoiser
         from models.nets.sequences import encode
 
         torch.manual_seed(0)

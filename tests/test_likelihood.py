@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from models.diffusion.gaussian import posterior_coefficients
-from models.diffusion.schedule import make_schedule
-from models.diffusion_lm.bound import (
+from models.diffusion.latents.bound import (
     KINDS,
     SimplexDenoiser,
     load_bound,
@@ -22,14 +21,15 @@ from models.diffusion_lm.bound import (
     simplex_terms,
     train_bound,
 )
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.likelihood import (
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.likelihood import (
     TERMS,
     bound_terms,
     choose_steps,
     prior_term,
     step_weights,
 )
+from models.diffusion.schedule import make_schedule
 from models.nets.config import EncoderConfig, TrainConfig
 from models.nets.sequences import encode
 from tasks.common.errors import UserError

@@ -21,7 +21,7 @@ from baselines.ctrl_g.automata import Automaton, Chain, Product, Stated
 from baselines.ctrl_g.config import CtrlGSettings, HMMConfig
 from baselines.ctrl_g.hmm import HMM, Counts
 from baselines.ctrl_g.lookahead import LookAhead, Model, Table
-from baselines.ctrl_g.method import CtrlG, read_tags, tag_weights
+from baselines.ctrl_g.method import CtrlG
 from baselines.ctrl_g.training import load_hmm, train_hmm
 from baselines.rules import satisfied
 from eval.running.command import parse
@@ -30,6 +30,7 @@ from models.nets.backbones import fresh
 from models.nets.codec import WordCodec
 from models.nets.config import LMConfig
 from models.nets.decoding import sample
+from models.word_tags import read_tags, tag_weights
 from tasks import in_table, load_task
 from tasks.base import Target
 from tasks.common.errors import UserError
@@ -312,10 +313,10 @@ def test_a_word_counts_as_often_as_it_has_the_tag() -> None:
 def test_a_table_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tags.json").write_text('{"X": [1, 2]}')
     with pytest.raises(UserError, match="made for 2 words, not 8"):
-        read_tags(tmp_path / "tags.json", V)
+        read_tags(tmp_path, V)
     (tmp_path / "tags.json").write_text('{"X": "many"}')
     with pytest.raises(UserError, match="tags.json"):
-        read_tags(tmp_path / "tags.json", V)
+        read_tags(tmp_path, V)
 
 
 def nll(hmm: HMM, rows: Sequence[Sequence[int]]) -> float:

@@ -15,10 +15,10 @@ from torch import nn
 from baselines.pplm.head import load_attribute_head, train_attribute_head
 from models.diffusion.classifiers.training import load_classifier, train_classifier
 from models.diffusion.config import ClassifierConfig
-from models.diffusion_lm.bound import KINDS, load_bound, train_bound
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.diffusion import load_space
-from models.diffusion_lm.training import load_diffusion, train_diffusion
+from models.diffusion.latents.bound import KINDS, load_bound, train_bound
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.diffusion import load_space
+from models.diffusion.latents.training import load_diffusion, train_diffusion
 from models.nets.artefact import load_network, read_config, save_network
 from models.nets.causal import load_lm, train_lm
 from models.nets.codec import WordCodec

@@ -61,7 +61,8 @@ def test_shipped_files_are_whole_and_small() -> None:
 
 def test_a_setting_that_comes_later_changes_no_older_key() -> None:
     """Settings enter keys where they differ from the defaults of their class."""
-    from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
+    from models.diffusion.latents.config import DiffusionConfig
+    from models.diffusion.latents.decoding import InfillingConfig
     from tasks.common.recipe import settings
 
     plain = settings(DiffusionConfig())

@@ -29,8 +29,8 @@ from baselines.left_only.settings import LeftOnlySettings
 from baselines.pplm.head import AttributeHeadConfig, train_attribute_head
 from eval.running.command import parse
 from eval.running.plan import Plan
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.score_interpolation import ScoreInterpolation
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.score_interpolation import ScoreInterpolation
 from models.nets.backbones.gpt2 import GPT2
 from models.nets.bert import start_from_bert
 from models.nets.causal import adopt_lm, load_lm, train_lm

@@ -31,10 +31,10 @@ from models.nets import parallel
 from models.nets.backbones.gpt2 import GPT2
 from models.nets.causal import LMObjective
 from models.nets.codec import WordCodec
-from models.diffusion_lm.config import DiffusionConfig
+from models.diffusion.latents.config import DiffusionConfig
 from models.nets.config import EncoderConfig
-from models.diffusion_lm.denoiser import Denoiser
-from models.diffusion_lm.training import DiffusionObjective
+from models.diffusion.latents.denoiser import Denoiser
+from models.diffusion.latents.training import DiffusionObjective
 from models.nets.config import LMConfig
 from models.nets.artefact import write_tensors
 from tasks.vocabulary import Vocabulary

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.diffusion.config import LevelsConfig
+from models.diffusion.latents.likelihood import prior_term
 from models.diffusion.schedule import log_uniform, louder
 from models.diffusion.warp import Warp, gumbel, gumbel_quantile, spread
-from models.diffusion_lm.likelihood import prior_term
 from tasks.common.errors import UserError
 
 EVERY = torch.arange(640)

@@ -44,7 +44,7 @@ def test_its_card(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config: Any = SimpleNamespace(**{card.network: SimpleNamespace(length=10)})
     assert card.room(config, load_task("length")) == 8
     with monkeypatch.context() as patch:
-        patch.setattr("models.diffusion.words.card.kinds_of", lambda task: {"rhyme": "rhyme"})
+        patch.setattr("models.diffusion.words.card.control_kinds", lambda name: {"rhyme": "rhyme"})
         assert refuses(method, "length") == "no guidance is defined for rhyme"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,15 @@ from baselines.lm_samples import LM_SAMPLES
 from baselines.steering import SteeringCard
 from models.base import Plan, Role
 from models.nets.recipes import NATS
+from models.word_tags import WORD_TAGS
 from tasks.base import Task
 from tasks.common.errors import UserError
-from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.controls import FieldValue, Length, TagSequence
-from tasks.corpora.stored import read_corpus, read_vocabulary, words_of
+from tasks.corpora.stored import read_corpus, words_of
 
-HMM, WORD_TAGS = "hmm", "word_tags"
-TABLE = "tags.json"
+HMM = "hmm"
 #: the controls that are automata over words
 REGULAR = (Length, FieldValue, TagSequence)
 
@@ -49,23 +46,6 @@ def hmm(plan: Plan, task: str) -> Recipe:
     )
 
 
-def word_tags(plan: Plan, task: str) -> Recipe:
-    """How often each word of the vocabulary has each tag in training texts: tag -> one count for
-    each id."""
-
-    def build(folder: Path, deps: Folders, progress: Progress) -> None:
-        vocabulary = read_vocabulary(deps["vocabulary"])
-        counts: Counter[tuple[str, int]] = Counter()
-        for text in read_corpus(deps["texts"]).train:
-            counts.update(zip(text.tags or (), vocabulary.encode(text.words)))
-        tags = sorted({tag for tag, _ in counts})
-        table = {tag: [counts[tag, word] for word in range(len(vocabulary))] for tag in tags}
-        write_text(folder / TABLE, json.dumps(table))
-
-    deps = {"texts": plan.texts_for(task), "vocabulary": plan.role("vocabulary")}
-    return recipe(WORD_TAGS, "count the tags of words", build, {}, deps=deps, cheap=True)
-
-
 def single(task: Task) -> tuple[Task, ...]:
     """The tasks that a composition is of; of another task, itself."""
     return tuple(getattr(task, "parts", (task,)))
@@ -89,7 +69,7 @@ class CtrlGCard(SteeringCard):
         assert task is not None
         tagged = [one for one in single(task) if one.control is TagSequence]
         alone = single(task) == (task,)
-        tables = (WORD_TAGS if alone else f"{WORD_TAGS}:{one.name}" for one in tagged)
+        tables = (WORD_TAGS.name if alone else f"{WORD_TAGS.name}:{one.name}" for one in tagged)
         return ("lm", HMM, *tables)
 
     def check(self, config: Any, task: Task | None) -> None:
@@ -119,7 +99,7 @@ CARD = CtrlGCard(
             curve=("valid_nll", "train_nll"),
             curve_label=NATS,
         ),
-        Role(WORD_TAGS, "baselines.ctrl_g.card:word_tags", title="tags of words", per_task=True),
+        WORD_TAGS,
     ),
     knows_rule=True,
     tradeoff="weight",

@@ -31,19 +31,15 @@ from torch import Tensor
 
 from baselines.autoregressive import Decoded, Heads, check_vocabularies, split, uniforms
 from baselines.ctrl_g.automata import Automaton, Chain, Product, Stated
-from baselines.ctrl_g.card import CARD, HMM, TABLE, WORD_TAGS
+from baselines.ctrl_g.card import CARD, HMM
 from baselines.ctrl_g.lookahead import LookAhead, Model, Table
 from baselines.ctrl_g.training import load_hmm
 from baselines.steering import Steered, SteeringCard
 from models.jobs import Job
 from models.nets.causal import load_lm
+from models.word_tags import WORD_TAGS, Tags, read_tags, tag_weights
 from tasks.base import Task
-from tasks.common.errors import UserError
-from tasks.common.schema import read_json
 from tasks.controls import Control, FieldValue, Length, TagSequence
-
-#: tag -> how often each id has it
-Tags = Mapping[str, Sequence[int]]
 
 
 class CtrlG(Steered):
@@ -67,8 +63,8 @@ class CtrlG(Steered):
         model, codec, _ = load_lm(folders["lm"], device)
         hmm, other = load_hmm(folders[HMM])
         check_vocabularies([folders["lm"], folders[HMM]], [codec, other])
-        roles = [role for role in cls.card.needs(task, settings) if role.startswith(WORD_TAGS)]
-        tags = [read_tags(folders[role] / TABLE, codec.text_size) for role in roles]
+        roles = [role for role in cls.card.needs(task, settings) if role.startswith(WORD_TAGS.name)]
+        tags = [read_tags(folders[role], codec.text_size) for role in roles]
         return cls((model, codec), hmm, tags, task, settings)
 
     def automaton(self, control: Control) -> Automaton:
@@ -109,22 +105,3 @@ class CtrlG(Steered):
         heads = [job.given.head for job in jobs]
         texts = self.sampled(self.model, self.codec, heads, u, steered)
         return [(ids, float(len(ids))) for ids in texts]
-
-
-def read_tags(path: Path, ids: int) -> Tags:
-    """The table of an artefact. Raises ``UserError`` for one of another number of ``ids``."""
-    table: Tags = read_json(path, dict[str, list[int]])
-    for tag, counts in table.items():
-        if len(counts) != ids:
-            raise UserError(f"{path} was made for {len(counts)} words, not {ids}: tag {tag}")
-    return table
-
-
-def tag_weights(tags: Sequence[str], table: Tags, words: Tensor, rare: float) -> list[Tensor]:
-    """p(tag | word) for each of ``tags``, (V,) each, 0 below ``rare`` and for ids that are no
-    ``words`` (V,)."""
-    counts = {tag: words.new_tensor(row) for tag, row in table.items()}
-    none = torch.zeros_like(words)
-    total = torch.stack([*counts.values(), none]).sum(0).clamp(min=1)
-    shares = {tag: counts.get(tag, none) / total * words for tag in set(tags)}
-    return [torch.where(shares[tag] < rare, 0.0, shares[tag]) for tag in tags]

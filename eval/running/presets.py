@@ -11,7 +11,8 @@ from eval.running.config import RunConfig, run_config
 from eval.running.fitting import fitted
 from eval.running.roles import ParserSection, VocabularyConfig, roles
 from models.diffusion.config import ClassifierConfig, SamplingConfig
-from models.diffusion_lm.config import DiffusionConfig, InfillingConfig
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.decoding import InfillingConfig
 from models.nets.config import (
     DiscriminatorConfig,
     EncoderConfig,

@@ -27,7 +27,7 @@ from tasks.controls import Length
 if TYPE_CHECKING:
     from eval.running.config import RunConfig
     from eval.running.display import Display
-    from models.diffusion_lm.config import DiffusionConfig
+    from models.diffusion.latents.config import DiffusionConfig
 
 USAGE = """\
 usage: python -m eval.ablation key=value ...
@@ -139,10 +139,10 @@ def measure(
     """Perplexity of a variant's samples under the set's teacher, with its 95 % interval."""
     from eval.running.plan import Plan
     from eval.running.store import Store
-    from models.diffusion_lm.diffusion import Diffusion
-    from models.diffusion_lm.guided import Free
+    from models.diffusion.latents.diffusion import Diffusion
+    from models.diffusion.latents.guided import Free
+    from models.diffusion.latents.training import load_diffusion
     from models.diffusion_lm.method import Unconditional
-    from models.diffusion_lm.training import load_diffusion
     from models.nets.teacher import Teacher
 
     run = Plan(base.having(diffusion=variant.config))

@@ -138,7 +138,7 @@ def likelihood_model(
     but for the settings ``network``. Raises ``UserError`` for an unknown kind or setting."""
     from eval.running.keys import override
     from eval.running.plan import Plan
-    from models.diffusion_lm.bound import KINDS, train_bound
+    from models.diffusion.latents.bound import KINDS, train_bound
     from tasks.common.recipe import recipe, settings
     from tasks.corpora.stored import VALID, read_corpus, read_vocabulary
 
@@ -205,9 +205,9 @@ def measure(
     """What ``likelihood.json`` holds. ``folders``: the roles ``diffusion`` and ``lm``, and those
     models that were trained under the bound; ``found``: families of discrete diffusion.
     """
-    from models.diffusion_lm.bound import load_bound
-    from models.diffusion_lm.likelihood import bound_terms
-    from models.diffusion_lm.training import load_diffusion
+    from models.diffusion.latents.bound import load_bound
+    from models.diffusion.latents.likelihood import bound_terms
+    from models.diffusion.latents.training import load_diffusion
     from models.nets.sequences import encode
     from models.nets.teacher import Teacher
 
@@ -282,7 +282,7 @@ def _bound(
     """Each term in nats a text, (texts,)."""
     import torch
 
-    from models.diffusion_lm.likelihood import TERMS
+    from models.diffusion.latents.likelihood import TERMS
 
     rng, noise = np.random.default_rng(chosen.seed), torch.Generator().manual_seed(chosen.seed)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in TERMS}

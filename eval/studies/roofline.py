@@ -20,14 +20,15 @@ from eval.running.config import RunConfig
 from models.diffusion import rounding
 from models.diffusion.classifiers.base import Space
 from models.diffusion.classifiers.chart import SpanClassifier, SpanGuide
+from models.diffusion.classifiers.kinds import control_kinds
 from models.diffusion.gaussian import Gaussian, Normal
 from models.diffusion.guidance import Guidance, LogProb
+from models.diffusion.latents.denoiser import make_denoiser
+from models.diffusion.latents.diffusion import Diffusion
+from models.diffusion.latents.guided import LengthGuide
+from models.diffusion.latents.training import DiffusionObjective
 from models.diffusion.loop import walk
-from models.diffusion_lm.config import control_kinds, guidance_for
-from models.diffusion_lm.denoiser import make_denoiser
-from models.diffusion_lm.diffusion import Diffusion
-from models.diffusion_lm.guided import LengthGuide
-from models.diffusion_lm.training import DiffusionObjective
+from models.diffusion_lm.config import guidance_for
 from models.nets.cards import Sheet, card
 from models.nets.counting import AVERAGE, OPTIMISER, Work, counted, shapes_alone
 from tasks.common.errors import UserError

@@ -9,65 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from models.base import CONTROL, INFILLING, Card, Plan, Role
-from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.classifiers.recipe import classifiers
-from models.diffusion_lm.config import (
-    DiffusionConfig,
-    DiffusionLMSettings,
-    InfillingConfig,
-    UnconditionalSettings,
-    check_decoding,
-    control_kinds,
-    guidance_for,
-)
+from models.diffusion.latents.decoding import InfillingConfig, check_decoding
+from models.diffusion.latents.role import latent_role
+from models.diffusion_lm.config import DiffusionLMSettings, UnconditionalSettings, guidance_for
 from tasks.base import Task
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.progress import Progress
-from tasks.common.recipe import Folders, Recipe, recipe, settings
+from tasks.common.recipe import Folders, Recipe, recipe
 from tasks.controls import Length
-from tasks.corpora.stored import read_corpus, read_vocabulary
-from tasks.infilling import joined, middle_lengths, middle_of
+from tasks.corpora.stored import read_corpus
+from tasks.infilling import middle_lengths
 
 LENGTHS = "lengths.json"
 #: kinds of controls that the denoising network itself guides
 SELF_GUIDED = (Length.kind,)
-
-
-def diffusion(plan: Plan, task: str) -> Recipe:
-    config, seed = plan.config.diffusion, plan.config.train_seed
-
-    def build(folder: Path, deps: Folders, progress: Progress) -> None:
-        from models.diffusion_lm.training import train_diffusion
-
-        corpus = read_corpus(deps["corpus"])
-        if config.clean_contexts:
-            ours, others = plan.seen_triples(corpus.train), plan.seen_triples(corpus.valid)
-            train, valid = (list(map(joined, triples)) for triples in (ours, others))
-            middles = list(map(middle_of, ours)), list(map(middle_of, others))
-        else:
-            train, valid, middles = plan.seen(corpus.train), plan.seen(corpus.valid), None
-        train_diffusion(
-            folder,
-            train,
-            valid,
-            read_vocabulary(deps["vocabulary"]),
-            config,
-            seed,
-            device=plan.device,
-            progress=progress,
-            middles=middles,
-        )
-
-    return recipe(
-        "diffusion",
-        "train Diffusion-LM",
-        build,
-        settings(config, seed=seed) | plan.window,
-        deps={"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")},
-        parallel=True,
-        pace=config,
-    )
 
 
 def lengths(plan: Plan, task: str) -> Recipe:
@@ -82,24 +40,7 @@ def lengths(plan: Plan, task: str) -> Recipe:
     return recipe("lengths", title, build, {}, deps={"corpus": plan.role("corpus")}, cheap=True)
 
 
-def check(config: Any) -> None:
-    """Raises ``UserError`` for contexts that could not be told from middles."""
-    if config.diffusion.clean_contexts and config.window != 3:
-        raise UserError(f"diffusion.clean_contexts needs window=3, not {config.window}")
-
-
-DIFFUSION = Role(
-    "diffusion",
-    "models.diffusion_lm.card:diffusion",
-    section="diffusion",
-    Config=DiffusionConfig,
-    check=check,
-    title="Diffusion-LM",
-    curve=("valid_loss",),
-    curve_label="L_simple, held out",
-    log_scale=True,
-    embedding="embedding.weight",
-)
+DIFFUSION = latent_role("diffusion", title="Diffusion-LM", curve_label="L_simple, held out")
 
 
 @dataclass(frozen=True)
@@ -158,7 +99,7 @@ DIFFUSION_LM = DiffusionLMCard(
     brings=(
         DIFFUSION,
         Role("lengths", "models.diffusion_lm.card:lengths"),
-        classifiers("diffusion", "models.diffusion_lm.diffusion:load_space"),
+        classifiers("diffusion", "models.diffusion.latents.diffusion:load_space"),
     ),
     tables=frozenset({CONTROL, INFILLING}),
     reference=True,

@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 
-from models.base import Card, Frame, Generator, TargetSamples, sample_rng
-from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.base import Card
+from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.classifiers.training import MakeGuide, load_guide
-from models.diffusion.loop import moments
+from models.diffusion.latents.decoding import InfillingConfig
+from models.diffusion.latents.diffusion import Diffusion, refuse_block, space
+from models.diffusion.latents.guided import Free, Guided, LengthGuide
+from models.diffusion.latents.infilling import Infilling
+from models.diffusion.latents.method import Decoding
+from models.diffusion.latents.training import load_diffusion
 from models.diffusion.pinning import read_lengths
 from models.diffusion_lm.card import DIFFUSION_LM, SELF_GUIDED, UNCONDITIONAL
-from models.diffusion_lm.config import InfillingConfig, control_kinds, guidance_for
-from models.diffusion_lm.diffusion import Diffusion, refuse_block, space
-from models.diffusion_lm.guided import Free, Guided, LengthGuide
-from models.diffusion_lm.infilling import Infilling
-from models.diffusion_lm.training import load_diffusion
-from models.diffusion_lm.way import Way
-from models.jobs import Job, Made, run
+from models.diffusion_lm.config import guidance_for
 from models.nets.unk import repairer
-from tasks.base import Target, Task
-from tasks.common.progress import Progress, silent
-from tasks.vocabulary import Vocabulary
-
-
-class Decoding(Generator):
-    """A network that decodes one ``way``."""
-
-    def __init__(self, way: Way[Any]) -> None:
-        self.way = way
-
-    @property
-    def diffusion(self) -> Diffusion:
-        return self.way.diffusion
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self.way.vocabulary
-
-    def generate(
-        self,
-        targets: Sequence[Target],
-        samples_per_target: int,
-        seed: int,
-        batch: int = 64,
-        progress: Progress = silent,
-    ) -> Iterator[TargetSamples]:
-        """As for every method. Raises ``UserError`` for a target that the network cannot answer."""
-        way, streams = self.way, partial(sample_rng, seed, self.name)
-        way.check(targets)
-
-        def decode(jobs: list[Job[Any]], report: Progress) -> list[Made]:
-            return way.decode(jobs, streams, report)
-
-        results = run(
-            targets,
-            samples_per_target,
-            decode,
-            batch,
-            progress,
-            given=lambda target, index: way.given(target, index, streams),
-            alike=way.alike,
-        )
-        for target, samples in zip(targets, results, strict=bool(samples_per_target)):
-            yield way.answer(target, samples)
+from tasks.base import Task
 
 
 class Unconditional(Decoding):
@@ -112,22 +67,3 @@ class DiffusionLM(Decoding):
                 folder, compiled = folders[GUIDED_BY[kind].role], settings.sampling.compile
                 guides.append(load_guide(kind, folder, read, compiled))
         return cls(Guided(diffusion, vocabulary, config, guides))
-
-    def trajectory(self, target: Target, seed: int, frames: int) -> list[Frame]:
-        """The nearest word of every position's latent."""
-        if not isinstance(self.way, Guided):
-            return super().trajectory(target, seed, frames)
-        diffusion, made = self.diffusion, list[Frame]()
-        schedule = diffusion.schedule
-        wanted = moments(schedule.steps, frames)
-
-        def note(x: torch.Tensor, t: int) -> torch.Tensor:
-            if t in wanted:
-                (ids,) = diffusion.ids(x)
-                std = float(schedule.std[t]) if t >= 0 else 0.0
-                made.append(Frame(t, std, tuple(self.vocabulary.decode(ids))))
-            return x
-
-        rngs = [sample_rng(seed, self.name, target.id, 0)]
-        diffusion.latents(rngs, correct=self.way.guidance([target.control]), pin=note)
-        return made

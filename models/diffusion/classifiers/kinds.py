@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks import load_task, parts
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -53,3 +55,10 @@ KINDS: Sequence[Kind] = (
 )
 #: kind of control -> the classifier that guides it
 GUIDED_BY: Mapping[str, Kind] = {control: kind for kind in KINDS for control in kind.guides}
+
+
+def control_kinds(task: str) -> dict[str, str]:
+    """The kind of the controls of a task, or of each part of a composition, by name; empty where
+    the task does not say."""
+    controls = {part: load_task(part).control for part in parts(task)}
+    return {part: control.kind if control else "" for part, control in controls.items()}

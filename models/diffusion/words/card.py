@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.base import CONTROL, INFILLING, Card, Role
-from models.diffusion.classifiers.kinds import GUIDED_BY, Kind
+from models.diffusion.classifiers.kinds import GUIDED_BY, Kind, control_kinds
 from models.diffusion.classifiers.recipe import classifiers
 from models.diffusion.words.config import WordClassifierConfig
 from models.diffusion.words.presets import classifier_preset
-from tasks import load_task, parts
 from tasks.base import Task
 from tasks.controls import Length
 
@@ -43,7 +42,7 @@ class GuidedCard(Card):
         if task.fills:
             return None
         known = {*GUIDED_BY, *FRAMED}
-        lacking = [part for part, kind in kinds_of(task).items() if kind not in known]
+        lacking = [part for part, kind in control_kinds(task.name).items() if kind not in known]
         return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
@@ -51,7 +50,7 @@ class GuidedCard(Card):
         assert task is not None
         if task.fills:
             return (self.network, *self.uses, "lengths")
-        guides = filter(None, map(GUIDED_BY.get, kinds_of(task).values()))
+        guides = filter(None, map(GUIDED_BY.get, control_kinds(task.name).values()))
         return (self.network, *self.uses, *dict.fromkeys(map(classifier_role, guides)))
 
     def room(self, config: Any, task: Task) -> int | None:
@@ -69,7 +68,7 @@ class WordsCard(GuidedCard):
     def resolve(self, settings: Any, task: Task | None) -> Any:
         """Without what plays no part in the task."""
         assert task is not None
-        if task.fills or not set(kinds_of(task).values()) - {*FRAMED}:
+        if task.fills or not set(control_kinds(task.name).values()) - {*FRAMED}:
             return replace(settings, guidance=type(settings.guidance)())
         return settings
 
@@ -77,10 +76,3 @@ class WordsCard(GuidedCard):
 def classifier_role(kind: Kind) -> str:
     """What cells call the artefact of one kind of classifier."""
     return f"{ROLE}:{kind.name}"
-
-
-def kinds_of(task: Task) -> dict[str, str]:
-    """The kind of the controls of a task, or of each part of a composition, by name; empty where
-    the task does not say."""
-    controls = {part: load_task(part).control for part in parts(task.name)}
-    return {part: control.kind if control else "" for part, control in controls.items()}

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from models.base import Frame, TargetSamples, sample_rng
-from models.diffusion.classifiers.kinds import GUIDED_BY
+from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.classifiers.training import MakeClassifierGuide, load_guide
 from models.diffusion.loop import Noise, moments, uniform, walk
 from models.diffusion.pinning import Row, read_lengths
-from models.diffusion.words.card import WordsCard, classifier_role, kinds_of
+from models.diffusion.words.card import WordsCard, classifier_role
 from models.diffusion.words.config import NATURAL, WordClassifierConfig, WordGuidanceConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
@@ -81,7 +81,7 @@ def makers(
     """What guides texts in ``frames`` under ``task``: one for each control of a target that a
     classifier guides; none without weight."""
     made: list[Maker] = []
-    for kind in filter(GUIDED_BY.get, kinds_of(task).values()) if guidance.weight else ():
+    for kind in filter(GUIDED_BY.get, control_kinds(task.name).values()) if guidance.weight else ():
         place = folders[classifier_role(GUIDED_BY[kind])]
         steps = read_config(place / CONFIG, WordClassifierConfig).steps
         known = space(frames.vocabulary, frames.longest, steps, device)

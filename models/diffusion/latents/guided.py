@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,14 +11,22 @@ from torch import Tensor
 from models.diffusion.classifiers.training import MakeGuide
 from models.diffusion.config import GuidanceConfig
 from models.diffusion.guidance import Guidance, LogProb, add
-from models.diffusion_lm.diffusion import Diffusion
-from models.diffusion_lm.way import Streams, Way
+from models.diffusion.latents.diffusion import Diffusion
+from models.diffusion.latents.steering import Steering
+from models.diffusion.latents.way import Streams, Way
 from models.jobs import Job, Made
 from tasks.base import Target
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.controls import AllOf, Control, Length
 from tasks.vocabulary import END, START, Vocabulary
+
+
+def hooks(guidance: Guidance | Steering | None) -> dict[str, Any]:
+    """Where guidance takes hold: of latents that are drawn, or of estimates."""
+    if guidance is None:
+        return {}
+    return {"steer" if isinstance(guidance, Steering) else "correct": guidance}
 
 
 class Free(Way[None]):
@@ -39,11 +48,15 @@ class Free(Way[None]):
     def given(self, target: Target, index: int, streams: Streams) -> None:
         """Nothing: a text starts from noise alone."""
 
+    def guidance(self, controls: Sequence[Control]) -> Guidance | Steering | None:
+        """What guides the rows of one batch."""
+        return None
+
     def decode(self, jobs: list[Job[None]], streams: Streams, progress: Progress) -> list[Made]:
         """Network evaluations: one a step, and those of the guides' gradients."""
         rngs = [streams(job.target.id, job.index) for job in jobs]
         guidance = self.guidance([job.target.control for job in jobs])
-        x = self.diffusion.latents(rngs, correct=guidance, progress=progress)
+        x = self.diffusion.latents(rngs, **hooks(guidance), progress=progress)
         nfe = float(self.diffusion.schedule.steps + (guidance.evaluations if guidance else 0))
         rows = [self.vocabulary.decode(row) for row in self.diffusion.ids(x)]
         return [Made(self.vocabulary.strip(row), row, nfe) for row in rows]

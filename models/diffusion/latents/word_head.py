@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.network import Network, Noised, two_layers
 from models.diffusion.rounding import rounding_nll
 from models.diffusion.word_mixture import mixture
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.network import Network, Noised, two_layers
 from models.nets.precision import by_token
 from tasks.vocabulary import Vocabulary
 
@@ -84,12 +84,13 @@ class WordHead(Network):
         shrink, norms = rows.new_zeros(rows.shape[:2]), rows.new_zeros(len(bias))
         return mixture(rows, shrink, table, norms, bias, self.embedding.weight)
 
-    def word_logits(
+    def said(
         self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         rows, table, bias = self._scores(x_t, index, model_time, previous)
         said = by_token(lambda one: F.linear(one.to(table.dtype), table), rows).float()
-        return said + bias.float()
+        logits = said + bias.float()
+        return self.mean(logits), logits
 
     def _scores(
         self, x_t: Tensor, index: Tensor, model_time: Tensor | None, previous: Tensor | None

@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.diffusion.gaussian import q_sample
+from models.diffusion.latents.network import initial_std
 from models.diffusion.schedule import Schedule
-from models.diffusion_lm.network import initial_std
 
 TERMS = ("prior", "denoising", "start", "rounding")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,16 +12,19 @@ from torch import Tensor
 from models.diffusion.classifiers.base import Space
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion.gaussian import Gaussian, Normal
+from models.diffusion.latents.network import Network
+from models.diffusion.latents.training import load_diffusion
 from models.diffusion.loop import Correct, Noise, Pin, Project, walk
 from models.diffusion.schedule import Schedule
-from models.diffusion_lm.network import Network
-from models.diffusion_lm.training import load_diffusion
 from models.nets.compiling import compile_encoder
 from models.nets.finite import best, check
 from models.nets.precision import matrix_dtype
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.vocabulary import Vocabulary
+
+#: (x_t, t) -> the x_0 estimate of that step and what is added to it, both like x_t
+Steer = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
 class Diffusion:
@@ -45,13 +48,17 @@ class Diffusion:
 
     def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
         """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
-        :meth:`models.diffusion_lm.network.Network.x0`."""
+        :meth:`models.diffusion.latents.network.Network.x0`."""
         return self.network.x0(x, *self._told(x, t), known, self._previous)
 
     def word_logits(self, x: Tensor, t: int) -> Tensor:
         """log p(w | x_t) up to a constant, (B, L, V), at decoding step ``t``, differentiable in
         x."""
         return self.network.word_logits(x, *self._told(x, t), self._previous)
+
+    def said(self, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        """:meth:`x0` and :meth:`word_logits` in one evaluation."""
+        return self.network.said(x, *self._told(x, t), self._previous)
 
     def _told(self, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
         """The training step and the time of decoding step ``t``, for each row of x."""
@@ -66,26 +73,37 @@ class Diffusion:
         length: int | None = None,
         known: Tensor | None = None,
         clamp: Project | None = None,
+        steer: Steer | None = None,
         correct: Correct[Normal] | None = None,
         pin: Pin | None = None,
         progress: Progress = silent,
     ) -> Tensor:
         """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
         all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
-        clamping does to an estimate, by default each latent's nearest word."""
+        clamping does to an estimate, by default each latent's nearest word; ``steer``: gives
+        the estimates, moved by guidance."""
         steps, shape = self.schedule.steps, (length or self.shape[0], self.shape[1])
         clamping = (clamp or self.denoiser.nearest) if self.sampling.clamp else None
         again = self.network.config.self_conditioning > 0
         self._previous = None
+        moved: list[Tensor] = []
 
         def estimate(x: Tensor, t: int, previous: Tensor | None) -> Tensor:
             self._previous = previous if again else None
             if t == 0 and self.network.config.plain_words:
                 # the text is made of the likeliest words, and not of those nearest to their mean
                 return self.denoiser.embedding(self.word_logits(x, t).argmax(-1)).float()
-            found = self.x0(x, t) if known is None else self.x0(x, t, known)
+            if steer is not None and t:
+                found, by = steer(x, t)
+                moved[:] = [by]
+            else:
+                found = self.x0(x, t) if known is None else self.x0(x, t, known)
             self._previous = found if again else None
             return found
+
+        def project(found: Tensor) -> Tensor:
+            found = found + moved.pop() if moved else found
+            return found if clamping is None else clamping(found)
 
         with torch.no_grad():
             return walk(
@@ -93,7 +111,7 @@ class Diffusion:
                 self.process,
                 Noise(rngs, shape, device=self.device, steps=steps),
                 self.device,
-                project=clamping,
+                project=clamping if steer is None else project,
                 correct=correct,
                 pin=pin,
                 on_step=lambda t: progress(steps - t, steps),

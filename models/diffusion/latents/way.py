@@ -9,12 +9,10 @@ from typing import Generic, Protocol, TypeVar
 import torch
 
 from models.base import TargetSamples
-from models.diffusion.guidance import Guidance
-from models.diffusion_lm.diffusion import Diffusion
+from models.diffusion.latents.diffusion import Diffusion
 from models.jobs import Job, Made
 from tasks.base import Target
 from tasks.common.progress import Progress
-from tasks.controls import Control
 from tasks.vocabulary import Vocabulary
 
 G = TypeVar("G")
@@ -39,10 +37,6 @@ class Way(ABC, Generic[G]):
     @abstractmethod
     def given(self, target: Target, index: int, streams: Streams) -> G:
         """What one sample starts from."""
-
-    def guidance(self, controls: Sequence[Control]) -> Guidance | None:
-        """What guides the rows of one batch."""
-        return None
 
     def alike(self, job: Job[G]) -> object:
         """A key; jobs of equal keys run together."""

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from models.base import TargetSamples
+from models.diffusion.latents.decoding import InfillingConfig
+from models.diffusion.latents.diffusion import Diffusion
+from models.diffusion.latents.network import nearest
+from models.diffusion.latents.way import Streams, Way
 from models.diffusion.loop import Noise
 from models.diffusion.pinning import Pins, Row, arrange, draw_slots
-from models.diffusion_lm.config import InfillingConfig
-from models.diffusion_lm.diffusion import Diffusion
-from models.diffusion_lm.network import nearest
-from models.diffusion_lm.way import Streams, Way
 from models.infilling import answer, infill
 from models.jobs import Job, Made
 from models.nets.precision import LEAST_TOKENS

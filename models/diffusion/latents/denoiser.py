@@ -9,11 +9,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.diffusion.estimate import PREDICTIONS, Prediction
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.network import Network, Noised, two_layers
+from models.diffusion.latents.score_interpolation import ScoreInterpolation
+from models.diffusion.latents.word_head import WordHead
 from models.diffusion.rounding import rounding_nll
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.network import Network, Noised, two_layers
-from models.diffusion_lm.score_interpolation import ScoreInterpolation
-from models.diffusion_lm.word_head import WordHead
 
 
 class Denoiser(Network):

@@ -1,6 +1,6 @@
 """Score interpolation (Dieleman et al. 2022): a Transformer that reads and writes words, as a
 language model does, and leaves their Gaussian noise to Bayes' rule. Not in the paper, whose network
-reads and writes latents (:mod:`models.diffusion_lm.denoiser`) and needs far longer training to
+reads and writes latents (:mod:`models.diffusion.latents.denoiser`) and needs far longer training to
 learn what a context says.
 
 Shapes: B batch, L length, D embedding dimension, W width of the Transformer, V vocabulary.
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.network import Network, Noised, two_layers
 from models.diffusion.rounding import rounding_nll
 from models.diffusion.word_mixture import mixture
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.network import Network, Noised, two_layers
 from models.nets.bert import start_from_bert
 from tasks.vocabulary import Vocabulary
 
@@ -102,14 +102,15 @@ class ScoreInterpolation(Network):
         hidden = self._said(x_t, index, model_time, known, previous)
         return self.estimate(hidden, x_t, index, known)
 
-    def word_logits(
+    def said(
         self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         hidden = self._said(x_t, index, model_time, None, previous)
         query, shrink = self._evidence(x_t, index)
         said = F.linear(hidden, self.words.weight.float(), self.prior.float()) / self.temperature
         latents = F.linear(query, self.embedding.weight.float())
-        return said + latents - shrink[..., None] * self._norms()
+        logits = said + latents - shrink[..., None] * self._norms()
+        return self.mean(logits), logits
 
     def nll(
         self,

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.diffusion_lm.likelihood import prior_term, step_weights
-from models.diffusion_lm.network import Network
+from models.diffusion.latents.likelihood import prior_term, step_weights
+from models.diffusion.latents.network import Network
 
 #: a training step rounds one text of so many: words that little noise hides need little teaching
 ROUNDED = 8
@@ -30,7 +30,7 @@ def vdm_losses(
     """An unbiased estimate of the bound in nats a position, (B,) each, from one level ``t`` (B,) of
     each of the texts ``ids`` (B, L), drawn by the network's warp; and ``measured``, the denoising
     term of these levels alone, without gradient. ``noise`` (B, L, D): standard normal; ``previous``
-    as of :class:`models.diffusion_lm.network.Noised`. Gradients reach the embeddings on both
+    as of :class:`models.diffusion.latents.network.Noised`. Gradients reach the embeddings on both
     sides."""
     assert network.warp is not None
     mean, length = network.embedding(ids).float(), ids.shape[1]

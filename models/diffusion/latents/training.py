@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from models.base import stream_seed
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.denoiser import make_denoiser
+from models.diffusion.latents.network import Network, Noised
+from models.diffusion.latents.vdm import vdm_losses
+from models.diffusion.latents.word_head import WordHead
 from models.diffusion.rounding import rounding_nll
 from models.diffusion.warp import spread
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import make_denoiser
-from models.diffusion_lm.network import Network, Noised
-from models.diffusion_lm.vdm import vdm_losses
-from models.diffusion_lm.word_head import WordHead
 from models.nets import parallel
 from models.nets.ahead import Draws, moved
 from models.nets.artefact import load_network, save_network

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.diffusion.gaussian import Gaussian
+from models.diffusion.latents.config import DiffusionConfig
 from models.diffusion.schedule import (
     Schedule,
     chosen,
@@ -23,10 +24,9 @@ from models.diffusion.schedule import (
     make_schedule,
 )
 from models.diffusion.warp import Warp
-from models.diffusion_lm.config import DiffusionConfig
 from models.nets.encoder import bert_config, time_embedding
 from models.nets.finite import sizes
-from models.nets.precision import pad_rows
+from models.nets.precision import by_token, pad_rows
 from tasks.common.errors import UserError
 from tasks.vocabulary import Vocabulary
 
@@ -187,7 +187,20 @@ class Network(nn.Module, ABC):
     ) -> Tensor:
         """log p(w | x_t) up to a constant of each position, (B, L, V), fp32, differentiable in
         x_t; by default the rounding of the x_0 estimate."""
-        return self.logits(self.x0(x_t, index, model_time, None, previous))
+        return self.said(x_t, index, model_time, previous)[1]
+
+    def said(
+        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The x_0 estimate (B, L, D) and :meth:`word_logits`, in one evaluation; by default the
+        second is the rounding of the first."""
+        x0 = self.x0(x_t, index, model_time, None, previous)
+        return x0, self.logits(x0)
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """The mean (B, L, D) of the word embeddings under the softmax of ``logits`` (B, L, V)."""
+        table = self.embedding.weight.float()
+        return by_token(lambda p: p @ table, logits.softmax(-1))
 
     def forward(self, x: Tensor, model_time: Tensor, previous: Tensor | None = None) -> Tensor:
         """What ``down`` says of each position, fp32, for x (B, L, ...), as ``up`` reads it, at

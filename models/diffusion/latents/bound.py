@@ -7,8 +7,8 @@ training (the bound is evaluated with squared errors), and words are read off th
 without a rounding step. The noise schedule is the ordinary one and not learned.
 
 The noise level of a text is drawn by importance, as the estimate of the bound draws it
-(:func:`models.diffusion_lm.likelihood.choose_steps`): from fixed chances rather than from a record
-of past losses, so that a step depends on its number alone and training resumes exactly.
+(:func:`models.diffusion.latents.likelihood.choose_steps`): from fixed chances rather than from a
+record of past losses, so that a step depends on its number alone and training resumes exactly.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from torch.nn import functional as F
 
 from models.base import stream_seed
 from models.diffusion.gaussian import q_sample
-from models.diffusion.schedule import Schedule, make_schedule
-from models.diffusion_lm.config import DiffusionConfig
-from models.diffusion_lm.denoiser import Denoiser
-from models.diffusion_lm.likelihood import (
+from models.diffusion.latents.config import DiffusionConfig
+from models.diffusion.latents.denoiser import Denoiser
+from models.diffusion.latents.likelihood import (
     TERMS,
     bound_terms,
     choose_steps,
     prior_term,
     step_weights,
 )
+from models.diffusion.schedule import Schedule, make_schedule
 from models.nets.artefact import load_network, save_network
 from models.nets.encoder import bert_config, time_embedding
 from models.nets.sequences import encode
@@ -97,7 +97,7 @@ def simplex_terms(
     noise: torch.Generator | None,
     surrogate: bool = False,
 ) -> dict[str, Tensor]:
-    """As :func:`models.diffusion_lm.likelihood.bound_terms`, where x_0 is the one-hot vector
+    """As :func:`models.diffusion.latents.likelihood.bound_terms`, where x_0 is the one-hot vector
     itself: ``start`` is nothing, and ``rounding`` is -log p(w | x_{t=0}). With ``surrogate``,
     cross-entropies stand for the squared errors, and every eighth text alone is rounded, for all
     of them: words that little noise hides need no more teaching, and a step costs almost half as

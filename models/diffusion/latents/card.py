@@ -1,0 +1,121 @@
+"""What the cards of the families that came after Diffusion-LM share, free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from models.base import Card, Role
+from models.diffusion.classifiers.kinds import GUIDED_BY, Kind, control_kinds
+from models.diffusion.classifiers.recipe import classifiers
+from models.diffusion.config import ClassifierConfig
+from models.diffusion.latents.decoding import LatentSettings, check_decoding
+from models.diffusion.latents.role import Preset, latent_role
+from models.word_tags import WORD_TAGS
+from tasks import parts
+from tasks.base import Task
+from tasks.common.errors import UserError
+from tasks.controls import FieldValue, Length, TagSequence
+
+#: kinds of controls that are about words, of which a network's own p(word | x_t) speaks
+OWN = (Length.kind, FieldValue.kind, TagSequence.kind)
+
+
+def owns(kind: str, settings: LatentSettings) -> bool:
+    """Whether a network's own words guide controls of this kind."""
+    return kind == Length.kind or (kind in OWN and settings.guidance.by == "own")
+
+
+def family(
+    name: str, *, title: str, preset: Preset, steps: int = 100, **more: Any
+) -> tuple[Role, ...]:
+    """The roles of a family that decodes in ``steps`` steps: its network, the classifiers of its
+    noisy latents, and the tags of words. ``more``: further fields of the network's role."""
+
+    def by_preset(preset: str, run: Any) -> ClassifierConfig:
+        config: ClassifierConfig = run.classifier
+        return replace(config, steps=steps)
+
+    return (
+        latent_role(name, title=title, preset=preset, **more),
+        classifiers(
+            name,
+            "models.diffusion.latents.diffusion:load_space",
+            classifier_section(name),
+            preset=by_preset,
+            title=f"classifiers, {title}",
+        ),
+        WORD_TAGS,
+    )
+
+
+def classifier_section(name: str) -> str:
+    """The role of the classifiers of network ``name``."""
+    return f"{name}_classifier"
+
+
+@dataclass(frozen=True)
+class LatentCard(Card):
+    """Guided by scores. ``network``: the role of its network. ``own``: it is guided by its own
+    words alone."""
+
+    Settings: type = LatentSettings
+    group: str = "continuous"
+    tradeoff: str = "guidance.weight"
+    steps: str = "sampling.steps"
+    ranges: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "guidance.weight": ("0.5", "1", "2", "4"),
+            "sampling.score_temperature": ("0.5", "0.7", "1"),
+        }
+    )
+    network: str = ""
+    own: bool = False
+
+    def refuses(self, task: Task) -> str | None:
+        if task.table not in self.tables:
+            return Card.refuses(self, task)
+        kinds = control_kinds(task.name)
+        if self.own:
+            lacking = [part for part, kind in kinds.items() if kind not in OWN]
+            return f"words alone do not tell of {' and '.join(lacking)}" if lacking else None
+        lacking = [part for part, kind in kinds.items() if kind not in {*GUIDED_BY, *OWN}]
+        return f"no guidance is defined for {' and '.join(lacking)}" if lacking else None
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        """The network; a classifier for each part that its words do not guide, and the tags of
+        words where they do."""
+        assert task is not None
+        found = [self.network]
+        for part, kind in control_kinds(task.name).items():
+            if not owns(kind, settings):
+                found.append(self.classifier(GUIDED_BY[kind]))
+            elif kind == TagSequence.kind:
+                found.append(self.tags(task, part))
+        return tuple(dict.fromkeys(found))
+
+    def classifier(self, kind: Kind) -> str:
+        """What cells call the artefact of one kind of classifier."""
+        return f"{classifier_section(self.network)}:{kind.name}"
+
+    def tags(self, task: Task, part: str) -> str:
+        """What cells of ``task`` call the tags of words of its ``part``."""
+        alone = len(parts(task.name)) == 1
+        return WORD_TAGS.name if alone else f"{WORD_TAGS.name}:{part}"
+
+    def check(self, config: Any, task: Task | None) -> None:
+        assert task is not None
+        settings: LatentSettings = getattr(config, self.name)
+        trained, steps = getattr(config, self.network), settings.sampling.steps
+        check_decoding(trained, settings.sampling, f"{self.name}.sampling")
+        section = classifier_section(self.network)
+        guided = any(role.startswith(f"{section}:") for role in self.needs(task, settings))
+        if guided and steps != getattr(config, section).steps:
+            raise UserError(
+                f"{self.name}.sampling.steps={steps}: the classifier of {task.name} is trained for "
+                f"{section}.steps={getattr(config, section).steps}: set both to the same"
+            )
+
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2

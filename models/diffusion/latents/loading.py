@@ -1,0 +1,51 @@
+"""What a family that came after Diffusion-LM decodes with, from its artefacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
+from models.diffusion.classifiers.training import load_guide
+from models.diffusion.latents.card import LatentCard, owns
+from models.diffusion.latents.decoding import LatentSettings
+from models.diffusion.latents.diffusion import Diffusion, refuse_block, space
+from models.diffusion.latents.own_words import TagsOfWords, length, stated
+from models.diffusion.latents.steered import Steered
+from models.diffusion.latents.steering import Part
+from models.diffusion.latents.training import load_diffusion
+from models.word_tags import read_tags
+from tasks.base import Task
+from tasks.controls import FieldValue, Length, TagSequence
+
+
+def steered(
+    card: LatentCard,
+    folders: Mapping[str, Path],
+    task: Task,
+    settings: LatentSettings,
+    device: torch.device,
+) -> Steered:
+    """Raises ``UserError`` for artefacts that are damaged or do not fit together."""
+    denoiser, vocabulary = load_diffusion(folders[card.network], device)
+    refuse_block(denoiser)
+    diffusion = Diffusion(denoiser, settings.sampling, device)
+    read = space(denoiser, vocabulary, settings.sampling.steps)
+    guides = []
+    for part, kind in control_kinds(task.name).items():
+        if not owns(kind, settings):
+            folder = folders[card.classifier(GUIDED_BY[kind])]
+            made = load_guide(kind, folder, read, settings.sampling.compile)
+            guides.append(Part(classifier=made))
+        elif kind == TagSequence.kind:
+            table = read_tags(folders[card.tags(task, part)], len(vocabulary))
+            guides.append(Part(own=TagsOfWords(table, vocabulary, device)))
+        elif kind == FieldValue.kind:
+            guides.append(Part(own=partial(stated, vocabulary=vocabulary, device=device)))
+        else:
+            assert kind == Length.kind
+            guides.append(Part(own=partial(length, device=device)))
+    return Steered(diffusion, vocabulary, settings.guidance, guides)

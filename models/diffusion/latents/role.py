@@ -1,0 +1,103 @@
+"""The role of a network of noised latents, and its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from models.base import Plan, Role
+from models.diffusion.latents.config import DiffusionConfig
+from models.nets.config import EncoderConfig, TrainConfig
+from models.nets.presets import sized
+from tasks.common.errors import UserError
+from tasks.common.progress import Progress
+from tasks.common.recipe import Folders, Recipe, recipe, settings
+from tasks.corpora.stored import read_corpus, read_vocabulary
+from tasks.infilling import joined, middle_of
+
+#: (preset, the run's settings so far) -> the settings under that preset
+Preset = Callable[[str, Any], DiffusionConfig]
+#: about an hour of one CPU core on E2E
+NETWORK = EncoderConfig(
+    layers=4, width=256, heads=4, feedforward=1024, dropout=0.0, attention_dropout=0.0
+)
+TRAIN = TrainConfig(steps=8_000, batch=64, lr=1e-3, warmup=200, clip=1.0, ema=0.999, every=250)
+DEMO = TrainConfig(steps=4_000, batch=32, lr=2e-3, warmup=200, clip=1.0, ema=0.99, every=250)
+
+
+def latent_role(name: str, *, title: str, preset: Preset | None = None, **more: Any) -> Role:
+    """The role of a network of latents, with a section of its own name. ``more``: further fields of
+    the role."""
+
+    def network(plan: Plan, task: str) -> Recipe:
+        config, seed = getattr(plan.config, name), plan.config.train_seed
+
+        def build(folder: Path, deps: Folders, progress: Progress) -> None:
+            from models.diffusion.latents.training import train_diffusion
+
+            corpus = read_corpus(deps["corpus"])
+            if config.clean_contexts:
+                ours, others = plan.seen_triples(corpus.train), plan.seen_triples(corpus.valid)
+                train, valid = (list(map(joined, triples)) for triples in (ours, others))
+                middles = list(map(middle_of, ours)), list(map(middle_of, others))
+            else:
+                train, valid, middles = plan.seen(corpus.train), plan.seen(corpus.valid), None
+            train_diffusion(
+                folder,
+                train,
+                valid,
+                read_vocabulary(deps["vocabulary"]),
+                config,
+                seed,
+                device=plan.device,
+                progress=progress,
+                middles=middles,
+            )
+
+        return recipe(
+            name,
+            f"train {title}",
+            build,
+            settings(config, seed=seed) | plan.window,
+            deps={"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")},
+            parallel=True,
+            pace=config,
+        )
+
+    def check(config: Any) -> None:
+        """Raises ``UserError`` for contexts that could not be told from middles."""
+        if getattr(config, name).clean_contexts and config.window != 3:
+            raise UserError(f"{name}.clean_contexts needs window=3, not {config.window}")
+
+    return Role(
+        name,
+        network,
+        name,
+        DiffusionConfig,
+        preset=preset,
+        check=check,
+        title=title,
+        curve=("valid_loss",),
+        log_scale=True,
+        embedding="embedding.weight",
+        **more,
+    )
+
+
+def successor(**fixed: Any) -> Preset:
+    """The settings ``fixed`` of a family that came after Diffusion-LM, in the size and under the
+    training that all of them get, so that a table compares what they do with equal means."""
+
+    def by_preset(preset: str, run: Any) -> DiffusionConfig:
+        length, network, train = sized(preset)
+        if preset == "demo":
+            network, train = replace(NETWORK, layers=3, width=192, feedforward=768), DEMO
+        elif preset != "paper":
+            network, train = NETWORK, TRAIN
+        return DiffusionConfig(
+            length=length, positions=length, network=network, train=train, **fixed
+        )
+
+    return by_preset
