@@ -163,6 +163,7 @@ def _named(key: str) -> list[str]:
         "preset": PRESETS,
         "corpus": CORPORA,
         "floor_by": ("auto", *METHODS.floors),
+        "repair": [card.name for card in METHODS.cards if card.repairs],
         "device": ("auto", "cpu", "cuda"),
         "prebuilt": (SHIPPED,),
     }

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from eval.run import guarded
 from eval.running.cells import share, write_lines
+from eval.running.config import refuse_repair
 from eval.running.options import explains
 from eval.running.typed import controls, of_typed
 from eval.targets import one_task, planned, split, writable
@@ -76,6 +77,7 @@ def main(given: Sequence[str]) -> None:
     config = parse(rest)
     if config.controls:
         raise UserError("controls= beside control=: eval.run takes a file of them")
+    refuse_repair(config, "eval.generate")
     name = one_task(config)
     run = planned(config, ["python", "-m", "eval.generate", *rest])
     for (task, method), reason in run.refused.items():
@@ -110,7 +112,7 @@ def generated(run: Run, job: Job, targets: Sequence[Target]) -> list[Row]:
             targets,
             job.samples,
             config.seed,
-            settings=run.own(job.card),
+            settings=job.options,
             batch=config.batch,
             progress=progress,
         ):

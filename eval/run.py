@@ -186,7 +186,7 @@ def report(one: Run, console: AnyConsole, methods: Sequence[str] | None = None) 
     beside = Beside(config.beside, one.folder)
     tables, asked = [], dict[str, list[str]]()
     for task in config.tasks:
-        own = config.methods if methods is None else methods
+        own = config.rows if methods is None else methods
         asked[task] = [*own, *external(config.folder / task)]
         rows = beside.rows(results, task, terms_of(one, task), asked[task])
         measured = measure(
@@ -227,7 +227,7 @@ def _refused(one: Run) -> dict[str, str]:
         earlier = read_json(one.config.folder / "run.json", RunFile).get("refused", {})
     except UserError:  # none yet, or what is written now takes its place
         earlier = {}
-    asked = {f"{task}/{method}" for task in one.config.tasks for method in one.config.methods}
+    asked = {f"{task}/{method}" for task in one.config.tasks for method in one.config.rows}
     kept = {name: reason for name, reason in earlier.items() if name not in asked}
     return kept | {f"{t}/{m}": reason for (t, m), reason in one.refused.items()}
 

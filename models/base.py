@@ -181,7 +181,8 @@ class Card:
     without one are those of ``method=all``, the paper's. ``trained``: it was trained on the very
     control, so tables set it apart. ``knows_rule``: it knows the metric's rule. ``reference``:
     paired tests compare with it. ``floor``: it asks for no control and stands behind a table's
-    floor. ``corner``: its family of generators and its place among :data:`CORNERS`, where it is one
+    floor. ``repairs``: it edits what another method wrote (:meth:`editing`), and ``repair=`` names
+    it. ``corner``: its family of generators and its place among :data:`CORNERS`, where it is one
     of the family's four in the table of prompting and guidance.
 
     ``tradeoff``: the key of its section that trades control for fluency. ``step_size``: that of its
@@ -205,6 +206,7 @@ class Card:
     knows_rule: bool = False
     reference: bool = False
     floor: bool = False
+    repairs: bool = False
     corner: tuple[str, str] | None = None
     tradeoff: str = ""
     step_size: str = ""
@@ -245,6 +247,11 @@ class Card:
         default what its settings say of ``max_words``."""
         limit = getattr(getattr(config, self.name, None), "max_words", None)
         return None if task.fills or limit is None else int(limit)
+
+    def editing(self, settings: Any, source: str) -> Any:
+        """Of one that repairs: ``settings`` with which it edits the samples of ``source``, a result
+        set and a method in it (SET:METHOD); with those of none, to tell settings apart."""
+        raise UserError(f"{self.name} edits no samples of other methods")
 
     def samples(self, settings: Any, asked: int) -> int:
         """How many samples a target gets where ``asked`` are asked for."""

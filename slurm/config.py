@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from eval.running.command import parse
-from eval.running.config import RunConfig
+from eval.running.config import RunConfig, refuse_repair
 from eval.running.help import asked
 from eval.running.help import asks_help as run_help
 from eval.running.keys import Key, key_list, keys, override, pairs
@@ -113,6 +113,7 @@ def parse_sweep(arguments: Sequence[str]) -> Sweep:
     config = override(base, ours)
     rest = [f"{name}={value}" for name, value in given.items() if name not in sweep_keys]
     run = parse(rest)
+    refuse_repair(run, "slurm.sweep")
     if config.seeds is None:
         return Sweep(config, (tuple(rest),), run.folder / ".sweep")
     if "seed" in given:

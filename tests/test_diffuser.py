@@ -134,7 +134,7 @@ def test_the_cards() -> None:
         with pytest.raises(UserError):
             DiffuserSettings(**wrong)
     with pytest.raises(UserError, match="source=SET:METHOD"):
-        METHODS.card("diffuser_repair").resolve(RepairSettings(), LENGTH)
+        METHODS.card("diffuser_repair").check(type("Run", (), {}), LENGTH)
 
 
 def test_texts_that_do_not_fit(folders: dict[str, Path]) -> None:

@@ -29,6 +29,7 @@ COMMANDS = (
     "eval.tables", "eval.report", "eval.plots", "eval.compare", "eval.verify", "eval.publish",
     "eval.human", "eval.likelihood", "eval.ablation", "eval.collect", "eval.trajectory",
     "eval.hub", "eval.export_lm_eval", "eval.copied", "eval.two_by_two",
+    "eval.in_context",
     "slurm.sweep", "slurm.bench", "slurm.status", "slurm.cancel", "slurm.logs",
     "slurm.pack", "slurm.unpack",
 )  # fmt: skip
@@ -101,6 +102,8 @@ OWN: tuple[tuple[str, list[str], str], ...] = (
     ("eval.likelihood", ["run=SET", "steps=0"], "steps=0: at least 1"),
     ("eval.trajectory", ["run=SET", "frames=1"], "frames=1: at least 2"),
     ("eval.trajectory", ["run=SET", "device=meta"], "unknown device 'meta'"),
+    ("eval.in_context", ["run=SET"], "has no task that fills in a text between two contexts"),
+    ("eval.in_context", ["run=SET", "device=meta"], "unknown device 'meta'"),
     ("eval.human", ["export", "items=0"], "items=0: at least 1"),
     ("eval.human", ["exprot"], "did you mean 'export'"),
     ("slurm.status", [], "name the result folder"),

@@ -56,6 +56,39 @@ def test_resume_equals_an_undisturbed_run(at: int, tmp_path: Path) -> None:
     ]
 
 
+class Tied(Toy):
+    """With one table for both ends, as language models have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module.append(nn.Linear(1, 8))
+        self.module[3].weight = self.module[0].weight
+        self.module[3].in_features = 4
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+        x = torch.randn(4, 4)
+        first, drop, last, other = self.module
+        return (last(drop(first(x)) + other(x)) - x.sum(1, keepdim=True)).square().mean(), {}
+
+    def validate(self) -> Mapping[str, float]:
+        return {}
+
+
+def test_tied_weights_are_kept_once(tmp_path: Path) -> None:
+    def kill(done: float, total: float, note: str = "") -> None:
+        if done == 12:
+            raise Killed
+
+    whole, again = Tied(), Tied()
+    fit(whole, CONFIG, _folder(tmp_path, "a"), seed=1)
+    with pytest.raises(Killed):
+        fit(Tied(), CONFIG, _folder(tmp_path, "b"), seed=1, progress=kill)
+    fit(again, CONFIG, tmp_path / "b", seed=1)
+    assert again.module[3].weight is again.module[0].weight
+    for a, b in zip(whole.module.parameters(), again.module.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_curve_averages_its_parts(tmp_path: Path) -> None:
     curve = fit(Toy(), CONFIG, tmp_path, seed=1)
     assert len(curve) == 8 and all(p["train_twice"] == 2.0 for p in curve)

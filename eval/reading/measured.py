@@ -26,6 +26,7 @@ from eval.reading.names import (
 )
 from eval.reading.notes import end_notes, task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
+from eval.reading.repairs import Repair, repairs
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.stats import duplicate_rate, entropy, macro, rarefied
 from eval.running.cells import CONFIG, as_ratio, external, read_config
@@ -93,7 +94,8 @@ class Row:
 @dataclass(frozen=True)
 class Measured:
     """One task: a row for each method and metric, the human ceiling and the floor; and every method
-    against one. ``stored``: what is to be said of rows of other result sets."""
+    against one. ``stored``: what is to be said of rows of other result sets. ``repairs``: what
+    became of the samples of rows that others are edited from."""
 
     traits: TaskTraits
     metrics: Mapping[str, str]
@@ -102,6 +104,7 @@ class Measured:
     paired: Sequence[Comparison] = ()
     against: str = ""
     stored: Sequence[str] = ()
+    repairs: Sequence[Repair] = ()
 
     @property
     def task(self) -> str:
@@ -139,11 +142,13 @@ class Measured:
             "notes": [*self.stored, *self.notes],
             "paired": [_plain(one, "stored", "targets") for one in self.paired],
         }
+        if self.repairs:
+            data["repairs"] = [_plain(one) for one in self.repairs]
         usual = self.against in ("", reference().name)
         return data if usual else {**data, "against": self.against}
 
 
-def _plain(one: Row | Comparison, *optional: str) -> dict[str, Any]:
+def _plain(one: Row | Comparison | Repair, *optional: str) -> dict[str, Any]:
     """As plain data, without those of the ``optional`` fields that are empty."""
     return {k: v for k, v in dataclasses.asdict(one).items() if v or k not in optional}
 
@@ -238,7 +243,8 @@ def measure(
             " in expectation over which (rarefaction)."
         )
     notes += end_notes([cell for _, _, cell in cells if cell], partial(results.command, task.name))
-    return Measured(task, meanings, rows, notes, paired, against.method)
+    edited = list(repairs(results, task, methods))
+    return Measured(task, meanings, rows, notes, paired, against.method, repairs=edited)
 
 
 def _counts(results: ResultSet, cells: Sequence[CellFiles | None]) -> set[int]:

@@ -30,6 +30,7 @@ from eval.running.cells import (
     read_targets,
     sample_lines,
 )
+from eval.running.config import REPAIRED
 from eval.running.schema import AnnotationLine, CellConfig, FluencyLine, RunFile, ScoreLine
 from eval.running.scoring import FLOOR, HUMAN
 from models.base import Card
@@ -297,6 +298,8 @@ class ResultSet:
     def command(self, task: str, method: str) -> str:
         """The command of this result set's run for another task and method."""
         given = self.arguments or ["python", "-m", "eval.run"]
+        names = (name.removesuffix(REPAIRED) for name in method.split(","))
+        method = ",".join(dict.fromkeys(names))
         kept = [part for part in given if not part.startswith(("task=", "method=", "out="))]
         return shlex.join([*kept, f"task={task}", f"method={method}", f"out={self.named}"])
 

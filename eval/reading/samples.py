@@ -69,7 +69,7 @@ def show(samples: Sequence[Shown]) -> list[RichText]:
         lines.append(RichText(visible(control.brief()), style="bold"))
         for sample in (s for s in samples if s.control == control):
             verdict = " ".join(_verdict(score) for score in sample.scores)
-            line = RichText(f"  {verdict:3} {sample.method:14}")
+            line = RichText(f"  {verdict:3} {sample.method:13} ")
             line.append(_marked(sample))
             lines.append(line)
     return lines

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, with_config
 from typing_extensions import TypedDict
 
 from tasks.common.errors import UserError
-from tasks.common.schema import OPEN, Amount, Real, Whole
+from tasks.common.schema import OPEN, Amount, Named, Real, Whole
 from tasks.controls import Control, from_json
 
 #: positions of a trajectory that a picture has room for
@@ -178,6 +178,36 @@ class Ratings(TypedDict):
     """``human_ratings.json``, of ``eval.human import``."""
 
     methods: dict[str, _Rated]
+
+
+class _Item(TypedDict):
+    """Nats and words of the left context, the middle and the right context; nats of a part are
+    given the parts before it. ``copied``: whether the middle is a sentence of a training text, or
+    one of the item's contexts, word for word."""
+
+    nats: Annotated[list[Amount], Field(min_length=3, max_length=3)]
+    words: Annotated[list[Whole], Field(min_length=3, max_length=3)]
+    copied: bool
+
+
+@with_config(OPEN)
+class _Reader(TypedDict):
+    """What one language model said of the stories of each row. ``model``: its name; ``id``: the key
+    of its artefact; ``digests``: of the stories of a row. ``skipped``: row -> why it was not
+    asked."""
+
+    model: Named
+    id: str
+    rows: dict[str, Annotated[dict[str, _Item], Field(min_length=1)]]
+    digests: dict[str, str]
+    distinct2: dict[str, Real | None]
+    skipped: dict[str, str]
+
+
+class InContext(TypedDict):
+    """``in_context.json``, of ``eval.in_context``."""
+
+    readers: list[_Reader]
 
 
 @with_config(OPEN)

@@ -98,10 +98,14 @@ class Cell:
         write_text(self.folder / CONFIG, json_text(record, indent=1))
 
     @property
+    def digest(self) -> str:
+        """Of the identity."""
+        return hashlib.sha256(canonical(self.identity).encode()).hexdigest()[:16]
+
+    @property
     def shards(self) -> Path:
         """Where shards of this identity lie: those of other settings never mix with them."""
-        digest = hashlib.sha256(canonical(self.identity).encode()).hexdigest()
-        return self.folder / SHARDS / digest[:16]
+        return self.folder / SHARDS / self.digest
 
     def shard(self, shard: Shard) -> Cell:
         """A folder of this cell's that one process fills while others fill others."""

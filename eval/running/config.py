@@ -30,6 +30,10 @@ from tasks.corpora import check_name, label
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 
 
+#: what the rows of edited samples are called by, behind the name of the method that wrote them
+REPAIRED = "-repaired"
+
+
 @dataclass(frozen=True)
 class RunConfig(Checked):
     """One run: which tasks, methods and corpus, how many samples. The settings of every network
@@ -41,6 +45,9 @@ class RunConfig(Checked):
     #: methods, separated by commas, or all (those of the paper) or discrete (the families of
     #: discrete diffusion); path/to/file.py:ClassName is one of your own
     method: str = maybe_empty("all")
+    #: a method that edits what others wrote, towards the control: each of the run's methods has a
+    #: second row, METHOD-repaired, of its samples edited so. The keys of its own section say how
+    repair: str = maybe_empty("")
     #: demo (minutes on two CPU cores), small (E2E, 5-10 M parameters) or paper (one GPU)
     preset: str = "demo"
     #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling; or your own:
@@ -119,6 +126,10 @@ class RunConfig(Checked):
             raise unknown("floor", self.floor_by, ["auto", *METHODS.floors])
         check_name(self.corpus)
         _ = self.methods
+        if self.repair:
+            every = {card.name for card in METHODS.cards if card.repairs}
+            if self.repair not in every:
+                raise unknown("repair", self.repair, sorted(every))
         if self.window in (1, 2):
             raise UserError(f"window={self.window}: 3 sentences or more, or 0 for whole stories")
         for role in roles().values():
@@ -149,10 +160,33 @@ class RunConfig(Checked):
         return _names("method", ",".join(names), list(METHODS), METHODS.own, GROUPS[1:])
 
     @property
+    def rows(self) -> list[str]:
+        """What a table of the run has rows of: the methods, each before what ``repair`` makes of
+        it."""
+        return [
+            row
+            for name in self.methods
+            for row in (name, *([name + REPAIRED] if self.repairs(name) else []))
+        ]
+
+    def repairs(self, method: str) -> bool:
+        """Whether the run edits the samples of ``method``: not those that are edited already."""
+        return bool(self.repair) and not METHODS.card(method).repairs
+
+    @property
     def folder(self) -> Path:
         """Where the result set is stored."""
         own = f"-{Path(self.controls).stem}" if self.controls else ""
         return Path(self.out or f"results/run-{self.preset}-{label(self.corpus)}{own}")
+
+
+def refuse_repair(config: RunConfig, command: str) -> None:
+    """Raises ``UserError`` where a command has no samples that lie ready to be edited."""
+    if config.repair:
+        raise UserError(
+            f"repair={config.repair}: {command} edits no stored samples; python -m eval.run does, "
+            "in the same out="
+        )
 
 
 def check_device(name: str) -> None:

@@ -106,13 +106,11 @@ class InfillingMetrics:
 
     def copies(self, targets: Sequence[Target]) -> list[dict[str, Any]]:
         """The left context given as the answer: what overlap with a context alone is worth."""
-        return self.rows(targets, {t.id: (0, _left(t)) for t in targets})
+        return self.rows(targets, copies(targets))
 
     def floor(self, targets: Sequence[Target], texts: Sequence[Words]) -> list[dict[str, Any]]:
         """First sentences of unconditional samples, one a target in turn."""
-        sentences = [first_sentence(words) for words in texts]
-        answers = {t.id: (0, sentences[i % len(sentences)]) for i, t in enumerate(targets)}
-        return self.rows(targets, answers)
+        return self.rows(targets, by_turns(targets, texts))
 
 
 def answers(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tuple[int, Words]]:
@@ -126,6 +124,17 @@ def answers(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tup
         if words is not None:
             chosen[target] = index, to_end(words)
     return chosen
+
+
+def copies(targets: Sequence[Target]) -> dict[str, tuple[int, Words]]:
+    """The left context given as the answer."""
+    return {target.id: (0, _left(target)) for target in targets}
+
+
+def by_turns(targets: Sequence[Target], texts: Sequence[Words]) -> dict[str, tuple[int, Words]]:
+    """First sentences of unconditional samples given as answers, one a target in turn."""
+    sentences = [first_sentence(words) for words in texts]
+    return {t.id: (0, sentences[i % len(sentences)]) for i, t in enumerate(targets)}
 
 
 def first_sentence(words: Words) -> Words:

@@ -14,7 +14,7 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.cells import TARGETS, Cell, Shard
-from eval.running.config import RunConfig, check_folder
+from eval.running.config import REPAIRED, RunConfig, check_folder
 from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
 from eval.running.judges import Judges
@@ -38,7 +38,8 @@ from tasks.corpora.stored import read_corpus
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to fill with samples. The floor has no task and one stand-in target."""
+    """One cell to fill with samples. The floor has no task and one stand-in target. ``options``:
+    those that it is decoded with; ``edits``: the cell whose samples are edited, if any."""
 
     task: str | None
     method: str
@@ -46,6 +47,8 @@ class Job:
     recipes: Mapping[str, Recipe]
     cell: Cell
     samples: int
+    options: Any
+    edits: Job | None = None
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,10 @@ class Run:
                 reason = METHODS.card(method).refuses(self.plan.task(task))
                 if reason:
                     self.refused[task, method] = f"n/a: {reason}"
-                else:
-                    self.jobs.append(self._job(task, method))
+                    continue
+                self.jobs.append(self._job(task, method))
+                if config.repairs(method):
+                    self._repair(self.jobs[-1])
         self.floor = self._floor()
         self.scoring = Scoring(
             self.folder,
@@ -245,7 +250,36 @@ class Run:
         if METHODS.digest(method):
             identity["code"] = METHODS.digest(method)
         cell = Cell(self.folder / task / method, identity)
-        return Job(task, method, card, recipes, cell, self.config.samples)
+        return Job(task, method, card, recipes, cell, self.config.samples, options)
+
+    def _repair(self, source: Job) -> None:
+        """A cell of the samples of ``source``, edited; or why there is none. Equal samples follow
+        from an equal identity of their cell, whose samples need not be there yet."""
+        assert source.task is not None
+        card, task = METHODS.card(self.config.repair), self.plan.task(source.task)
+        method = source.method + REPAIRED
+        if reason := card.refuses(task):
+            self.refused[source.task, method] = f"n/a: {reason}"
+            return
+        own = self.own(card)
+        plain = card.editing(own, "")
+        recipes = {role: self.plan.role(role, source.task) for role in card.needs(task, plain)}
+        # as many as there are: of some tasks a method says how many candidates it has
+        samples = source.card.samples(source.options, source.samples)
+        identity = {
+            "method": method,
+            "version": card.version,
+            "settings": settings(card.resolve(plain, task)),
+            "task": source.task,
+            "samples": samples,
+            "seed": self.config.seed,
+            "targets": source.cell.identity["targets"],
+            "artefacts": {role: recipe.key for role, recipe in recipes.items()},
+            "edits": source.cell.digest,
+        }
+        cell = Cell(self.folder / source.task / method, identity)
+        options = card.editing(own, f"{self.folder}:{source.method}")
+        self.jobs.append(Job(source.task, method, card, recipes, cell, samples, options, source))
 
     def own(self, card: Card) -> Any:
         """A method's decoding options: its section of the config."""
@@ -270,7 +304,7 @@ class Run:
                 "artefacts": {role: recipe.key for role, recipe in recipes.items()},
             }
             cell = Cell(self.folder / FLOOR, identity)
-            return Job(None, FLOOR, card, recipes, cell, self.config.floor)
+            return Job(None, FLOOR, card, recipes, cell, self.config.floor, options)
         return None
 
     # what is stored
@@ -317,7 +351,7 @@ class Run:
         folders = {role: self.path(recipe) for role, recipe in job.recipes.items()}
         control = self.plan.task(job.task or self.config.tasks[0])
         cls = METHODS.load(job.card.name)
-        return loaded(cls, folders, control, self.own(job.card), self.plan.device)
+        return loaded(cls, folders, control, job.options, self.plan.device)
 
     def guard(self, job: Job) -> None:
         """Refuses judges that are networks of a cell (:meth:`Judges.guard`)."""
@@ -337,7 +371,7 @@ class Run:
             if job.task and not shard:
                 self.guard(job)
             control = self.plan.task(job.task or self.config.tasks[0])
-            generator, options = self.generator(job), self.own(job.card)
+            generator = self.generator(job)
             job.cell.write_config(**self._record(job))
             success, what = "", "success" if control.running == control.headlines else "ROUGE-L"
 
@@ -355,7 +389,7 @@ class Run:
                 targets,
                 job.samples,
                 self.config.seed,
-                settings=options,
+                settings=job.options,
                 batch=self.config.batch,
                 progress=report,
             ):
@@ -402,6 +436,11 @@ class Run:
         """What ``config.json`` says beside the identity."""
         record = dict(self.provenance)
         control = self.plan.task(job.task) if job.task else None
-        record["settings"] = as_dict(job.card.resolve(self.own(job.card), control))
+        record["settings"] = as_dict(job.card.resolve(job.options, control))
         record["card"] = {"label": job.card.label, "trained": job.card.trained}
+        if job.edits:
+            wrote = job.edits.card
+            label, trained = f"{wrote.label}, repaired", wrote.trained or job.card.trained
+            record["card"] = {"label": label, "trained": trained, "order": wrote.order}
+            record["repairs"] = job.edits.method
         return record | {"oracles": self.judges.facts}

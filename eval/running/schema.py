@@ -123,6 +123,7 @@ class CellConfig(TypedDict):
     metrics: NotRequired[dict[str, str]]
     skipped: NotRequired[dict[str, str]]
     drawn_from: NotRequired[str]
+    repairs: NotRequired[str]
 
 
 @with_config(OPEN)

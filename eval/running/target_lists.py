@@ -103,7 +103,8 @@ class TargetLists:
     def refuse_long(self, task: str, targets: Sequence[Target]) -> None:
         """Raises ``UserError`` for a target that needs more words than a text of one of the run's
         methods can have."""
-        for method in self.config.methods:
+        repair = [self.config.repair] if self.config.repair else []
+        for method in [*self.config.methods, *repair]:
             self.check_room(task, method, targets)
 
     def check_room(self, task: str, method: str, targets: Sequence[Target]) -> None:

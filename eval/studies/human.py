@@ -177,7 +177,7 @@ def export(
     all ``methods`` answered. Raises ``UserError`` where there is none, and where ``contexts``
     gives other contexts than the ones answered to.
     """
-    texts = [_answers(results, method) for method in methods]
+    texts = [answered(results, method) for method in methods]
     asked = _contexts(results, contexts)
     shared = [target for target in asked if all(target in answered for answered in texts)]
     if not shared:
@@ -200,7 +200,8 @@ def export(
     return file.getvalue(), key
 
 
-def _answers(results: ResultSet, method: str) -> dict[str, Words]:
+def answered(results: ResultSet, method: str) -> dict[str, Words]:
+    """What a method answered to each target, up to END."""
     cell = results.cell(filling(results), method)
     assert cell is not None, method
     records: dict[str, list[Mapping[str, object]]] = {}

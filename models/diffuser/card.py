@@ -34,10 +34,13 @@ class DiffuserCard(GuidedCard):
         assert task is not None
         if task.fills:
             settings = replace(settings, guidance=type(settings.guidance)())
-        if settings.start != "source":
+        if settings.start != "source" or not settings.source:
             return replace(settings, source="")
         place = edited(settings.source, task)
         return replace(settings, edited=file_digest(place) if place.is_file() else "")
+
+    def editing(self, settings: Any, source: str) -> Any:
+        return replace(settings, start="source", source=source)
 
     def check(self, config: Any, task: Task | None) -> None:
         settings = getattr(config, self.name, None) or self.Settings()
@@ -74,6 +77,7 @@ CARDS = (
         Settings=RepairSettings,
         brings=(EDIT_MODEL, CLASSIFIER),
         group="repair",
+        repairs=True,
         # what is to be edited has no default to be tuned with
         ranges={},
     ),

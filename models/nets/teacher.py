@@ -25,10 +25,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.nets.artefact import WEIGHTS, read_tensors
 from models.nets.backbones import CausalLM
@@ -68,23 +70,56 @@ class Teacher:
             for start in range(0, len(chosen), at_once):
                 yield chosen[start : start + at_once]
 
-    @torch.inference_mode()
     def score(self, texts: Sequence[Words], progress: Progress = silent) -> list[tuple[float, int]]:
         """(nats, tokens) of each text, in order, computed in fp32.
 
         Equal for a text up to rounding whatever stands beside it. Raises ``UserError`` for a figure
         that is not finite.
         """
-        rows, owners, heads = list[np.ndarray](), list[int](), list[int]()
-        for owner, words in enumerate(texts):
-            ids = np.array(self.codec.sequence((), words)[0], dtype=np.int32)
+        every = [self.codec.sequence((), words)[0] for words in texts]
+        scores: list[tuple[float, int]] = [(0.0, 0)] * len(texts)
+        for owner, _, nll in self._read(every, progress):
+            nats, tokens = scores[owner]
+            scores[owner] = (nats + float(nll.sum()), tokens + len(nll))
+        for (nats, _), words in zip(scores, texts, strict=True):
+            _check(nats, words)
+        return scores
+
+    def parts(
+        self, texts: Sequence[Sequence[Words]], progress: Progress = silent
+    ) -> list[list[float]]:
+        """The nats of each part of texts that are given in parts, each part given those before it:
+        -log p(part k | bos, parts 1 .. k-1). The text's end is not predicted. Every part is put
+        into tokens on its own. Raises ``UserError`` as :meth:`score` does."""
+        pieces = [[self.codec.encode(part) for part in text] for text in texts]
+        every = [[*self.codec.head(()), *(i for part in text for i in part)] for text in pieces]
+        head = len(self.codec.head(()))
+        nats = [np.zeros(len(ids)) for ids in every]
+        for owner, first, nll in self._read(every, progress):
+            nats[owner][first : first + len(nll)] = nll.numpy()
+        out = []
+        for text, own, figures in zip(texts, pieces, nats, strict=True):
+            ends = head + np.cumsum([0, *map(len, own)])
+            out.append([float(figures[a:b].sum()) for a, b in pairwise(ends)])
+            _check(sum(out[-1]), tuple(word for part in text for word in part))
+        return out
+
+    @torch.inference_mode()
+    def _read(
+        self, texts: Sequence[Sequence[int]], progress: Progress
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """(place of a text, place of its first predicted token, nats of that token and the next
+        ones (n,)) of the windows over texts of ids, window by window of a text in order."""
+        rows, owners, heads, places = list[np.ndarray](), list[int](), list[int](), list[int]()
+        for owner, text in enumerate(texts):
+            ids = np.array(text, dtype=np.int32)
             parts = windows(len(ids), min(self.model.positions, WINDOW))
             self.long += len(parts) > 1
-            for start, first, end in parts:
+            for start, first, end in parts if len(ids) > 1 else ():
                 rows.append(ids[start:end])
                 owners.append(owner)
                 heads.append(first - start)
-        scores: list[tuple[float, int]] = [(0.0, 0)] * len(texts)
+                places.append(first)
         done = 0
         for chosen in self._batches([len(row) for row in rows]):
             batch = pad_rows([rows[i] for i in chosen], self.codec.pad).to(self.model.device)
@@ -94,18 +129,18 @@ class Teacher:
             length = torch.tensor([len(rows[i]) for i in chosen], device=batch.device)
             mask = (at >= head[:, None]) & (at < length[:, None])
             nll = token_nll(self.model, batch, mask).double().cpu()
-            for i, nats, count in zip(chosen, nll.split(counts), counts, strict=True):
-                before, tokens = scores[owners[i]]
-                scores[owners[i]] = (before + float(nats.sum()), tokens + count)
+            for i, nats in zip(chosen, nll.split(counts), strict=True):
+                yield owners[i], places[i], nats
             done += len(chosen)
             progress(done, len(rows), "lm-score")
-        for (nats, _), words in zip(scores, texts, strict=True):
-            if not math.isfinite(nats):
-                raise UserError(
-                    f"the teacher's log-probability of a text of {len(words)} words is {-nats}, no "
-                    f"number: its weights or its precision are at fault ({' '.join(words)[:60]})"
-                )
-        return scores
+
+
+def _check(nats: float, words: Words) -> None:
+    if not math.isfinite(nats):
+        raise UserError(
+            f"the teacher's log-probability of a text of {len(words)} words is {-nats}, no "
+            f"number: its weights or its precision are at fault ({' '.join(words)[:60]})"
+        )
 
 
 def windows(length: int, most: int) -> list[tuple[int, int, int]]:

@@ -160,7 +160,8 @@ def _fit(
         params, lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
     ema = [p.detach().clone() for p in params] if config.ema else []
-    learned = {name for name, _ in module.named_parameters()}
+    # tied weights are no buffer under their second name
+    learned = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     kept = [(name, one) for name, one in module.state_dict().items() if name not in learned]
     state, state_path = State(named, ema, optimiser, kept), folder / checkpoint.NAME
     curve: list[dict[str, float]] = []

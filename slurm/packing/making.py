@@ -13,7 +13,7 @@ from typing import Any
 
 from baselines import METHODS
 from eval.running.command import parse
-from eval.running.config import RunConfig
+from eval.running.config import RunConfig, refuse_repair
 from eval.running.display import Display
 from eval.running.judge import SUBWORDS
 from eval.running.keys import as_dict
@@ -135,6 +135,7 @@ def _unused(config: RunConfig) -> set[str]:
 
 def refuse(config: RunConfig) -> None:
     """Raises ``UserError`` for a run that needs files of which a pack takes none."""
+    refuse_repair(config, "slurm.pack")
     own = [name for name in (*config.tasks, *config.methods) if in_file(name)]
     if is_own(config.corpus):
         own = [config.corpus]

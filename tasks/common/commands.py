@@ -66,6 +66,8 @@ GROUPS: Mapping[str, Sequence[Command]] = {
                 ("eval.studies.trajectory:TrajectoryOptions",)),
         Command("collect", "eval.collect", "training curves and embeddings, for the figures",
                 ("eval.studies.collect:CollectOptions",)),
+        Command("in-context", "eval.in_context", "how infilled middles read in their stories",
+                ("eval.studies.in_context:InContextOptions",)),
         Command("human", "eval.human", "ratings by people: export and import",
                 ("eval.studies.human:ExportOptions", "eval.studies.human:ImportOptions"),
                 first=("export", "import")),

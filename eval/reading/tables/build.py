@@ -11,6 +11,7 @@ from eval.reading.tables.control import table2, table4
 from eval.reading.tables.examples import example_tables
 from eval.reading.tables.grid import Grid, csv_text, latex, latex_document, markdown
 from eval.reading.tables.hyperparameters import table6
+from eval.reading.tables.in_context import in_context_tables
 from eval.reading.tables.infilling import infilling_tables
 from eval.reading.tables.likelihood import table7
 from eval.reading.tables.speed import speed
@@ -21,6 +22,7 @@ def all_tables(results: ResultSet, targets: int) -> list[Grid]:
     """In the paper's order; ``targets``: how many each table of samples shows."""
     tasks = measured_tasks(results)
     figures = [table2(results, tasks), table4(results, tasks), *infilling_tables(results, tasks)]
+    figures += in_context_tables(results)
     figures += [table6(results), table7(results), speed(results)]
     return [*figures, *example_tables(results, targets)]
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eval.reading import paper
+from eval.reading.in_context import readers, story
 from eval.reading.measured import Measured, Number
 from eval.reading.names import REFERENCES, TaskTraits, paper_tasks
 from eval.reading.results import ResultSet
 from eval.reading.schema import Ratings
 from eval.reading.tables.entries import Footnotes, short, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry
+from eval.reading.tables.in_context import MEANING
 from eval.running.cells import CONFIG, read_config
 from models.base import INFILLING
 from tasks.common.schema import read_json
@@ -26,6 +28,8 @@ TITLES = {
     "bertscore": "BERTScore",
     RATED: "human",
 }
+#: of middles in their stories, where a language model read them
+CONTEXT = "in_context"
 
 
 def infilling_tables(results: ResultSet, tasks: Mapping[str, Measured]) -> Iterator[Grid]:
@@ -52,18 +56,22 @@ class _InfillingTable:
         path = results.folder / task.name / RATINGS
         self.ratings: dict[str, Any] = read_json(path, Ratings)["methods"] if path.exists() else {}
         rated = [RATED] if self.paper or self.ratings else []
-        self.metrics = [*task.ctrl, *rated]
+        self.reader = next(iter(readers(results, task.name)), None)
+        self.metrics = [*task.ctrl, *rated, *([CONTEXT] if self.reader else [])]
 
     def grid(self, name: str, title: str) -> Grid:
         columns = [Column("method", right=False), Column("", right=False)]
-        columns += [Column(f"{TITLES.get(metric, metric)} ↑") for metric in self.metrics]
+        columns += [
+            Column("in context ↓" if metric == CONTEXT else f"{TITLES.get(metric, metric)} ↑")
+            for metric in self.metrics
+        ]
         rows, rules, records = list[list[Entry]](), list[int](), list[dict[str, Any]]()
         for method in self._methods():
             rules.append(len(rows))
             ours, spans = list[Entry](), list[Entry]()
             for metric in self.metrics:
                 number, reason = self._ours(method, metric)
-                digits = 2 if metric == RATED else 1
+                digits = 2 if metric in (RATED, CONTEXT) else 1
                 if number is None:
                     ours.append(entry(self.footnotes.mark(reason), "muted") if reason else ())
                 else:
@@ -104,6 +112,11 @@ class _InfillingTable:
             if rating is None:
                 return None, ""  # nobody was asked, which is no lack of a method
             return Number(None, rating["score"], rating["low"], rating["high"]), ""
+        if metric == CONTEXT and self.reader is not None:
+            command = f"python -m eval.in_context run={self.results.named}"
+            reason = self.reader.skipped.get(method, f"n/a: not read: {command}")
+            cell = REFERENCES.get(method, method)
+            return self.reader.perplexity(cell, story), self._unread(method, reason)
         row = self.measured.row(method, metric) if self.measured else None
         if row is not None and row.ctrl.ours is not None:
             return row.ctrl, ""
@@ -113,6 +126,10 @@ class _InfillingTable:
             return None, self._skipped(method, metric) or row.note
         reason = self.results.reason(self.task.name, method)
         return None, self._skipped(method, metric) or reason
+
+    def _unread(self, method: str, reason: str) -> str:
+        """Why the stories of a row were not read; what the set lacks altogether says it itself."""
+        return reason if self.results.cell(self.task.name, method) else ""
 
     def _config(self, method: str) -> dict[str, Any]:
         return read_config(self.results.folder / self.task.name / method / CONFIG)
@@ -126,5 +143,8 @@ class _InfillingTable:
         stored = self.results.methods(self.task.name) if self.measured else []
         for method in stored:
             if described := self._config(method).get("metrics", {}):
-                return [f"{name}: {text}" for name, text in described.items()]
-        return []
+                return [*(f"{name}: {text}" for name, text in described.items()), *self._read()]
+        return self._read()
+
+    def _read(self) -> list[str]:
+        return [*MEANING[:1], f"in context, by: {self.reader.model}"] if self.reader else []

@@ -41,6 +41,8 @@ STORED = 1
 NA = "n/a: "
 #: in the table of differences: how many targets both have, where that is not all
 TARGETS = 3
+#: how the table of what became of edited samples is called, behind its task
+REPAIRS = "-repairs"
 #: columns of what most sets do not have: they stand where they hold something
 OPTIONAL = 5
 
@@ -67,12 +69,48 @@ def run_tables(measured: Measured) -> list[Grid]:
         paired = Grid(f"{measured.task}-paired", "", columns, differences, typed=True)
         subset = any(one.targets for one in measured.paired)
         grids.append(paired if subset else without(paired, [TARGETS]))
+    if measured.repairs:
+        grids.append(_repairs(measured))
     if not any(row.stored for row in measured.rows):
-        grids = [without(grid, [STORED]) for grid in grids]
+        grids = [grid if grid.name.endswith(REPAIRS) else without(grid, [STORED]) for grid in grids]
     last, always = grids[-1], frozenset(measured.stored)
-    notes = [*measured.stored, *measured.notes]
+    notes = [*measured.stored, *measured.notes, *last.notes]
     grids[-1] = dataclasses.replace(last, notes=notes, always=always)
     return grids
+
+
+def _repairs(measured: Measured) -> Grid:
+    """What became of the samples of each method that another edited."""
+    rows = []
+    for one in measured.repairs:
+        ends = [measured.first(name) for name in (one.method, one.repaired)]
+        lm = [end.lm.ours if end and end.lm else None for end in ends]
+        rows.append(
+            [
+                entry(one.repaired),
+                entry(_of(one.mended, one.failures)),
+                entry(_of(one.broken, one.successes)),
+                entry(_of(one.unchanged, one.samples)),
+                *(entry("" if figure is None else f"{figure:.2f}") for figure in lm),
+            ]
+        )
+    columns = [
+        Column("edited", right=False),
+        Column("failures repaired"),
+        Column("successes broken"),
+        Column("unchanged", drop=1),
+        Column("lm before"),
+        Column("lm after"),
+    ]
+    note = (
+        "failures repaired: samples that miss something of what is asked and do all of it once "
+        "edited, of all that miss something; successes broken: the other way round."
+    )
+    return Grid(f"{measured.task}{REPAIRS}", "", columns, rows, [note], typed=True)
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} of {whole}" + (f" ({100 * part / whole:.1f} %)" if whole else "")
 
 
 def _cells(row: Row) -> list[Entry]:
