@@ -250,21 +250,36 @@ def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 class PrefixScorer:
     """log p(control | prefix + token) of rows that grow token by token, incrementally: a token
-    costs one new position of the network, whatever the length of the prefix."""
+    costs one new position of the network, whatever the length of the prefix.
 
-    def __init__(self, network: Discriminator, heads: Sequence[Sequence[int]]) -> None:
+    ``odds``: of each row, what is added to the logit: the log odds of its control before the first
+    token, where they are not even, as those of the training pairs are.
+    """
+
+    def __init__(
+        self,
+        network: Discriminator,
+        heads: Sequence[Sequence[int]],
+        odds: Sequence[float] | None = None,
+    ) -> None:
         self.network = network
+        device = network.out.weight.device
+        self.odds = None if odds is None else stack([[one] for one in odds], device)  # (R, 1)
         self.cached = CachedNetwork(network.decoder)
         self.hidden = self.cached.feed(stack(heads, network.out.weight.device))
 
     def log_prob(self, candidates: Tensor) -> Tensor:
         """``candidates`` (R, K) for the next token -> (R, K)."""
+        logits = self.logits(candidates).float()
+        return F.logsigmoid(logits if self.odds is None else logits + self.odds)
+
+    def logits(self, candidates: Tensor) -> Tensor:
+        """As :meth:`log_prob`, what the network says, which is under even odds."""
         check(sizes(self.hidden), "the discriminator's hidden states")  # a GELU may drop infinities
         # a few rows at a time: what all rows' candidates need is too much for a CPU's cache
         rows = CPU_ROWS if self.hidden.device.type == "cpu" else len(self.hidden)
         parts = zip(self.hidden.split(rows), candidates.split(rows), strict=True)
-        logits = torch.cat([self.network.score(hidden, tokens) for hidden, tokens in parts])
-        return F.logsigmoid(logits.float())
+        return torch.cat([self.network.score(hidden, tokens) for hidden, tokens in parts])
 
     def advance(self, tokens: Tensor) -> None:
         """The tokens (R,) that were chosen."""
