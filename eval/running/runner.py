@@ -19,6 +19,7 @@ from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
 from eval.running.judges import Judges
 from eval.running.keys import as_dict
+from eval.running.networks import networks
 from eval.running.plan import Plan
 from eval.running.provenance import provenance
 from eval.running.scoring import FLOOR, HUMAN, Scoring
@@ -404,4 +405,6 @@ class Run:
         control = self.plan.task(job.task) if job.task else None
         record["settings"] = as_dict(job.card.resolve(self.own(job.card), control))
         record["card"] = {"label": job.card.label, "trained": job.card.trained}
-        return record | {"oracles": self.judges.facts}
+        # a run that only judges may be where the networks are not
+        known = {**job.cell.config().get("networks", {}), **networks(job.recipes, self.store.find)}
+        return record | {"networks": known, "oracles": self.judges.facts}

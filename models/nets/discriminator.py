@@ -34,6 +34,7 @@ from models.nets.codec import Codec, load_codec
 from models.nets.config import DiscriminatorConfig
 from models.nets.decoding import CPU_ROWS, stack
 from models.nets.finite import check, sizes
+from models.nets.learned import ENTROPY, Learned, compared
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
@@ -237,6 +238,18 @@ class DiscriminatorObjective:
             f"auc_{q}": area_under_roc(np.array(values), np.array(labels))
             for q, values in quarter.items()
         }
+
+    def learned(self) -> Learned | None:
+        """Over all prefixes of held-out pairs, each that holds with one of the same text that does
+        not."""
+        loss = np.zeros(len(self.held))
+        for chosen in by_length([len(ids) for ids, _, _ in self.held], 64):
+            logits, mask, label, _ = self._logits([self.held[i] for i in chosen])
+            goal = label[:, None].expand_as(logits)
+            each = F.binary_cross_entropy_with_logits(logits, goal, reduction="none") * mask
+            loss[chosen] = (each.sum(1) / mask.sum(1)).cpu().numpy()
+        texts = [ids[head:].tobytes() for ids, head, _ in self.held]
+        return compared(loss, np.full(len(loss), np.log(2)), texts, ENTROPY)
 
 
 def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
