@@ -120,7 +120,7 @@ def test_texts_are_drawn_from_it(prior: Any, monkeypatch: pytest.MonkeyPatch) ->
         lam=1.0, pre_top_k=ALL, post_top_k=ALL, max_words=LIMIT - 1, prior=prior
     )
     rates = [Rates(TASK, training())] if prior == "rate" else []
-    fudge = Fudge(LM, CODEC, [JUDGE], [READS], TASK, options, rates)
+    fudge = Fudge(LM, CODEC, [JUDGE], [READS], TASK, options, rates=rates)
     wanted = steered([rates[0].log_odds(CONTROL)] if rates else None)
     agrees([ids(one) for one in drawn(fudge, 1000)], wanted)
 

@@ -58,6 +58,7 @@ class Fudge(Autoregressive):
         codecs: Sequence[Codec],
         task: Task,
         settings: FudgeSettings,
+        *,
         rates: Sequence[Rates] = (),
     ) -> None:
         """``rates``: those of each part's controls, where ``settings.prior`` asks for them."""
@@ -85,7 +86,7 @@ class Fudge(Autoregressive):
             texts = read_corpus(folders[TEXTS]).train
             singles = task.parts if isinstance(task, Composition) else (task,)
             rates = [Rates(part, texts) for part in singles]
-        return cls(model, codec, discriminators, codecs, task, settings, rates)
+        return cls(model, codec, discriminators, codecs, task, settings, rates=rates)
 
     def _heads(self, control: Control) -> list[list[int]]:
         return [self.codec.head(()), *prompts(self.task, control, self.codecs)]

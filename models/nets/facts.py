@@ -6,10 +6,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor, nn
 
 from models.nets import parallel
 from models.nets.ahead import step_seed
@@ -18,16 +20,22 @@ from models.nets.counting import Operations
 from models.nets.learned import Learned
 from tasks.common.files import json_text, write_text
 
-if TYPE_CHECKING:
-    from models.nets.train import Objective
-
 NAME = "training.json"
 #: steps of a training whose operations are counted: batches differ in length
 COUNTED = 3
 
 
+class Steps(Protocol):
+    """What of an objective is counted (:class:`models.nets.train.Objective`)."""
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]: ...
+
+
 def counted(
-    objective: Objective, config: TrainConfig, seed: int, device: torch.device, half: bool
+    objective: Steps, config: TrainConfig, seed: int, device: torch.device, half: bool
 ) -> float:
     """Floating-point operations of the whole training, forward and backward, all processes
     together, from those of a few steps, which are computed once more and change nothing; NaN where
