@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from models.base import Generator, TargetSamples, sample_rng
-from tasks.base import Target, Task
+from tasks.base import LAYOUTS, Target, Task
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
 from tasks.composition import Composition
@@ -67,9 +67,15 @@ def split(task: Task, control: Control) -> list[tuple[Task, Control]]:
 
 
 def prompts(task: Task, control: Control, codecs: Sequence[Codec]) -> list[list[int]]:
-    """The head of each part of the control, by the codec of the network that reads it."""
+    """The head of each part of the control, by the codec of the network that reads it, in the
+    layout for which that codec has tokens: the one that the network was trained with."""
     read = zip(codecs, split(task, control), strict=True)
-    return [codec.head(part.prompt(asked)) for codec, (part, asked) in read]
+    return [codec.head(_written(part, asked, codec)) for codec, (part, asked) in read]
+
+
+def _written(task: Task, control: Control, codec: Codec) -> list[str]:
+    written = [task.laid(layout).prompt(control) for layout in LAYOUTS]
+    return next((one for one in written if codec.reads(one)), written[0])
 
 
 def check_vocabularies(folders: Sequence[Path], codecs: Sequence[Codec]) -> None:

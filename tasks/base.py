@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
 from tasks.common.errors import UserError
 from tasks.controls import Control
 from tasks.corpora import traits
 from tasks.marks import Marks, unmarked
+from tasks.targets import MAX_WORDS, TooFewTargets, draw
 from tasks.targets import Target as Target
-from tasks.targets import TooFewTargets, draw
 from tasks.texts import Corpus as Corpus
 from tasks.texts import Text as Text
 from tasks.texts import Words as Words
 from tasks.typed import Known, plain
 
+#: how a prompt says at which word something stands: by its number, as the released code does, or by
+#: where its own token for that word stands
+Layout = Literal["numbers", "positions"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+#: a position of a prompt of which nothing is asked
+ANY = "_"
 #: a tagger: UPOS tags of every text, one a word
 Tag = Callable[[Sequence[Words]], Sequence[Words]]
 
@@ -97,6 +104,10 @@ class Task(ABC):
     fluency: bool = True
     #: whether its controls quote texts of the corpus
     quotes: bool = False
+    #: whether its prompt has numbers, in whose place there can be a token for each word
+    numbered: bool = False
+    #: the layout of its prompts; see :meth:`laid`
+    layout: Layout = "numbers"
     #: tokens that a language model must hold for a prompt and a text; 0: as many as it has
     least_sequence: int = 0
     #: the authors' list of compositions that has this task's controls, where there is one
@@ -173,6 +184,17 @@ class Task(ABC):
     @abstractmethod
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
         """Every prompt token that ``prompt`` can give for this corpus, in a fixed order."""
+
+    def laid(self, layout: Layout) -> Self:
+        """This task with prompts of that layout; as it is where no numbers are in them."""
+        if not self.numbered or layout == self.layout:
+            return self
+        other = copy.copy(self)
+        other.layout = layout
+        if layout == "positions":
+            # as many tokens as the longest text has words, bos, the text and eos
+            other.least_sequence = max(self.least_sequence, 2 * MAX_WORDS + 2)
+        return other
 
     @abstractmethod
     def score(self, target: Target, annotation: Annotation) -> Mapping[str, Score]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.base import ANY, Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
 from tasks.controls import Control, Length
 from tasks.corpora import traits
@@ -29,7 +29,7 @@ class LengthTask(Task):
     name = "length"
     control = Length
     label, rank, example_table = "Length", 4, "table11"
-    recurs = True
+    recurs, numbered = True, True
     metrics: Mapping[str, str] = {
         "len_exact": "the number of words equals the target",
         "len_pm2": "the number of words is within 2 of the target",
@@ -58,11 +58,14 @@ class LengthTask(Task):
         return Length(int(text))
 
     def prompt(self, control: Control) -> list[str]:
-        """``["23"]``."""
-        return [str(_words(control))]
+        """``["23"]``; by positions 23 times ``_``."""
+        words = _words(control)
+        return [ANY] * words if self.layout == "positions" else [str(words)]
 
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
-        """The lengths 1 to 62, whatever the texts."""
+        """The lengths 1 to 62, whatever the texts; by positions ``_``."""
+        if self.layout == "positions":
+            return [ANY]
         return [str(length) for length in range(1, MAX_WORDS + 1)]
 
     def marks(self, control: Control, words: Words, reading: Mapping[str, Any]) -> Marks:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from tasks.base import Annotation, Corpus, Target, Task, Text, Words
+from tasks.base import ANY, Annotation, Corpus, Target, Task, Text, Words
 from tasks.common import draws
 from tasks.common.errors import UserError
 from tasks.controls import Control, Span
@@ -37,6 +37,7 @@ class SyntaxSpans(Task):
     control = Span
     label, rank, example_table = "Syntax Spans", 3, "table9"
     needs = frozenset({"tree"})
+    numbered = True
     metrics: Mapping[str, str] = {
         "span_success": "the oracle's parse has exactly the constituent (start, end, label)"
     }
@@ -68,14 +69,23 @@ class SyntaxSpans(Task):
         return Span(start, end, label)
 
     def prompt(self, control: Control) -> list[str]:
-        """``["3", "5", "PP"]``."""
+        """``["3", "5", "PP"]``; by positions ``["_", "_", "_", "B-PP", "I-PP", "E-PP"]``, and
+        ``S-PP`` for a word alone."""
         span = _asked(control)
+        if self.layout == "positions":
+            width = span.end - span.start + 1
+            inside = ["S"] if width == 1 else ["B", *"I" * (width - 2), "E"]
+            return [ANY] * span.start + [f"{place}-{span.label}" for place in inside]
         return [str(span.start), str(span.end), span.label]
 
     def prompt_tokens(self, texts: Sequence[Text]) -> list[str]:
-        """The positions 0 to 61, then the labels of the texts and of the released list."""
-        labels = {label for text in texts for _, _, label in spans(_tree(text))}
-        return [*map(str, range(MAX_WORDS)), *sorted(labels | set(RELEASED_LABELS))]
+        """The positions 0 to 61, then the labels of the texts and of the released list; by
+        positions ``_`` and each label as ``S-``, ``B-``, ``I-`` and ``E-``."""
+        found = {label for text in texts for _, _, label in spans(_tree(text))}
+        labels = sorted(found | set(RELEASED_LABELS))
+        if self.layout == "positions":
+            return [ANY, *(f"{place}-{label}" for label in labels for place in "SBIE")]
+        return [*map(str, range(MAX_WORDS)), *labels]
 
     def score(self, target: Target, annotation: Annotation) -> dict[str, float]:
         """Raises ``UserError`` if the annotation has no parse."""

@@ -101,6 +101,17 @@ def test_it_learns(folders: dict[str, Path], task: str) -> None:
     assert points[0][name] > points[-1][name]
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_it_is_held_against_chance(folders: dict[str, Path], tmp_path: Path, task: str) -> None:
+    learned = json.loads((folders[task] / "training.json").read_text())["learned"]
+    assert not learned["refused"] and learned["texts"] == len(TEXTS)
+    space = load_space(folders["pad"], ClassifierConfig(steps=20), CPU)
+    train = TrainConfig(steps=1, lr=0.0)
+    still = dataclasses.replace(CONFIG, train=train)
+    train_classifier(tmp_path, task, space, TEXTS, TEXTS, still, seed=0, examples=examples)
+    assert json.loads((tmp_path / "training.json").read_text())["learned"]["refused"]
+
+
 def test_it_reads_the_noise_level(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -211,6 +211,36 @@ def test_constants_of_tasks_and_compositions() -> None:
             assert (config.lr, config.fluency) == constants
 
 
+@pytest.mark.parametrize("task", list(OTHERS))
+def test_guidance_through_the_estimate(folders: dict[str, Path], task: str) -> None:
+    """Other gradients; samples are the same whatever the batch, and each update asks the denoiser
+    once more."""
+    controls = [*OTHERS[task]]
+    targets = [Target(f"t{i}", control) for i, control in enumerate(controls)]
+    through = GuidanceConfig(through="estimate")
+    made, latent = generator(folders, task, guidance=through), generator(folders, task)
+    results = list(made.generate(targets, 2, seed=3, batch=64))
+    whole = words(results)
+    assert words(list(made.generate(targets[::-1], 2, seed=3, batch=1))) == whole
+    before = list(latent.generate(targets, 2, seed=3))
+    x = torch.randn(2, 10, 8, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for one in (made.way, latent.way):
+        assert isinstance(one, Guided)
+        gradients.append(one.guidance(controls).gradient(x, Normal(x, 0.1), 12))
+    assert not torch.allclose(*gradients)
+    steps = SETTINGS.sampling.steps
+    paid = before[0].samples[0].nfe - steps
+    parts = len(controls[0].parts)
+    assert results[0].samples[0].nfe == steps + paid / parts * (parts + 1)
+
+
+def test_length_control_reads_the_estimate_as_it_is(folders: dict[str, Path]) -> None:
+    through = GuidanceConfig(through="estimate")
+    plain, other = generator(folders, "length"), generator(folders, "length", guidance=through)
+    assert words(list(other.generate(LENGTHS, 1, 3))) == words(list(plain.generate(LENGTHS, 1, 3)))
+
+
 def test_guidance_raises_the_classifiers_log_probability(folders: dict[str, Path]) -> None:
     """Judged by the guide itself on the clean latents: guided samples beat unguided ones."""
     made = generator(folders, "syntax_spans")

@@ -9,6 +9,7 @@ from models.diffusion.guidance import Guidance, add
 from models.diffusion.loop import Noise, walk
 from models.diffusion.schedule import make_schedule
 from models.diffusion_lm.config import RELEASED, DiffusionLMSettings, guidance_for
+from models.diffusion_lm.guided import ThroughEstimate
 from tasks.common.errors import UserError
 
 
@@ -77,6 +78,32 @@ def test_fluency_pulls_towards_the_mean() -> None:
     assert torch.equal(moved.sign(), (move.mean - x).sign())
 
 
+def test_through_the_estimate_the_gradient_passes_the_denoiser() -> None:
+    """Against autograd of the composed function, and by hand: with x_0 = tanh(A x) and
+    log p = -|x_0 - goal|^2 / 2 the gradient is A^T ((goal - x_0) (1 - x_0^2))."""
+    x, move = step()
+    rng = torch.Generator().manual_seed(5)
+    matrix = torch.randn(x.shape[-1], x.shape[-1], generator=rng, dtype=x.dtype)
+    goal, levels = torch.randn(x.shape, generator=rng, dtype=x.dtype), list[tuple[str, int]]()
+
+    def x0(y: torch.Tensor, s: int) -> torch.Tensor:
+        levels.append(("denoiser", s))
+        return torch.tanh(y @ matrix.T)
+
+    def guide(z: torch.Tensor, s: int) -> torch.Tensor:
+        levels.append(("classifier", s))
+        return -(z - goal).square().sum((1, 2)) / 2
+
+    config = GuidanceConfig(fluency=0.0)
+    found = -Guidance(ThroughEstimate(guide, x0), config).gradient(x, move, 7)
+    assert levels == [("denoiser", 7), ("classifier", -1)], "the classifier reads a clean text"
+    clean = torch.tanh(x @ matrix.T)
+    torch.testing.assert_close(found, ((goal - clean) * (1 - clean.square())) @ matrix)
+    y = x.clone().requires_grad_(True)
+    (whole,) = torch.autograd.grad(guide(x0(y, 7), -1).sum(), y)
+    torch.testing.assert_close(found, whole)
+
+
 def test_rows_do_not_mix() -> None:
     x, move = step()
     config = GuidanceConfig(updates=3, reset="step")
@@ -138,6 +165,11 @@ def test_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = guidance_for(DiffusionLMSettings(profile="paper"), "syntax_spans")
     assert (paper.lr, paper.fluency, paper.reset) == (0.15, 0.1, "step")
     assert (paper.denominator, paper.unguided) == ("variance", 0)
+    for profile in ("released", "paper"):
+        asked = DiffusionLMSettings(profile=profile, guidance=GuidanceConfig(through="estimate"))
+        one = guidance_for(asked, "syntax_spans")
+        assert one.through == "estimate" and one.fluency == 0.1
+        assert guidance_for(DiffusionLMSettings(profile=profile), "length").through == "latent"
     custom = GuidanceConfig(lr=0.3)
     assert guidance_for(DiffusionLMSettings(profile="custom", guidance=custom), "x") is custom
     with pytest.raises(UserError, match="unknown task 'infiling': did you mean 'infilling'"):

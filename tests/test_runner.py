@@ -98,13 +98,20 @@ def test_layout_and_record(whole: Path) -> None:
     assert record["config"]["diffusion_lm"]["sampling"]["steps"] == 40
     assert record["identity"]["artefacts"]["diffusion"].startswith("diffusion-")
     assert record["packages"]["torch"]
+    trained = record["networks"][record["identity"]["artefacts"]["diffusion"]]
+    assert trained["role"] == "diffusion" and trained["examples"] > 0 and trained["pflop"] > 0
     assert "teacher" in record["judges"] and "command" in record
     for name in ("table.md", "table.json", "run.json"):
         assert (whole / "out" / name).is_file()
     scores = [json.loads(line) for line in (cell / "scores.jsonl").read_text().splitlines()]
     assert len(scores) == 12 and scores[0]["tokens"] > 0
     rows = json.loads((whole / "out" / "table.json").read_text())["tables"][0]["rows"]
-    assert [r["method"] for r in rows if r["lm"]] == ["diffusion_lm", "human text", "unconditional"]
+    assert [r["method"] for r in rows if r["lm"]] == [
+        "diffusion_lm",
+        "human text",
+        "human (targets)",
+        "unconditional",
+    ]
     ceiling = next(r for r in rows if r["method"] == "human text")
     assert ceiling["ctrl"]["ours"] == 100
 

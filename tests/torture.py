@@ -31,7 +31,10 @@ KINDS = ("train", "sample", "judge", "sweep")
 #: exit codes of a run that was asked to end, or had ended
 FINE = {0, 1, 75, 130, *(-one for one in SIGNALS)}
 #: what differs between two runs: times, and what was printed
-TIMES = ("timing.jsonl", "curve.jsonl", "digests.json", "config.json", "run.json", "table.json")
+TIMES = (
+    "timing.jsonl", "curve.jsonl", "training.json", "digests.json", "config.json", "run.json",
+    "table.json",
+)  # fmt: skip
 
 
 def keys(folder: Path) -> list[str]:

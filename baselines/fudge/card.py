@@ -22,6 +22,8 @@ LAMBDA: Mapping[str, float] = {
     "syntax_spans": 20.0,
     "length": 2.0,
 }
+#: the training texts, among which controls are counted
+TEXTS = "task_texts"
 #: for tasks that are not in it: the middle of the values that the paper tried
 OTHER_TASKS = 8.0
 
@@ -45,7 +47,8 @@ class FudgeCard(Card):
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         assert task is not None
-        return ("lm", *of_parts("discriminator", task))
+        counted = settings is not None and settings.prior == "rate"
+        return ("lm", *of_parts("discriminator", task), *([TEXTS] if counted else ()))
 
     def resolve(self, settings: Any, task: Task | None) -> Any:
         assert task is not None
@@ -81,6 +84,13 @@ class FTFudgeCard(FudgeCard):
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         return (FINETUNED.name, DISCRIMINATOR.name)
+
+    def check(self, config: Any, task: Task | None) -> None:
+        if config.ft_fudge.prior != "balanced":
+            raise UserError(
+                f"ft_fudge.prior={config.ft_fudge.prior}: its texts hold the control more often "
+                "than training texts do, and nothing counts how often; balanced"
+            )
 
 
 FT_FUDGE = FTFudgeCard(

@@ -4,6 +4,8 @@ At each step the language model's 200 best tokens get lambda * log p(control | p
 to their logits, and the next token is drawn among the 10 best (paper, section 6.3 and appendix B).
 Under a composition each part's discriminator adds its own term (the paper does not say how it
 composed; a sum is what independent controls give, and what Yang and Klein do with several words).
+With prior=rate the probability is that under the control's own rate (:mod:`baselines.fudge.prior`),
+and with lambda 1 and all tokens kept a perfect discriminator gives p(text | control) exactly.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from baselines.autoregressive import (
     Heads,
     check_vocabularies,
     prompts,
+    split,
     uniforms,
 )
-from baselines.fudge.card import CARD, FT_FUDGE, lambdas
+from baselines.fudge.card import CARD, FT_FUDGE, TEXTS, lambdas
+from baselines.fudge.prior import Rates
 from baselines.fudge.settings import FudgeSettings
 from models.base import Card
 from models.jobs import Job
@@ -32,7 +36,9 @@ from models.nets.codec import Codec
 from models.nets.decoding import sample
 from models.nets.discriminator import Discriminator, PrefixScorer, Steering, load_discriminator
 from tasks.base import Task
+from tasks.composition import Composition
 from tasks.controls import Control
+from tasks.corpora.stored import read_corpus
 
 
 class Fudge(Autoregressive):
@@ -52,9 +58,12 @@ class Fudge(Autoregressive):
         codecs: Sequence[Codec],
         task: Task,
         settings: FudgeSettings,
+        *,
+        rates: Sequence[Rates] = (),
     ) -> None:
+        """``rates``: those of each part's controls, where ``settings.prior`` asks for them."""
         super().__init__(model, codec, task, settings)
-        self.discriminators, self.codecs = discriminators, codecs
+        self.discriminators, self.codecs, self.rates = discriminators, codecs, rates
         self.lams = lambdas(settings, task.name)
 
     @classmethod
@@ -66,12 +75,18 @@ class Fudge(Autoregressive):
         device: torch.device,
     ) -> Self:
         """Raises ``UserError`` where the networks were trained on different vocabularies."""
-        used = [folders[role] for role in cls.card.needs(task, settings)]
+        roles = cls.card.needs(task, settings)
+        used = [folders[role] for role in roles if role != TEXTS]
         model, codec, _ = load_lm(used[0], device)
         loaded = [load_discriminator(folder, device)[:2] for folder in used[1:]]
         discriminators, codecs = zip(*loaded, strict=True)
         check_vocabularies(used, [codec, *codecs])
-        return cls(model, codec, discriminators, codecs, task, settings)
+        rates: list[Rates] = []
+        if TEXTS in roles:
+            texts = read_corpus(folders[TEXTS]).train
+            singles = task.parts if isinstance(task, Composition) else (task,)
+            rates = [Rates(part, texts) for part in singles]
+        return cls(model, codec, discriminators, codecs, task, settings, rates=rates)
 
     def _heads(self, control: Control) -> list[list[int]]:
         return [self.codec.head(()), *prompts(self.task, control, self.codecs)]
@@ -80,11 +95,18 @@ class Fudge(Autoregressive):
         readers = [one.decoder.positions for one in self.discriminators]
         return [*super()._positions(), *readers]
 
+    def _odds(self, jobs: list[Job[Heads]], part: int) -> list[float] | None:
+        """Of each job's control of that part, before the first word."""
+        if not self.rates:
+            return None
+        controls = [split(self.task, job.target.control)[part][1] for job in jobs]
+        return [self.rates[part].log_odds(control) for control in controls]
+
     @torch.inference_mode()
     def _decode(self, jobs: list[Job[Heads]], seed: int, limit: int) -> list[Decoded]:
         settings = self.settings
         scorers = [
-            PrefixScorer(network, [job.given.others[i] for job in jobs])
+            PrefixScorer(network, [job.given.others[i] for job in jobs], self._odds(jobs, i))
             for i, network in enumerate(self.discriminators)
         ]
         texts = sample(

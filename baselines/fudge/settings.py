@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from baselines.settings import count, divisor
 from tasks.common.ranges import Checked, ranged
@@ -24,6 +25,9 @@ class FudgeSettings(Checked):
     #: weights of a composition's discriminators, in the order of its parts; None: lam for all of
     #: them or, without it, the paper's choice for each
     lams: tuple[float, ...] | None = ranged(None, least=-1e6, most=1e6)
+    #: odds of the control before the first word, added to the discriminator's logit. balanced:
+    #: even, as those of its training pairs; rate: the control's own, counted among training texts
+    prior: Literal["balanced", "rate"] = "balanced"
 
     def __post_init__(self) -> None:
         if self.lams is not None:  # the command line gives a list

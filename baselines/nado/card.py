@@ -9,6 +9,7 @@ from baselines.nado.config import NADOSettings, SuccessConfig, preset
 from baselines.nado.labels import annotated, pairs
 from baselines.steering import SteeringCard
 from models.base import Plan, Role
+from models.nets.config import long_enough
 from models.nets.recipes import for_task, prompted_codec, readable, single
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
@@ -21,7 +22,8 @@ NAME = "success"
 def success(plan: Plan, task: str) -> Recipe:
     single(task, NAME)
     control, seed = plan.task(task), plan.config.train_seed
-    config, base = plan.config.success.fitting(control), plan.config.lm
+    config, base = long_enough(plan.config.success, control), plan.config.lm
+    control = control.laid(config.layout)
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         from baselines.nado.training import train_success

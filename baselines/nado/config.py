@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from baselines.settings import SampleSettings
-from models.nets.config import TrainConfig, Transformer, dropping, size
-from tasks.base import Task
+from models.nets.config import PromptReader, TrainConfig, dropping, size
+from tasks.base import Layout
 from tasks.common.ranges import ranged
 
 
@@ -20,7 +20,7 @@ class NADOSettings(SampleSettings):
 
 
 @dataclass(frozen=True)
-class SuccessConfig(Transformer):
+class SuccessConfig(PromptReader):
     """NADO's success function: a small causal network that reads a control and a prefix."""
 
     layers: int = size(4)
@@ -33,12 +33,10 @@ class SuccessConfig(Transformer):
     consistency: float = ranged(5.0, least=0, most=1e6)
     #: weight of an auxiliary loss, the likelihood of texts under a control that they satisfy
     generative: float = ranged(1.0, least=0, most=1000)
+    #: how prompts say at which words something is asked: by numbers, or laid out with one token a
+    #: position
+    layout: Layout = "numbers"
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=20_000, lr=2e-4))
-
-    def fitting(self, task: Task) -> SuccessConfig:
-        """With room for the prompts of ``task`` and a text."""
-        longest = max(self.max_length, task.least_sequence)
-        return self if longest == self.max_length else replace(self, max_length=longest)
 
 
 def preset(name: str, config: Any) -> SuccessConfig:
@@ -48,5 +46,6 @@ def preset(name: str, config: Any) -> SuccessConfig:
         own,
         **{one: getattr(given, one) for one in ("layers", "width", "heads", "dropout")},
         max_length=given.max_length,
+        layout=given.layout,
         train=given.train,
     )

@@ -32,6 +32,7 @@ from baselines.nado.success import Success
 from models.nets.backbones import CausalLM
 from models.nets.causal import Example, pad_rows
 from models.nets.codec import Codec
+from models.nets.learned import ENTROPY, Learned, compared
 from tasks.base import Words
 
 #: pairs of held-out texts that the training curve is of
@@ -116,14 +117,28 @@ class Objective:
 
     def validate(self) -> Mapping[str, float]:
         """The terms of held-out pairs, each with its control and the text of another pair."""
+        rows = self._held_rows()
+        return (
+            {name: float(values.mean()) for name, values in self.terms(rows).items()}
+            if rows
+            else {}
+        )
+
+    def learned(self) -> Learned | None:
+        """Over all prefixes of held-out pairs, as many of which hold as do not."""
+        rows = self._held_rows()
+        if not rows:
+            return None
+        parts = self.terms(rows)["entropy"].float().cpu().split([len(text) for _, text in rows])
+        loss = [float(one.mean()) for one in parts]
+        return compared(loss, np.full(len(loss), np.log(2)), [tuple(t) for _, t in rows], ENTROPY)
+
+    def _held_rows(self) -> list[tuple[list[int], list[int]]]:
         pairs, texts = self.held
         chosen = pairs[:: max(1, -(-len(pairs) // HELD))]
-        if not chosen:
-            return {}
         rows = [self._row(prompt, words) for prompt, words in chosen]
         others = [texts[i * len(texts) // len(chosen)] for i in range(len(chosen))]
-        rows += [self._row(prompt, text) for (prompt, _), text in zip(chosen, others)]
-        return {name: float(values.mean()) for name, values in self.terms(rows).items()}
+        return rows + [self._row(prompt, text) for (prompt, _), text in zip(chosen, others)]
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from models.nets.backbones import CausalLM
 from models.nets.causal import by_length, load_lm, pad_rows
 from models.nets.codec import Codec
 from models.nets.config import AttributeHeadConfig
+from models.nets.learned import ENTROPY, Learned, compared, surprise
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
@@ -133,6 +134,15 @@ class HeadObjective:
         right = (log_probs.argmax(-1) == wanted).float().mean()
         nll = -log_probs.gather(-1, wanted[:, None]).mean()
         return {"nll": float(nll), "accuracy": float(right)}
+
+    def learned(self) -> Learned | None:
+        """Of the value that each field has in a held-out text."""
+        inputs, text, wanted = self.held
+        if not len(wanted):
+            return None
+        loss = -self.head.log_prob(inputs[text], wanted).float().cpu().numpy()
+        chance = surprise(wanted.cpu(), self.head.block[wanted].cpu())
+        return compared(loss, chance, text.tolist(), ENTROPY)
 
 
 def train_attribute_head(

@@ -24,7 +24,7 @@ from eval.reading.names import (
     paper_tasks,
     reference,
 )
-from eval.reading.notes import end_notes, task_notes, teacher_notes
+from eval.reading.notes import at_chance, chance_notes, end_notes, task_notes, teacher_notes
 from eval.reading.paired import Comparison, Side, Unfit, compare, percent_of
 from eval.reading.repairs import Repair, repairs
 from eval.reading.results import CellFiles, ResultSet
@@ -65,7 +65,7 @@ class Row:
     samples of every row of a table. ``length``: its words, white space aside. ``copied``:
     percent of its texts that are training texts word for word; ``outside``: percent of their words
     that the teacher of lm does not know; ``subwords``: perplexity a word under the teacher of
-    subwords.
+    subwords. ``at_chance``: whether a network behind it is no better than chance.
     ``note``: why there is no number. ``stored``: the result set that it is read from, where that is
     another than the table's."""
 
@@ -89,6 +89,7 @@ class Row:
     subwords: Number | None = None
     note: str = ""
     stored: str = ""
+    at_chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Measured:
         data = {
             "task": self.task,
             "metrics": dict(self.metrics),
-            "rows": [_plain(row, "stored") for row in self.rows],
+            "rows": [_plain(row, "stored", "at_chance") for row in self.rows],
             "notes": [*self.stored, *self.notes],
             "paired": [_plain(one, "stored", "targets") for one in self.paired],
         }
@@ -242,6 +243,7 @@ def measure(
             f"distinct-2: of {min(counts)} samples of each row, as many as the fewest that any has,"
             " in expectation over which (rarefaction)."
         )
+    notes += chance_notes([cell for _, _, cell in cells if cell])
     notes += end_notes([cell for _, _, cell in cells if cell], partial(results.command, task.name))
     edited = list(repairs(results, task, methods))
     return Measured(task, meanings, rows, notes, paired, against.method, repairs=edited)
@@ -298,7 +300,8 @@ def _method_rows(
             same_definition=metric in task.paper_metrics and corpus == paper.control()["corpus"],
         )
         note, released = _lacking(number, metric, task), _released(cell.scores, metric, task)
-        row = Row(method, metric, number, None, released=released, note=note)
+        chance = bool(at_chance(cell))
+        row = Row(method, metric, number, None, released=released, note=note, at_chance=chance)
         yield row if i else _of_cell(row, cell, paper_lm, count)
 
 

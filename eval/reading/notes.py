@@ -103,6 +103,33 @@ def end_notes(cells: Iterable[CellFiles], command: Callable[[str], str]) -> list
     return notes
 
 
+#: how a row is marked that stands on a network at chance
+AT_CHANCE = "‡"
+
+
+def at_chance(cell: CellFiles) -> list[str]:
+    """What the networks behind a cell say that are no better than chance, a line each."""
+    lines = []
+    for key, one in read_config(cell.folder / CONFIG).get("networks", {}).items():
+        learned = one.get("learned", {})
+        if learned.get("refused"):
+            lines.append(
+                f"{one['role']} ({key}) is no better than chance: {learned['chance']}, less its "
+                f"own loss, is {learned['gain']:.4f} nats, [{learned['low']:.4f}, "
+                f"{learned['high']:.4f}], over {learned['texts']} held-out texts"
+            )
+    return lines
+
+
+def chance_notes(cells: Iterable[CellFiles]) -> list[str]:
+    """Which rows stand on networks that did not learn what they were trained for."""
+    return [
+        f"{AT_CHANCE} {cell.method}: {line}. Its row says nothing of the method."
+        for cell in cells
+        for line in at_chance(cell)
+    ]
+
+
 def warnings(rows: Iterable[Judged]) -> list[str]:
     """A line for each method whose texts hold too many words that its teacher does not know."""
     lines = []

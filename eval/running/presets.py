@@ -20,7 +20,7 @@ from models.nets.config import (
     TeacherConfig,
     TrainConfig,
 )
-from models.nets.presets import MINILM, MINILM_SHAPE, SMOLLM
+from models.nets.presets import MINILM, MINILM_SHAPE, SMOLLM, layout
 from tasks.common.errors import UserError
 from tasks.corpora import traits, with_sentences
 from tasks.oracles.config import TREEBANK_TRAIN, ParserConfig
@@ -75,10 +75,14 @@ def small(corpus: str | None = None) -> RunConfig:
             train=replace(train, steps=5_000, lr=1e-3, batch=32),
         ),
         lm=lm,
-        finetune=replace(lm, train=replace(lm.train, steps=2_000, lr=1e-3)),
+        finetune=replace(lm, layout=layout("small"), train=replace(lm.train, steps=2_000, lr=1e-3)),
         teacher=_teacher(lm, replace(lm.train, steps=2_000)),
         discriminator=DiscriminatorConfig(
-            layers=3, width=160, hidden=160, train=replace(train, steps=2_500, lr=1e-3)
+            layers=3,
+            width=160,
+            hidden=160,
+            layout=layout("small"),
+            train=replace(train, steps=2_500, lr=1e-3),
         ),
     )
     return _small_stories(config) if traits(corpus or "").sentences else config
@@ -183,7 +187,7 @@ def demo(corpus: str | None = None) -> RunConfig:
             train=replace(base.classifier.train, steps=2_500, lr=2e-3),
         ),
         lm=lm,
-        finetune=lm,
+        finetune=replace(lm, layout=layout("demo")),
         teacher=_teacher(lm, replace(base.lm.train, steps=2_500, lr=2e-3)),
         discriminator=replace(
             base.discriminator,
@@ -191,6 +195,7 @@ def demo(corpus: str | None = None) -> RunConfig:
             width=128,
             hidden=128,
             dropout=0.0,
+            layout=layout("demo"),
             train=replace(base.discriminator.train, steps=1_200, batch=32, lr=2e-3),
         ),
         parser=replace(

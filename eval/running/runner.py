@@ -19,6 +19,7 @@ from eval.running.display import Display
 from eval.running.infilling import InfillingMetrics
 from eval.running.judges import Judges
 from eval.running.keys import as_dict
+from eval.running.networks import networks
 from eval.running.plan import Plan
 from eval.running.provenance import provenance
 from eval.running.scoring import FLOOR, HUMAN, Scoring
@@ -443,4 +444,6 @@ class Run:
             label, trained = f"{wrote.label}, repaired", wrote.trained or job.card.trained
             record["card"] = {"label": label, "trained": trained, "order": wrote.order}
             record["repairs"] = job.edits.method
-        return record | {"oracles": self.judges.facts}
+        # a run that only judges may be where the networks are not
+        known = {**job.cell.config().get("networks", {}), **networks(job.recipes, self.store.find)}
+        return record | {"networks": known, "oracles": self.judges.facts}

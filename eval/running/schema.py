@@ -91,6 +91,37 @@ class Own(TypedDict):
 
 
 @with_config(OPEN)
+class LearnedFacts(TypedDict):
+    """What a network gained over chance on held-out texts (``models.nets.learned``)."""
+
+    gain: Real
+    low: Real
+    high: Real
+    texts: Whole
+    chance: str
+    refused: bool
+
+
+@with_config(OPEN)
+class TrainingFile(TypedDict):
+    """``training.json`` of a network (``models.nets.facts``); ``pflop``: 10^15 operations."""
+
+    steps: NotRequired[Whole]
+    examples: NotRequired[Whole]
+    seconds: NotRequired[Amount]
+    machine: NotRequired[Named]
+    pflop: NotRequired[Amount]
+    learned: NotRequired[LearnedFacts]
+
+
+class Network(TrainingFile):
+    """A network behind a cell's samples. ``task``: the one that it is trained for, if any."""
+
+    role: str
+    task: NotRequired[str]
+
+
+@with_config(OPEN)
 class RunSettings(TypedDict):
     """The resolved settings of a run, as far as readers look into them."""
 
@@ -120,6 +151,7 @@ class CellConfig(TypedDict):
     copied: NotRequired[Copied]
     cut: NotRequired[Cut]
     own: NotRequired[Own]
+    networks: NotRequired[dict[str, Network]]
     metrics: NotRequired[dict[str, str]]
     skipped: NotRequired[dict[str, str]]
     drawn_from: NotRequired[str]

@@ -97,6 +97,10 @@ class GuidanceConfig(Checked):
     unguided: int = ranged(10, least=0, most=MOST_STEPS)
     #: step index at which length control calls the denoiser on x_{t-1}: t (released) or t-1
     length_time: Literal["t", "t-1"] = "t"
+    #: what classifiers read, under every profile: latent, the noisy latents at their level (the
+    #: paper's guidance); estimate, at their clean level, the unclamped x_0 estimate, through which
+    #: the gradient goes back to the latents: one evaluation of the denoiser more an update
+    through: Literal["latent", "estimate"] = "latent"
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
     that run. It gets the smallest lambda and the smallest learning rate of its parts: under a
     larger lambda than a part was tuned with, the fluency term would drown that part's gradient
     (a mean over some 2,000 chart cells moves a coordinate far less than one over four words), and
-    a larger learning rate was tuned for one control at a time. Raises ``UserError`` for a task
-    without constants.
+    a larger learning rate was tuned for one control at a time. ``guidance.through`` is no constant
+    and holds under every profile. Raises ``UserError`` for a task without constants.
     """
     if settings.profile == "custom":
         return settings.guidance
@@ -70,8 +70,15 @@ def guidance_for(settings: DiffusionLMSettings, task: str) -> GuidanceConfig:
         if kind not in table:
             raise UserError(f"profile '{settings.profile}' has no guidance constants for {part}")
     lr, fluency = map(min, zip(*(table[kind] for kind in kinds.values()), strict=True))
+    through = settings.guidance.through
     if settings.profile == "released":
-        return GuidanceConfig(lr=lr, fluency=fluency)
+        return GuidanceConfig(lr=lr, fluency=fluency, through=through)
     return GuidanceConfig(
-        lr=lr, fluency=fluency, reset="step", denominator="variance", unguided=0, length_time="t-1"
+        lr=lr,
+        fluency=fluency,
+        reset="step",
+        denominator="variance",
+        unguided=0,
+        length_time="t-1",
+        through=through,
     )

@@ -22,6 +22,7 @@ from models.nets.artefact import load_network, save_network
 from models.nets.backbones import CausalLM, fresh, from_record, load_pretrained
 from models.nets.codec import Codec, TokenizerCodec, load_codec
 from models.nets.config import LMConfig
+from models.nets.learned import SHUFFLED, Learned, compared
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
@@ -32,6 +33,8 @@ Example = tuple[Sequence[str], Words]
 """Prompt tokens (none for an unconditional model) and the words of the text."""
 
 VALIDATION_EXAMPLES = 1024
+#: draws of another prompt than a text's own
+TRIES = 8
 
 
 def pad_rows(rows: Sequence[np.ndarray], pad: int) -> Tensor:
@@ -75,7 +78,8 @@ class LMObjective:
         self.model, self.codec, self.config = model, codec, config
         self.rows, self.heads = self._encode(train)
         step = max(1, -(-len(valid) // VALIDATION_EXAMPLES))
-        self.held, self.held_heads = self._encode(valid[::step])
+        self.valid = valid[::step]
+        self.held, self.held_heads = self._encode(self.valid)
         self.plan = BatchPlan(len(self.rows), config.train.batch, seed)
 
     def _encode(self, examples: Sequence[Example]) -> tuple[list[np.ndarray], np.ndarray]:
@@ -115,6 +119,24 @@ class LMObjective:
             nll = self._nll([self.held[i] for i in chosen], self.held_heads[chosen])
             total, count = total + float(nll.sum()), count + len(nll)
         return {"nll": total / max(1, count)}
+
+    def learned(self) -> Learned | None:
+        """What its prompts tell of held-out texts, each against that of another one; nats a token
+        (None for a model without prompts)."""
+        rng, rows = np.random.default_rng(0), list[tuple[Words, Example]]()
+        for prompt, words in self.valid if any(prompt for prompt, _ in self.valid) else ():
+            others = (self.valid[i][0] for i in rng.permutation(len(self.valid))[:TRIES])
+            other = next((one for one in others if tuple(one) != tuple(prompt)), None)
+            room = self.config.max_length - len(self.codec.encode(words)) - 2
+            if other is not None and max(len(prompt), len(other)) <= room:
+                rows += [(words, (prompt, words)), (words, (other, words))]
+        ids, heads = self._encode([row for _, row in rows])
+        nll = np.zeros(len(ids))
+        for chosen in by_length([len(row) for row in ids], 64):
+            parts = [len(ids[i]) - heads[i] for i in chosen]
+            every = self._nll([ids[i] for i in chosen], heads[chosen]).cpu().split(parts)
+            nll[chosen] = [float(one.mean()) for one in every]
+        return compared(nll[::2], nll[1::2], [words for words, _ in rows[::2]], SHUFFLED)
 
 
 def rows_at_once(device: torch.device) -> int:

@@ -7,13 +7,11 @@ Defaults are GPT-2 small's, bert-base's and the reference code's (reference note
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from tasks.base import Layout, Task
 from tasks.common.errors import UserError
 from tasks.common.ranges import Checked, maybe_empty, ranged, share
-
-if TYPE_CHECKING:
-    from tasks.base import Task
 
 #: marks a field that changes how fast a network is trained and not which one: it enters no key
 NO_KEY = {"key": False}
@@ -74,6 +72,13 @@ class Transformer(Checked):
             raise UserError(f"width {self.width} is no multiple of heads {self.heads}")
 
 
+class PromptReader(Transformer):
+    """The base of the settings of a network that may read prompts before a text."""
+
+    max_length: int
+    layout: Layout
+
+
 def size(default: int, least: int = 1) -> Any:
     """A field that counts layers, units or positions: up to what no machine holds."""
     return ranged(default, least=least, most=2**20)
@@ -99,7 +104,7 @@ class EncoderConfig(Transformer):
 
 
 @dataclass(frozen=True)
-class LMConfig(Transformer):
+class LMConfig(PromptReader):
     """An autoregressive language model with GPT-2's architecture (paper, section 6.3)."""
 
     layers: int = size(12)
@@ -121,6 +126,9 @@ class LMConfig(Transformer):
     zero_shot: bool = False
     #: train on the prompt tokens too, as the reference code does, or on the text alone
     loss_on_prompt: bool = True
+    #: of a network that reads prompts, which say at which words something is asked (spans, length):
+    #: by numbers, as the reference code does, or laid out with one token a position
+    layout: Layout = "numbers"
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=5e-5))
 
     def __post_init__(self) -> None:
@@ -169,7 +177,7 @@ class TeacherConfig(LMConfig):
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig(Transformer):
+class DiscriminatorConfig(PromptReader):
     """FUDGE's future discriminator: a small causal network that judges every prefix of a text."""
 
     layers: int = size(4)
@@ -186,6 +194,9 @@ class DiscriminatorConfig(Transformer):
     near_words: int = size(3, least=0)
     #: weight of an auxiliary loss, the likelihood of the text under a control that holds
     generative: float = ranged(1.0, least=0, most=1000)
+    #: how prompts say at which words something is asked: by numbers, or laid out with one token a
+    #: position
+    layout: Layout = "numbers"
     train: TrainConfig = field(default_factory=lambda: TrainConfig(lr=2e-4))
 
 
@@ -198,10 +209,16 @@ class AttributeHeadConfig:
     )
 
 
-C = TypeVar("C", LMConfig, DiscriminatorConfig)
+C = TypeVar("C", bound=PromptReader)
 
 
 def long_enough(config: C, task: Task) -> C:
-    """``config`` with room for the prompts of ``task`` and a text."""
-    longest = max(config.max_length, task.least_sequence)
-    return config if longest == config.max_length else replace(config, max_length=longest)
+    """``config`` with room for the prompts of ``task`` and a text, and with a layout that prompts
+    of the task have: where there is but one, the setting leaves the network as it is."""
+    layout: Layout = config.layout if task.numbered else "numbers"
+    longest = max(config.max_length, task.laid(layout).least_sequence)
+    if (layout, longest) == (config.layout, config.max_length):
+        return config
+    fields: Any = config  # a dataclass, as all of them are
+    fitted: C = replace(fields, layout=layout, max_length=longest)
+    return fitted

@@ -83,8 +83,9 @@ def rows_at_once(batch: int, device: torch.device) -> int:
     return batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
 
 
-def stack(prompts: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    """Prompts of one length as (R, L), the first repeated up to the padded number of rows."""
+def stack(prompts: Sequence[Sequence[float]], device: torch.device) -> Tensor:
+    """Prompts of one length, or other numbers of theirs, as (R, L), the first repeated up to the
+    padded number of rows."""
     filler = padded_rows(len(prompts), device) - len(prompts)
     return torch.tensor([*prompts, *[prompts[0]] * filler], device=device)
 

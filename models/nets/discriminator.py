@@ -34,6 +34,7 @@ from models.nets.codec import Codec, load_codec
 from models.nets.config import DiscriminatorConfig
 from models.nets.decoding import CPU_ROWS, stack
 from models.nets.finite import check, sizes
+from models.nets.learned import ENTROPY, Learned, compared
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
@@ -238,6 +239,18 @@ class DiscriminatorObjective:
             for q, values in quarter.items()
         }
 
+    def learned(self) -> Learned | None:
+        """Over all prefixes of held-out pairs, each that holds with one of the same text that does
+        not."""
+        loss = np.zeros(len(self.held))
+        for chosen in by_length([len(ids) for ids, _, _ in self.held], 64):
+            logits, mask, label, _ = self._logits([self.held[i] for i in chosen])
+            goal = label[:, None].expand_as(logits)
+            each = F.binary_cross_entropy_with_logits(logits, goal, reduction="none") * mask
+            loss[chosen] = (each.sum(1) / mask.sum(1)).cpu().numpy()
+        texts = [ids[head:].tobytes() for ids, head, _ in self.held]
+        return compared(loss, np.full(len(loss), np.log(2)), texts, ENTROPY)
+
 
 def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
     """The chance that a positive scores above a negative, ties counting half."""
@@ -250,21 +263,36 @@ def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 class PrefixScorer:
     """log p(control | prefix + token) of rows that grow token by token, incrementally: a token
-    costs one new position of the network, whatever the length of the prefix."""
+    costs one new position of the network, whatever the length of the prefix.
 
-    def __init__(self, network: Discriminator, heads: Sequence[Sequence[int]]) -> None:
+    ``odds``: of each row, what is added to the logit: the log odds of its control before the first
+    token, where they are not even, as those of the training pairs are.
+    """
+
+    def __init__(
+        self,
+        network: Discriminator,
+        heads: Sequence[Sequence[int]],
+        odds: Sequence[float] | None = None,
+    ) -> None:
         self.network = network
+        device = network.out.weight.device
+        self.odds = None if odds is None else stack([[one] for one in odds], device)  # (R, 1)
         self.cached = CachedNetwork(network.decoder)
         self.hidden = self.cached.feed(stack(heads, network.out.weight.device))
 
     def log_prob(self, candidates: Tensor) -> Tensor:
         """``candidates`` (R, K) for the next token -> (R, K)."""
+        logits = self.logits(candidates).float()
+        return F.logsigmoid(logits if self.odds is None else logits + self.odds)
+
+    def logits(self, candidates: Tensor) -> Tensor:
+        """As :meth:`log_prob`, what the network says, which is under even odds."""
         check(sizes(self.hidden), "the discriminator's hidden states")  # a GELU may drop infinities
         # a few rows at a time: what all rows' candidates need is too much for a CPU's cache
         rows = CPU_ROWS if self.hidden.device.type == "cpu" else len(self.hidden)
         parts = zip(self.hidden.split(rows), candidates.split(rows), strict=True)
-        logits = torch.cat([self.network.score(hidden, tokens) for hidden, tokens in parts])
-        return F.logsigmoid(logits.float())
+        return torch.cat([self.network.score(hidden, tokens) for hidden, tokens in parts])
 
     def advance(self, tokens: Tensor) -> None:
         """The tokens (R,) that were chosen."""

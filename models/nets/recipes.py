@@ -174,8 +174,9 @@ def behind_prompts(
     """A language model of texts behind the prompts of a task's controls. ``choose``: (the examples
     of the control, the seed of training) -> those that it is trained on."""
     single(task, name)
-    control = plan.task(task)
-    config, seed = long_enough(plan.config.finetune, control), plan.config.train_seed
+    control, seed = plan.task(task), plan.config.train_seed
+    config = long_enough(plan.config.finetune, control)
+    control = control.laid(config.layout)
     start = {} if config.pretrained else {"lm": plan.role("lm")}
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
@@ -208,8 +209,9 @@ def behind_prompts(
 
 def discriminator(plan: Plan, task: str) -> Recipe:
     single(task, "discriminator")
-    control = plan.task(task)
-    config, seed = long_enough(plan.config.discriminator, control), plan.config.train_seed
+    control, seed = plan.task(task), plan.config.train_seed
+    config = long_enough(plan.config.discriminator, control)
+    control = control.laid(config.layout)
     base = plan.config.lm
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:

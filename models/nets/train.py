@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.nets import checkpoint, compiling, logs, parallel
+from models.nets import checkpoint, compiling, facts, logs, parallel
 from models.nets.ahead import step_seed
 from models.nets.config import TrainConfig
+from models.nets.learned import Learned, Learns
 from models.nets.precision import matrix_dtype
 from tasks.common import stop
 from tasks.common.errors import UserError
@@ -130,7 +131,9 @@ def fit(
     and gives the same weights as an undisturbed run with the same
     number of threads (their number decides the order in which products are summed). Asked to stop
     (:mod:`tasks.common.stop`), it writes one and raises ``Stopped``. At the end the module holds
-    the EMA weights where there are any. The curve is also ``folder/curve.jsonl``. Where several
+    the EMA weights where there are any. The curve is also ``folder/curve.jsonl``, and what the
+    training took, and whether an objective that :class:`models.nets.learned.Learns` did,
+    ``folder/training.json`` (:mod:`models.nets.facts`). Where several
     processes train together (:mod:`models.nets.parallel`), the first one returns and the others
     raise ``Follower``. Each point of the curve goes to the log of the process too
     (:mod:`models.nets.logs`), if there is one.
@@ -234,11 +237,26 @@ def _fit(
         with torch.no_grad():
             torch._foreach_copy_(params, ema)
     _refuse_diverged(config.steps, dict(named))
+    flops = facts.counted(objective, config, seed, device, half)
     module.eval()
     if parallel.rank():
         raise parallel.Follower
+    learned = _learned(objective, half, device)
+    if learned is not None and learned.refused:
+        print(
+            f"warning: {folder.name.removeprefix('.building-')} is at chance: {learned}", flush=True
+        )
+    seconds = curve[-1]["seconds"] if curve else 0.0
+    facts.write(folder, config, device, seconds=seconds, flops=flops, learned=learned)
     write_text(folder / "curve.jsonl", "".join(json.dumps(p) + "\n" for p in curve))
     return curve
+
+
+def _learned(objective: Objective, half: bool, device: torch.device) -> Learned | None:
+    if not isinstance(objective, Learns):
+        return None
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+        return objective.learned()
 
 
 def _validate(

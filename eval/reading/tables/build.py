@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eval.reading.measured import measured_tasks
 from eval.reading.results import ResultSet
+from eval.reading.tables.budget import budget
 from eval.reading.tables.control import table2, table4
 from eval.reading.tables.examples import example_tables
 from eval.reading.tables.grid import Grid, csv_text, latex, latex_document, markdown
@@ -24,6 +25,7 @@ def all_tables(results: ResultSet, targets: int) -> list[Grid]:
     figures = [table2(results, tasks), table4(results, tasks), *infilling_tables(results, tasks)]
     figures += in_context_tables(results)
     figures += [table6(results), table7(results), speed(results)]
+    figures += [made for made in [budget(results)] if made.rows]
     return [*figures, *example_tables(results, targets)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.reading.measured import Measured, Number, Row
 from eval.reading.names import OWN, method_name, paper_compositions, paper_tasks, reference
-from eval.reading.notes import legend
+from eval.reading.notes import AT_CHANCE, legend
 from eval.reading.paired import LM
 from eval.reading.results import ResultSet
 from eval.reading.tables.entries import Footnotes, full, published, span
@@ -142,6 +142,8 @@ class _ControlTable:
             style: Style = "best" if self.best[q] == method else ""
             p = self._p(q, method)
             mark = "†" if p is not None and p < LEVEL else ""
+            row = self._row(q, method)
+            mark += AT_CHANCE if row is not None and row.at_chance else ""
             return (*entry(f"{number.ours:.{q.digits}f}", style), *entry(mark))
         reason = self._reason(q, method)
         kind = "not run" if reason.startswith("not ") else reason.partition(":")[0]

@@ -210,6 +210,7 @@ _TEX = {
     '"': r"\textquotedbl{}",
     "⏎": r"$\hookleftarrow$",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
     "\N{MINUS SIGN}": r"$-$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "→": r"$\rightarrow$",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval.reading.measured import Measured, Number, Row
+from eval.reading.notes import AT_CHANCE
 from eval.reading.paired import LM, Comparison
 from eval.reading.tables.entries import Footnotes, published, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain, without
@@ -133,7 +134,8 @@ def _cells(row: Row) -> list[Entry]:
         entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
         span(own, 2),
     ]
-    names = map(entry, (row.method, row.stored, row.metric))
+    mark = entry(f" {AT_CHANCE}") if row.at_chance else ()
+    names = [(*entry(row.method), *mark), entry(row.stored), entry(row.metric)]
     return [*names, *ctrl, *lm, *map(entry, diversity), *teachers]
 
 

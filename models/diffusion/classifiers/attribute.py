@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
+    Answers,
     Guide,
     LatentInput,
     NoisyObjective,
@@ -217,6 +218,18 @@ class AttributeObjective(NoisyObjective[AttributeClassifier, Tensor]):
             attributes = self.classifier.embed(ids)
         logits = self.classifier(x, s, attributes)
         return F.cross_entropy(logits.flatten(0, 2), ids[..., 1:].flatten(), ignore_index=PAD)
+
+    def answers(self, rows: slice, x: Tensor, s: Tensor) -> Answers:
+        """The values of fields, each as a whole."""
+        ids = self.valid_gold[rows].to(x.device)
+        logits = self.classifier(x, s, self.classifier.embed(ids))
+        each = F.cross_entropy(
+            logits.flatten(0, 2), ids[..., 1:].flatten(), ignore_index=PAD, reduction="none"
+        )
+        loss = each.view(ids.shape[0], ids.shape[1], -1).sum(-1)
+        row, at = (ids[..., 0] != PAD).nonzero(as_tuple=True)
+        values = [hash(tuple(one)) for one in ids[row, at].tolist()]
+        return row, loss[row, at], torch.tensor(values), ids[row, at, 0]
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         ids = self.valid_gold[rows].to(x.device)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from models.diffusion.config import ClassifierConfig
 from models.nets.ahead import Draws
 from models.nets.encoder import bert_config
+from models.nets.learned import ENTROPY, Learned, compared, surprise
 from models.nets.precision import by_token
 from tasks.base import Text, Words
 from tasks.common.batching import BatchPlan
@@ -28,12 +29,17 @@ from tasks.vocabulary import Vocabulary
 VALIDATION_TEXTS = 128
 #: intervals between the noise levels of the training curve, and of ``curve_noise.json``
 TRAINING_LEVELS, CURVE_LEVELS = 4, 10
+#: held-out texts on which a classifier is held against chance
+LEARNED_TEXTS = 256
 CHUNK = 64
 
 #: texts -> (control, words) pairs that hold (``tasks.base.Task.examples``)
 Examples = Callable[[Sequence[Text]], Iterable[tuple[Control, Words]]]
 #: what was counted as right, and out of how many
 Tally = Mapping[str, tuple[float, float]]
+#: of every answer, flat: its row of the batch, the network's loss in nats, the label that is right,
+#: and the group of answers within which its frequency is chance
+Answers = tuple[Tensor, Tensor, Tensor, Tensor]
 #: a classifier, and what it must say of the texts
 M = TypeVar("M", bound="LatentInput")
 Gold = TypeVar("Gold")
@@ -201,6 +207,10 @@ class NoisyObjective(ABC, Generic[M, Gold]):
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         """Right and all answers by name, on held-out texts ``rows``."""
 
+    @abstractmethod
+    def answers(self, rows: slice, x: Tensor, s: Tensor) -> Answers:
+        """On held-out texts ``rows``, of what guides ask for."""
+
     def draw(self, step: int, rng: torch.Generator | None) -> list[Tensor]:
         """Of a step: rows, their ids, levels and noise, on the CPU."""
         rows = torch.from_numpy(self.plan(step))
@@ -215,19 +225,35 @@ class NoisyObjective(ABC, Generic[M, Gold]):
 
     def figures(self, level: int, texts: int) -> dict[str, float]:
         """Shares of right answers at one level on the first held-out texts, under fixed noise."""
-        ids = self.valid_ids[:texts]
-        rng = torch.Generator().manual_seed(0)
-        noise = self.process.noise_for(ids, self.table, rng)
         right: dict[str, float] = {}
         count: dict[str, float] = {}
+        for rows, x, s in self._noised(level, texts):
+            for name, (hits, total) in self.tally(rows, x, s).items():
+                right[name] = right.get(name, 0.0) + hits
+                count[name] = count.get(name, 0.0) + total
+        return {name: right[name] / count[name] for name in right if count[name]}
+
+    def _noised(self, level: int, texts: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """The first held-out texts under fixed noise, a few at a time: rows, latents, levels."""
+        ids = self.valid_ids[:texts]
+        noise = self.process.noise_for(ids, self.table, torch.Generator().manual_seed(0))
         for first in range(0, len(ids), CHUNK):
             rows = slice(first, first + CHUNK)
             s = torch.full((len(ids[rows]),), level)
             x = self.process.latents(ids[rows], self.table, s, noise[rows])
-            for name, (hits, total) in self.tally(rows, x, self.told(s).to(x.device)).items():
-                right[name] = right.get(name, 0.0) + hits
-                count[name] = count.get(name, 0.0) + total
-        return {name: right[name] / count[name] for name in right if count[name]}
+            yield rows, x, self.told(s).to(x.device)
+
+    def learned(self) -> Learned | None:
+        """At noise levels from none to the most, all alike."""
+        found: list[list[Tensor]] = []
+        for level in levels(self.process.steps, TRAINING_LEVELS):
+            for rows, x, s in self._noised(level, LEARNED_TEXTS):
+                row, *rest = (one.cpu() for one in self.answers(rows, x, s))
+                found.append([row + rows.start, *rest])
+        if not found:
+            return None
+        text, loss, label, group = (torch.cat(column).numpy() for column in zip(*found))
+        return compared(loss, surprise(label, group), text.tolist(), ENTROPY)
 
     def validate(self) -> Mapping[str, float]:
         """The figures at five noise levels."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
+    Answers,
     Guide,
     LatentEncoder,
     NoisyObjective,
@@ -28,6 +29,7 @@ from tasks.base import Text
 from tasks.common.errors import UserError
 from tasks.controls import Control, ParseTree, Span
 from tasks.oracles.trees import spans
+from tasks.vocabulary import PAD
 
 Labels = Mapping[str, int]
 
@@ -97,6 +99,18 @@ class SpanObjective(NoisyObjective[SpanClassifier, list[Tensor]]):
         gold = self.gold([self.train_gold[i] for i in rows.tolist()])
         gold = gold.to(logits.device, non_blocking=True)
         return F.cross_entropy(logits.flatten(0, 1), gold.flatten())
+
+    def answers(self, rows: slice, x: Tensor, s: Tensor) -> Answers:
+        """The labels of the spans of words, and that many are none, given how wide they are."""
+        gold = self.gold(self.valid_gold[rows]).to(x.device)
+        words = (self.valid_ids[rows] != PAD).sum(1).to(x.device) - 2  # START and END
+        start, end = torch.triu_indices(x.shape[1], x.shape[1], device=x.device)
+        inside = (start >= 1) & (end[None] <= words[:, None])
+        row, cell = inside.nonzero(as_tuple=True)
+        label = gold[row, cell]
+        logits = self.classifier.chart(x, s)[row, cell]
+        loss = F.cross_entropy(logits, label, reduction="none")
+        return row, loss, label, (end - start)[cell]
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         predicted = self.classifier.chart(x, s).argmax(-1).cpu()

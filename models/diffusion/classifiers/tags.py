@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.diffusion.classifiers.base import (
+    Answers,
     Guide,
     LatentEncoder,
     NoisyObjective,
@@ -56,6 +57,14 @@ class TagObjective(NoisyObjective[TagClassifier, Tensor]):
     def batch_loss(self, rows: Tensor, x: Tensor, s: Tensor) -> Tensor:
         gold = self.train_gold[rows].to(x.device)
         return F.cross_entropy(self.classifier(x, s).flatten(0, 1), gold.flatten())
+
+    def answers(self, rows: slice, x: Tensor, s: Tensor) -> Answers:
+        """The tags of words."""
+        gold = self.valid_gold[rows].to(x.device)
+        row, at = (gold >= len(SPECIALS)).nonzero(as_tuple=True)
+        label = gold[row, at]
+        loss = F.cross_entropy(self.classifier(x, s)[row, at], label, reduction="none")
+        return row, loss, label, label.new_zeros(len(label))
 
     def tally(self, rows: slice, x: Tensor, s: Tensor) -> Tally:
         gold = self.valid_gold[rows]

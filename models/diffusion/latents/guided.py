@@ -21,6 +21,9 @@ from tasks.common.progress import Progress
 from tasks.controls import AllOf, Control, Length
 from tasks.vocabulary import END, START, Vocabulary
 
+#: the level of latents without noise
+CLEAN = -1
+
 
 def hooks(guidance: Guidance | Steering | None) -> dict[str, Any]:
     """Where guidance takes hold: of latents that are drawn, or of estimates."""
@@ -77,7 +80,16 @@ class Guided(Free):
         self.config, self.guides = config, tuple(guides)
 
     def guidance(self, controls: Sequence[Control]) -> Guidance:
-        return Guidance(add(self.guide(controls)), self.config, len(self.guides))
+        guides = self.guide(controls)
+        if self.config.through == "latent":
+            return Guidance(add(guides), self.config, len(guides))
+        # length control reads an estimate of its own, as released
+        own = [guide for guide in guides if isinstance(guide, LengthGuide)]
+        read = [guide for guide in guides if not isinstance(guide, LengthGuide)]
+        if not read:
+            return Guidance(add(own), self.config, len(own))
+        through = ThroughEstimate(add(read), self.diffusion.x0)
+        return Guidance(add([through, *own]), self.config, len(guides) + 1)
 
     def guide(self, controls: Sequence[Control]) -> list[LogProb]:
         """The guides of one batch, one for each part."""
@@ -87,6 +99,19 @@ class Guided(Free):
         if any(len(row) != len(self.guides) for row in rows):
             raise UserError(f"a composition of {len(self.guides)} tasks takes as many controls")
         return [make(part) for make, part in zip(self.guides, zip(*rows), strict=True)]
+
+
+class ThroughEstimate:
+    """log p(control | x_0(x_s)): ``guide`` at its clean level reads the unclamped estimate of x_0
+    from x_s, ``x0``, differentiable in x_s (the gradient of Diffusion Posterior Sampling, Chung et
+    al. 2023, equation 7, with a classifier in the likelihood's place). The paper's own guidance
+    reads x_s, with a classifier that was trained on its noise."""
+
+    def __init__(self, guide: LogProb, x0: LogProb) -> None:
+        self.guide, self.x0 = guide, x0
+
+    def __call__(self, x: Tensor, s: int) -> Tensor:
+        return self.guide(self.x0(x, s), CLEAN)
 
 
 class LengthGuide:
