@@ -6,10 +6,10 @@ import torch
 from models.diffusion.config import GuidanceConfig
 from models.diffusion.gaussian import Gaussian, Normal
 from models.diffusion.guidance import Guidance, add
+from models.diffusion.latents.guided import ThroughEstimate
 from models.diffusion.loop import Noise, walk
 from models.diffusion.schedule import make_schedule
 from models.diffusion_lm.config import RELEASED, DiffusionLMSettings, guidance_for
-from models.diffusion_lm.guided import ThroughEstimate
 from tasks.common.errors import UserError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from eval.running.schema import Network, TrainingFile
 from tasks.common.recipe import Recipe
@@ -48,8 +48,5 @@ def _facts(role: str, made: Recipe, folder: Path) -> Network:
             facts["seconds"] = points[-1]["seconds"]
     # a network of one task only is trained for it; others serve all
     task = made.spec.config.get("task")
-    return {
-        "role": role.partition(":")[0] or made.spec.kind,
-        **({"task": task} if task else {}),
-        **facts,
-    }
+    told = {"role": role.partition(":")[0] or made.spec.kind} | ({"task": task} if task else {})
+    return cast(Network, told | facts)

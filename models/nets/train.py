@@ -241,13 +241,13 @@ def _fit(
     module.eval()
     if parallel.rank():
         raise parallel.Follower
-    learned = _learned(objective, half, device)
-    if learned is not None and learned.refused:
+    verdict = _learned(objective, half, device)
+    if verdict is not None and verdict.refused:
         print(
-            f"warning: {folder.name.removeprefix('.building-')} is at chance: {learned}", flush=True
+            f"warning: {folder.name.removeprefix('.building-')} is at chance: {verdict}", flush=True
         )
     seconds = curve[-1]["seconds"] if curve else 0.0
-    facts.write(folder, config, device, seconds=seconds, flops=flops, learned=learned)
+    facts.write(folder, config, device, seconds=seconds, flops=flops, learned=verdict)
     write_text(folder / "curve.jsonl", "".join(json.dumps(p) + "\n" for p in curve))
     return curve
 
