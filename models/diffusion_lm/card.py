@@ -26,7 +26,7 @@ from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
 from tasks.controls import Length
-from tasks.corpora.stored import read_corpus, read_vocabulary
+from tasks.corpora.stored import held_out, read_corpus, read_vocabulary
 from tasks.infilling import joined, middle_lengths, middle_of
 
 LENGTHS = "lengths.json"
@@ -41,12 +41,13 @@ def diffusion(plan: Plan, task: str) -> Recipe:
         from models.diffusion_lm.training import train_diffusion
 
         corpus = read_corpus(deps["corpus"])
+        texts, held = corpus.train, held_out(corpus)
         if config.clean_contexts:
-            ours, others = plan.seen_triples(corpus.train), plan.seen_triples(corpus.valid)
+            ours, others = plan.seen_triples(texts), plan.seen_triples(held)
             train, valid = (list(map(joined, triples)) for triples in (ours, others))
             middles = list(map(middle_of, ours)), list(map(middle_of, others))
         else:
-            train, valid, middles = plan.seen(corpus.train), plan.seen(corpus.valid), None
+            train, valid, middles = plan.seen(texts), plan.seen(held), None
         train_diffusion(
             folder,
             train,
@@ -174,6 +175,36 @@ DIFFUSION_LM = DiffusionLMCard(
 
 
 @dataclass(frozen=True)
+class FluencyCard(DiffusionLMCard):
+    """The same constants, and no classifier."""
+
+    def refuses(self, task: Task) -> str | None:
+        if task.fills:
+            return "it reads no contexts, and fills nothing in"
+        return super().refuses(task)
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        return ("diffusion",)
+
+
+FLUENCY = FluencyCard(
+    "fluency_alone",
+    "models.diffusion_lm.method:FluencyAlone",
+    label="Diffusion-LM, fluency alone",
+    paper="Li et al. 2022, section 5.1, without the term of the control",
+    order=61,
+    Settings=DiffusionLMSettings,
+    group="references",
+    tradeoff="guidance.fluency",
+    step_size="guidance.lr",
+    steps="sampling.steps",
+    free={"profile": "custom"},
+    # decodes as the method whose floor it is
+    preset=lambda preset, config: config.diffusion_lm,
+)
+
+
+@dataclass(frozen=True)
 class UnconditionalCard(Card):
     """No guidance, and nothing pinned."""
 
@@ -191,4 +222,4 @@ UNCONDITIONAL = UnconditionalCard(
     tables=frozenset(),
     floor=True,
 )
-CARDS = (DIFFUSION_LM, UNCONDITIONAL)
+CARDS = (DIFFUSION_LM, FLUENCY, UNCONDITIONAL)

@@ -14,10 +14,10 @@ from models.diffusion.classifiers.kinds import GUIDED_BY
 from models.diffusion.classifiers.training import MakeGuide, load_guide
 from models.diffusion.loop import moments
 from models.diffusion.pinning import read_lengths
-from models.diffusion_lm.card import DIFFUSION_LM, SELF_GUIDED, UNCONDITIONAL
+from models.diffusion_lm.card import DIFFUSION_LM, FLUENCY, SELF_GUIDED, UNCONDITIONAL
 from models.diffusion_lm.config import InfillingConfig, control_kinds, guidance_for
 from models.diffusion_lm.diffusion import Diffusion, refuse_block, space
-from models.diffusion_lm.guided import Free, Guided, LengthGuide
+from models.diffusion_lm.guided import Fluent, Free, Guided, LengthGuide
 from models.diffusion_lm.infilling import Infilling
 from models.diffusion_lm.training import load_diffusion
 from models.diffusion_lm.way import Way
@@ -81,6 +81,21 @@ class Unconditional(Decoding):
     ) -> Self:
         denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
         return cls(Free(Diffusion(denoiser, settings.sampling, device), vocabulary))
+
+
+class FluencyAlone(Decoding):
+    """Diffusion-LM under the constants of a task's guidance and without its control: what is left
+    of the floor at guidance's own temperature. Network evaluations: one a step."""
+
+    card: ClassVar[Card] = FLUENCY
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> Self:
+        denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
+        diffusion = Diffusion(denoiser, settings.sampling, device)
+        return cls(Fluent(diffusion, vocabulary, guidance_for(settings, task.name)))
 
 
 class DiffusionLM(Decoding):
