@@ -43,7 +43,7 @@ CARD = Card(
     paper="Li et al. 2018, Delete, Retrieve, Generate (RetrieveOnly): copies training texts",
     order=47,
     uses=(TEXTS,),
-    group="copying",
+    group="references",
     trained=True,
     knows_rule=True,
 )

@@ -20,7 +20,7 @@ from models.diffusion.latents.diffusion import load_space
 from models.diffusion.latents.guided import Guided, LengthGuide
 from models.diffusion.latents.training import train_diffusion
 from models.diffusion_lm.config import DiffusionLMSettings, UnconditionalSettings
-from models.diffusion_lm.method import DiffusionLM, Unconditional
+from models.diffusion_lm.method import DiffusionLM, FluencyAlone, Unconditional
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import TASKS, in_table, load_task
 from tasks.base import Target, Text, Words
@@ -239,6 +239,41 @@ def test_length_control_reads_the_estimate_as_it_is(folders: dict[str, Path]) ->
     through = GuidanceConfig(through="estimate")
     plain, other = generator(folders, "length"), generator(folders, "length", guidance=through)
     assert words(list(other.generate(LENGTHS, 1, 3))) == words(list(plain.generate(LENGTHS, 1, 3)))
+
+
+def test_fluency_alone_is_guidance_without_a_control(folders: dict[str, Path]) -> None:
+    """The target plays no part beside its noise; under no updates it is the floor; and a guide that
+    says nothing gives the same texts."""
+    task, folder = load_task("syntax_spans"), {"diffusion": folders["diffusion"]}
+    assert needs(FluencyAlone, "syntax_spans") == ("diffusion",)
+    made = FluencyAlone.load(folder, task, SETTINGS, CPU)
+    targets = [Target("a", Span(0, 1, "NP")), Target("b", Span(2, 2, "VP"))]
+    whole = words(list(made.generate(targets, 3, seed=5)))
+    others = [Target("a", Span(1, 1, "VP")), Target("b", Span(0, 0, "NP"))]
+    assert words(list(made.generate(others[::-1], 3, seed=5, batch=2))) == whole
+    (result, _) = made.generate(targets, 1, seed=5)
+    assert result.samples[0].nfe == SETTINGS.sampling.steps
+    still = dataclasses.replace(SETTINGS, profile="custom", guidance=GuidanceConfig(updates=0))
+
+    class Floor(Unconditional):
+        card = FluencyAlone.card
+
+    floor = Floor.load(folder, task, UnconditionalSettings(SETTINGS.sampling), CPU)
+    free = words(list(floor.generate(targets, 3, seed=5)))
+    assert words(list(FluencyAlone.load(folder, task, still, CPU).generate(targets, 3, 5))) == free
+    assert refuses(FluencyAlone, "infilling") is not None
+
+
+def test_the_fluency_term_cools(folders: dict[str, Path]) -> None:
+    """What guidance without a control leaves of a draw is nearer to the mean of its move."""
+    made = FluencyAlone.load(
+        {"diffusion": folders["diffusion"]}, load_task("syntax_spans"), SETTINGS, CPU
+    )
+    assert isinstance(made.way, Guided)
+    x = torch.randn(4, 10, 8, generator=torch.Generator().manual_seed(0))
+    move = Normal(torch.zeros_like(x), 1.0)
+    cooled = made.way.guidance([Span(0, 1, "NP")] * 4)(x, move, 15)
+    assert float(cooled.std()) < 0.9 * float(x.std())
 
 
 def test_guidance_raises_the_classifiers_log_probability(folders: dict[str, Path]) -> None:

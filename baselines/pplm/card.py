@@ -12,7 +12,7 @@ from models.nets.recipes import for_task
 from tasks.base import Task
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
-from tasks.corpora.stored import VALID, read_corpus
+from tasks.corpora.stored import held_out, read_corpus
 
 
 def attribute_head(plan: Plan, task: str) -> Recipe:
@@ -23,7 +23,7 @@ def attribute_head(plan: Plan, task: str) -> Recipe:
 
         corpus = read_corpus(deps["texts"])
         train, valid = (
-            list(control.examples(texts, seed)) for texts in (corpus.train, corpus.valid[:VALID])
+            list(control.examples(texts, seed)) for texts in (corpus.train, held_out(corpus))
         )
         lm = deps["lm"]
         train_attribute_head(

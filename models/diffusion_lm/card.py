@@ -115,6 +115,36 @@ DIFFUSION_LM = DiffusionLMCard(
 
 
 @dataclass(frozen=True)
+class FluencyCard(DiffusionLMCard):
+    """The same constants, and no classifier."""
+
+    def refuses(self, task: Task) -> str | None:
+        if task.fills:
+            return "it reads no contexts, and fills nothing in"
+        return super().refuses(task)
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        return ("diffusion",)
+
+
+FLUENCY = FluencyCard(
+    "fluency_alone",
+    "models.diffusion_lm.method:FluencyAlone",
+    label="Diffusion-LM, fluency alone",
+    paper="Li et al. 2022, section 5.1, without the term of the control",
+    order=61,
+    Settings=DiffusionLMSettings,
+    group="references",
+    tradeoff="guidance.fluency",
+    step_size="guidance.lr",
+    steps="sampling.steps",
+    free={"profile": "custom"},
+    # decodes as the method whose floor it is
+    preset=lambda preset, config: config.diffusion_lm,
+)
+
+
+@dataclass(frozen=True)
 class UnconditionalCard(Card):
     """No guidance, and nothing pinned."""
 
@@ -132,4 +162,4 @@ UNCONDITIONAL = UnconditionalCard(
     tables=frozenset(),
     floor=True,
 )
-CARDS = (DIFFUSION_LM, UNCONDITIONAL)
+CARDS = (DIFFUSION_LM, FLUENCY, UNCONDITIONAL)

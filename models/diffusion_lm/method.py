@@ -14,12 +14,12 @@ from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.classifiers.training import MakeGuide, load_guide
 from models.diffusion.latents.decoding import InfillingConfig
 from models.diffusion.latents.diffusion import Diffusion, refuse_block, space
-from models.diffusion.latents.guided import Free, Guided, LengthGuide
+from models.diffusion.latents.guided import Fluent, Free, Guided, LengthGuide
 from models.diffusion.latents.infilling import Infilling
 from models.diffusion.latents.method import Decoding
 from models.diffusion.latents.training import load_diffusion
 from models.diffusion.pinning import read_lengths
-from models.diffusion_lm.card import DIFFUSION_LM, SELF_GUIDED, UNCONDITIONAL
+from models.diffusion_lm.card import DIFFUSION_LM, FLUENCY, SELF_GUIDED, UNCONDITIONAL
 from models.diffusion_lm.config import guidance_for
 from models.nets.unk import repairer
 from tasks.base import Task
@@ -36,6 +36,21 @@ class Unconditional(Decoding):
     ) -> Self:
         denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
         return cls(Free(Diffusion(denoiser, settings.sampling, device), vocabulary))
+
+
+class FluencyAlone(Decoding):
+    """Diffusion-LM under the constants of a task's guidance and without its control: what is left
+    of the floor at guidance's own temperature. Network evaluations: one a step."""
+
+    card: ClassVar[Card] = FLUENCY
+
+    @classmethod
+    def load(
+        cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
+    ) -> Self:
+        denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
+        diffusion = Diffusion(denoiser, settings.sampling, device)
+        return cls(Fluent(diffusion, vocabulary, guidance_for(settings, task.name)))
 
 
 class DiffusionLM(Decoding):

@@ -13,7 +13,7 @@ from tasks.base import Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
-from tasks.corpora.stored import VALID, read_corpus, read_vocabulary
+from tasks.corpora.stored import held_out, read_corpus, read_vocabulary
 from tasks.vocabulary import SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def plain_lm(
             return
         corpus = read_corpus(deps["corpus"])
         train, valid = (
-            [((), words) for words in read(texts)] for texts in (corpus.train, corpus.valid[:VALID])
+            [((), words) for words in read(texts)] for texts in (corpus.train, held_out(corpus))
         )
         train_lm(
             folder, train, valid, codec, config.fresh, seed, device=plan.device, progress=progress
@@ -97,7 +97,7 @@ def examples(task: Task, deps: Folders, seed: int) -> tuple[Pairs, Pairs]:
     corpus = read_corpus(deps["texts"])
     train, valid = (
         [(task.prompt(control), words) for control, words in task.examples(texts, seed)]
-        for texts in (corpus.train, corpus.valid[:VALID])
+        for texts in (corpus.train, held_out(corpus))
     )
     return train, valid
 
@@ -141,7 +141,7 @@ def text_role(
             corpus, vocabulary = read_corpus(deps["corpus"]), read_vocabulary(deps["vocabulary"])
             ids, held = (
                 encode(plan.seen(texts), vocabulary, config.length, "pad")
-                for texts in (corpus.train, corpus.valid[:VALID])
+                for texts in (corpus.train, held_out(corpus))
             )
             torch.manual_seed(stream_seed(seed, name, "init"))
             network, facts = build(config, vocabulary)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tasks.common.files import write_text
 from tasks.texts import Corpus, Text, Words
 from tasks.vocabulary import Vocabulary
@@ -51,6 +53,14 @@ def read_corpus(folder: Path) -> Corpus:
     """A corpus from its artefact, or with an oracle's trees from that of its parses."""
     train, valid = (read_texts(folder / f"{split}.jsonl") for split in ("train", "valid"))
     return Corpus((folder / "name").read_text(encoding="utf-8"), train, valid)
+
+
+def held_out(corpus: Corpus) -> tuple[Text, ...]:
+    """The validation texts that training curves are drawn on: ``VALID`` drawn at random, in random
+    order, always the same. Files may be ordered (E2E's by meaning), and so would their first rows
+    be; what is trained does not depend on them."""
+    rows = np.random.default_rng(0).permutation(len(corpus.valid))[:VALID]
+    return tuple(corpus.valid[row] for row in rows)
 
 
 def write_corpus(folder: Path, corpus: Corpus) -> None:

@@ -14,7 +14,7 @@ from models.diffusion.config import ClassifierConfig
 from models.nets.recipes import for_task, single
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
-from tasks.corpora.stored import VALID, read_corpus
+from tasks.corpora.stored import held_out, read_corpus
 
 
 def classifiers(
@@ -58,7 +58,7 @@ def classifier(plan: Plan, task: str, *, source: str, space: str, name: str) -> 
             task,
             load(deps[source], config, plan.device),
             corpus.train,
-            corpus.valid[:VALID],
+            held_out(corpus),
             config,
             seed=seed,
             progress=progress,

@@ -101,6 +101,19 @@ class Guided(Free):
         return [make(part) for make, part in zip(self.guides, zip(*rows), strict=True)]
 
 
+class Fluent(Guided):
+    """Guided by the fluency term alone, which pulls what is drawn to the mean of its move: texts
+    without control at the temperature that guidance has."""
+
+    def __init__(
+        self, diffusion: Diffusion, vocabulary: Vocabulary, config: GuidanceConfig
+    ) -> None:
+        super().__init__(diffusion, vocabulary, config, ())
+
+    def guidance(self, controls: Sequence[Control]) -> Guidance:
+        return Guidance(lambda x, s: (0.0 * x).sum((1, 2)), self.config, networks=0)
+
+
 class ThroughEstimate:
     """log p(control | x_0(x_s)): ``guide`` at its clean level reads the unclamped estimate of x_0
     from x_s, ``x0``, differentiable in x_s (the gradient of Diffusion Posterior Sampling, Chung et

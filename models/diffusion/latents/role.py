@@ -14,7 +14,7 @@ from models.nets.presets import sized
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
-from tasks.corpora.stored import read_corpus, read_vocabulary
+from tasks.corpora.stored import held_out, read_corpus, read_vocabulary
 from tasks.infilling import joined, middle_of
 
 #: (preset, the run's settings so far) -> the settings under that preset
@@ -38,12 +38,13 @@ def latent_role(name: str, *, title: str, preset: Preset | None = None, **more: 
             from models.diffusion.latents.training import train_diffusion
 
             corpus = read_corpus(deps["corpus"])
+            texts, held = corpus.train, held_out(corpus)
             if config.clean_contexts:
-                ours, others = plan.seen_triples(corpus.train), plan.seen_triples(corpus.valid)
+                ours, others = plan.seen_triples(texts), plan.seen_triples(held)
                 train, valid = (list(map(joined, triples)) for triples in (ours, others))
                 middles = list(map(middle_of, ours)), list(map(middle_of, others))
             else:
-                train, valid, middles = plan.seen(corpus.train), plan.seen(corpus.valid), None
+                train, valid, middles = plan.seen(texts), plan.seen(held), None
             train_diffusion(
                 folder,
                 train,
