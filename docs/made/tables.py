@@ -2,7 +2,7 @@
 
 A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is stored) or
 ``<!-- brief SET NUMBER -->`` (control, lm and copies in one cell, one row a method) and
-``<!-- end -->``. ``<!-- table SET NUMBER: NAME, NAME -->`` has the rows of these methods alone.
+``<!-- end -->``. ``<!-- table SET NUMBER: NAME; NAME -->`` has the rows of these methods alone.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def filled(text: str) -> str:
         make = {"table": lines, "brief": brief}[match[2]]
         rows = list(make(match[3], int(match[4])))
         if match[5]:
-            rows = only(rows, match[5].split(", "))
+            rows = only(rows, match[5].split("; "))
         return "\n".join([match[1], *rows, "", match[7]])
 
     return BLOCK.sub(one, text)

@@ -8,7 +8,7 @@ from typing import Any
 from eval.reading import paper
 from eval.reading.in_context import readers, story
 from eval.reading.measured import Measured, Number
-from eval.reading.names import REFERENCES, TaskTraits, paper_tasks
+from eval.reading.names import OWN, REFERENCES, TaskTraits, paper_tasks
 from eval.reading.results import ResultSet
 from eval.reading.schema import Ratings
 from eval.reading.tables.entries import Footnotes, short, span
@@ -103,7 +103,11 @@ class _InfillingTable:
         if not self.measured:
             return list(self.paper)
         stored = self.results.methods(self.task.name)
-        return [*self.paper, *(m for m in stored if m not in self.paper), *REFERENCES]
+        return [
+            *self.paper,
+            *(m for m in stored if m not in self.paper),
+            *(m for m in REFERENCES if m != OWN),
+        ]
 
     def _ours(self, method: str, metric: str) -> tuple[Number | None, str]:
         """Our figure, or why there is none."""
