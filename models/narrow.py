@@ -48,6 +48,7 @@ CARD = LatentCard(
     "narrow",
     "models.narrow:Narrow",
     label="Narrow",
+    paper="Dieleman et al. 2022, Continuous Diffusion for Categorical Data, in a narrow space",
     order=160,
     Settings=NarrowSettings,
     brings=ROLES,

@@ -14,7 +14,6 @@ from tasks.common.errors import UserError
 from tasks.common.files import write_text
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
-from tasks.common.schema import read_json
 from tasks.corpora.stored import read_corpus, read_vocabulary
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ WORD_TAGS = Role(NAME, "models.word_tags:word_tags", title="tags of words", per_
 
 def read_tags(folder: Path, ids: int) -> Tags:
     """The table of an artefact. Raises ``UserError`` for one of another number of ``ids``."""
+    from tasks.common.schema import read_json
+
     table: Tags = read_json(folder / TABLE, dict[str, list[int]])
     for tag, counts in table.items():
         if len(counts) != ids:

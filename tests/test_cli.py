@@ -225,7 +225,7 @@ def test_reasons_of_earlier_runs_stay_with_the_set(tmp_path: Path) -> None:
     """One set, filled run by run: why a cell cannot be is known from whichever run was told."""
     before = {"length/pplm": "n/a: positional", "length/fudge": "n/a: failed once"}
     (tmp_path / "run.json").write_text(json.dumps({"refused": before}))
-    config = SimpleNamespace(folder=tmp_path, tasks=["length"], methods=["fudge", "ft_poe"])
+    config = SimpleNamespace(folder=tmp_path, tasks=["length"], rows=["fudge", "ft_poe"])
     run = SimpleNamespace(config=config, refused={("length", "ft_poe"): "n/a: needs two"})
     kept = {"length/pplm": "n/a: positional", "length/ft_poe": "n/a: needs two"}
     assert _refused(run) == kept  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ TEXTS = (
 )  # fmt: skip
 TEXT_KEYS = [one for one in every_key() if one[2].hint in (str, str | None)]
 #: keys whose text names something that there is: which has its own refusal
-NAMES = {"task", "method", "corpus", "device", "floor_by"}
+NAMES = {"task", "method", "corpus", "device", "floor_by", "repair"}
 #: what is typed -> the field, where that is called otherwise
 FIELDS = {"with": "beside"}
 INTEGERS = {"010": 10, "007": 7, "+3": 3, " 4 ": 4, "12": 12}

@@ -49,12 +49,12 @@ def test_networks_are_validated_on_them(tmp_path: Path) -> None:
 
 
 def test_diffusion_lm_is_validated_on_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.diffusion_lm import training
+    from models.diffusion.latents import training
 
     ordered, given = corpus(1000), list[Any]()
     write_corpus(tmp_path, ordered)
     monkeypatch.setattr(training, "train_diffusion", lambda *args, **more: given.append(args))
-    monkeypatch.setattr("models.diffusion_lm.card.read_vocabulary", lambda folder: None)
+    monkeypatch.setattr("models.diffusion.latents.role.read_vocabulary", lambda folder: None)
     plan = Plan(demo())
     plan.__dict__["device"] = torch.device("cpu")
     plan.role("diffusion").build(tmp_path, dict.fromkeys(("corpus", "vocabulary"), tmp_path), print)

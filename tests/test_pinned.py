@@ -159,7 +159,7 @@ def test_repeats_are_counted_within_each_target(tmp_path: Path) -> None:
     shown = {plain(row[0]): plain(row[column]) for row in grid.rows}
     assert shown["fudge"] == "40.0 %" and shown["unconditional"] == "25.0 %"
     (line,) = (row for row in markdown(grid).splitlines() if row.startswith("| fudge"))
-    assert line.endswith("| 40.0 % |")
+    assert line.endswith("| 40.0 % | 1.8 |")  # and the length
 
 
 def test_a_text_that_repeats_itself() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eval.reading.names import TaskTraits
 from eval.reading.results import CellFiles, ResultSet
-from eval.running.cells import share
+from eval.running.cells import CONFIG, read_config, share
 
 Key = tuple[str, int]
 
@@ -41,7 +41,8 @@ def repairs(results: ResultSet, task: TaskTraits, methods: Sequence[str]) -> Ite
         return
     for name in methods:
         cell = results.cell(task.name, name)
-        source = cell and results.cell(task.name, cell.config.get("repairs", ""))
+        of = read_config(cell.folder / CONFIG).get("repairs", "") if cell else ""
+        source = results.cell(task.name, of) if of else None
         if cell and source and cell.scored and source.scored:
             yield compared(task, source, cell)
 

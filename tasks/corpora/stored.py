@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tasks.common.files import write_text
 from tasks.texts import Corpus, Text, Words
 from tasks.vocabulary import Vocabulary
@@ -59,6 +57,8 @@ def held_out(corpus: Corpus) -> tuple[Text, ...]:
     """The validation texts that training curves are drawn on: ``VALID`` drawn at random, in random
     order, always the same. Files may be ordered (E2E's by meaning), and so would their first rows
     be; what is trained does not depend on them."""
+    import numpy as np
+
     rows = np.random.default_rng(0).permutation(len(corpus.valid))[:VALID]
     return tuple(corpus.valid[row] for row in rows)
 
