@@ -109,7 +109,7 @@ def test_layout_and_record(whole: Path) -> None:
     assert [r["method"] for r in rows if r["lm"]] == [
         "diffusion_lm",
         "human text",
-        "human (targets)",
+        "target texts",
         "unconditional",
     ]
     ceiling = next(r for r in rows if r["method"] == "human text")

@@ -25,7 +25,7 @@ from tasks.corpora import CORPORA
 
 #: rows of tables that are no methods -> their cells: the ceiling, the floor, and what copying gives
 #: the row of the texts that a task's own targets come from, whose figures its human cell holds
-OWN = "human (targets)"
+OWN = "target texts"
 REFERENCES: Mapping[str, str] = {
     "human text": HUMAN,
     OWN: OWN,

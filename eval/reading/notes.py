@@ -175,7 +175,7 @@ def legend(corpus: str, fluency: bool = True, against: Sequence[str] = ()) -> li
         "95 % interval: over targets (Korn and Graubard's of success, Student's of perplexity).",
         "human text: the texts that the targets were taken from, or, for semantic content, the "
         "validation texts whose meaning has the asked value; its lm is that of validation "
-        "texts, and of human (targets) that of one such text a target. "
+        "texts, and of target texts that of one such text a target. "
         "unconditional: samples without control, each held against every target.",
         "distinct-2: distinct word pairs over all, of equally many samples of each row; "
         "entropy: of the words of all samples, in bits; "
