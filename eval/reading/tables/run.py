@@ -31,7 +31,7 @@ COLUMNS = (
     Column("repeats", drop=9),
     Column("length", drop=9),
     Column("copied", drop=5),
-    Column("released", drop=5, called="released (ctrl of whole samples)"),
+    Column("released", drop=8, called="released (ctrl of whole samples)"),
     Column("outside"),
     Column("lm (subwords)"),
     Column("95 % interval", drop=2, called="95 % interval of lm (subwords)"),
