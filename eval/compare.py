@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from eval.reading.beside import terms
 from eval.reading.intervals import Difference, holm
-from eval.reading.measured import NO_CODE
 from eval.reading.paired import LM, difference
 from eval.reading.results import ResultSet
+from eval.reading.rows import NO_CODE
 from eval.reading.shipped import find
 from eval.reading.tables.grid import Column, Entry, Grid, Style, entry, without
 from eval.run import guarded

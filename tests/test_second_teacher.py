@@ -12,8 +12,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from eval import score, targets
-from eval.reading.measured import Number, Row
 from eval.reading.notes import warnings
+from eval.reading.rows import Number, Row
 from eval.run import guarded
 from eval.running import scoring
 from eval.running.cells import outside

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.measured import Measured, Row, measured_tasks
+from eval.reading.measured import Measured, measured_tasks
 from eval.reading.names import REFERENCES
 from eval.reading.results import CellFiles, ResultSet, stored
+from eval.reading.rows import Row
 from eval.running.cells import is_answer, share
 from tasks.metrics.text import detokenize
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.reading.intervals import interval, perplexity
-from eval.reading.measured import Number
 from eval.reading.results import ResultSet
+from eval.reading.rows import Number
 from eval.reading.schema import InContext
 from eval.running.scoring import HUMAN
 from tasks.common.schema import read_json

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from eval.reading.intervals import DRAWS
-from eval.reading.measured import Number, by_target, ctrl, fluency
 from eval.reading.names import TaskTraits
 from eval.reading.results import CellFiles, ResultSet
+from eval.reading.rows import Number, by_target, ctrl, fluency
 from eval.running.cells import CONFIG, SCORES, as_ratio, read_config
 from tasks.base import Target
 from tasks.common.files import json_text, write_text

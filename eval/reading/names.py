@@ -23,9 +23,9 @@ from tasks import COMPOSITIONS, TASKS, known, load_task
 from tasks.base import LAST, Task
 from tasks.corpora import CORPORA
 
-#: rows of tables that are no methods -> their cells: the ceiling, the floor, and what copying gives
 #: the row of the texts that a task's own targets come from, whose figures its human cell holds
 OWN = "target texts"
+#: rows of tables that are no methods -> their cells: the ceiling, the floor, and what copying gives
 REFERENCES: Mapping[str, str] = {
     "human text": HUMAN,
     OWN: OWN,

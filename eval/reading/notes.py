@@ -47,7 +47,7 @@ def task_notes(results: ResultSet, task: TaskTraits, metrics: Mapping[str, str])
 
 
 class Judged(Protocol):
-    """What is said here of a row (:class:`eval.reading.measured.Row`)."""
+    """What is said here of a row (:class:`eval.reading.rows.Row`)."""
 
     @property
     def method(self) -> str: ...

@@ -11,10 +11,10 @@ from typing import Any
 from baselines import METHODS
 from eval.reading.beside import terms
 from eval.reading.intervals import Difference
-from eval.reading.measured import Number, ctrl, fluency
 from eval.reading.names import TaskTraits
 from eval.reading.paired import LM, Records, difference
 from eval.reading.results import ResultSet
+from eval.reading.rows import Number, ctrl, fluency
 from models.base import BOTH, CORNERS, GUIDED, PROMPTED
 
 LEVEL = 0.05

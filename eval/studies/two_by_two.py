@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.reading.intervals import Difference
-from eval.reading.measured import Number
 from eval.reading.results import ResultSet
+from eval.reading.rows import Number
 from eval.reading.tables.grid import Column, Entry, Grid, Segment, entry, markdown
 from eval.studies.squares import LEVEL, NEIGHBOURS, Square, as_json, squares
 from models.base import BOTH, CONTROL

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.reading.measured import Measured, Number, Row
+from eval.reading.measured import Measured
 from eval.reading.names import OWN, method_name, paper_compositions, paper_tasks, reference
 from eval.reading.notes import AT_CHANCE, legend
 from eval.reading.paired import LM
 from eval.reading.results import ResultSet
+from eval.reading.rows import Number, Row
 from eval.reading.tables.entries import Footnotes, full, published, span
 from eval.reading.tables.grid import Column, Entry, Grid, Segment, Style, entry
 from eval.running.scoring import FLOOR, HUMAN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from eval.reading.measured import Number
+from eval.reading.rows import Number
 from eval.reading.tables.grid import Entry, entry
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"

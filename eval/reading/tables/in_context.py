@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from eval.reading.in_context import Reader, middle, readers, story
-from eval.reading.measured import Number
 from eval.reading.names import REFERENCES
 from eval.reading.results import ResultSet
+from eval.reading.rows import Number
 from eval.reading.tables.entries import Footnotes, full, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry
 from eval.running.scoring import HUMAN

@@ -7,9 +7,10 @@ from typing import Any
 
 from eval.reading import paper
 from eval.reading.in_context import readers, story
-from eval.reading.measured import Measured, Number
+from eval.reading.measured import Measured
 from eval.reading.names import OWN, REFERENCES, TaskTraits, paper_tasks
 from eval.reading.results import ResultSet
+from eval.reading.rows import Number
 from eval.reading.schema import Ratings
 from eval.reading.tables.entries import Footnotes, short, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry

@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from eval.reading.measured import Measured, Number, Row
+from eval.reading.measured import Measured
 from eval.reading.notes import AT_CHANCE
 from eval.reading.paired import LM, Comparison
+from eval.reading.rows import Number, Row
 from eval.reading.tables.entries import Footnotes, published, span
 from eval.reading.tables.grid import Column, Entry, Grid, entry, markdown, plain, without
 from tasks.common.files import json_text, write_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from eval.reading import paper
-from eval.reading.measured import cost
 from eval.reading.results import ResultSet
+from eval.reading.rows import cost
 from eval.reading.tables.entries import Footnotes, full, short
 from eval.reading.tables.grid import Column, Entry, Grid, entry
 from eval.running.scoring import FLOOR

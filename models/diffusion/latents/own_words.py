@@ -20,8 +20,6 @@ from tasks.common.errors import UserError
 from tasks.controls import Control, FieldValue, Length, TagSequence
 from tasks.vocabulary import END, SPECIALS, START, Vocabulary
 
-#: controls that are about words
-OWN = (Length, FieldValue, TagSequence)
 #: share of every word's uses that is spread over all tags alike
 SMOOTHING = 0.01
 
