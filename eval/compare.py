@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eval.reading.beside import terms
+from eval.reading.equivalence import Equivalence, Margins, gaps, tost
 from eval.reading.intervals import Difference, holm
-from eval.reading.paired import LM, difference
+from eval.reading.paired import LM, difference, sides
 from eval.reading.results import ResultSet
 from eval.reading.rows import NO_CODE
 from eval.reading.shipped import find
@@ -31,15 +32,17 @@ comes with the program. Needs no models.
   python -m eval.compare results/demo results/run-demo-grammar
   python -m eval.compare demo:diffusion_lm out:mine
   python -m eval.compare demo:fudge demo:ft_sample
+  python -m eval.compare out:diffusion_lm out:diffusion_lm_fast equivalence=true
 """
 LEVEL = 0.05
+MARGINS = Margins().margin, Margins().lm_margin
 #: the column of the methods' names, which a comparison of two says in its title
 METHOD = 1
 
 
 @dataclass(frozen=True)
-class CompareOptions:
-    """Where to write; the two sets come first, without a key."""
+class CompareOptions(Margins):
+    """Where to write, and what to test; the two sets come first, without a key."""
 
     #: folder for the comparison as Markdown, CSV and LaTeX; nothing is written without it
     out: str | None = None
@@ -47,6 +50,8 @@ class CompareOptions:
     columns: Literal["auto", "all"] = "auto"
     #: short: the table is printed without what its columns mean; full: with it
     legend: Literal["short", "full"] = "short"
+    #: also test whether the second set is as good as the first within ``margin`` and ``lm_margin``
+    equivalence: bool = False
 
 
 def main(given: Sequence[str]) -> None:
@@ -70,7 +75,10 @@ def main(given: Sequence[str]) -> None:
     (first, one), (second, other) = map(opened, named)
     if bool(one) != bool(other):
         raise UserError(f"{named[0]} {named[1]}: name a method of both sets, or of neither")
-    grid = compare(first, second, (one, other) if one and other else None)
+    if not chosen.equivalence and (chosen.margin, chosen.lm_margin) != MARGINS:
+        raise UserError("margin= and lm_margin= are those of equivalence=true")
+    margins = chosen if chosen.equivalence else None
+    grid = compare(first, second, (one, other) if one and other else None, margins)
     file = f"{chosen.out}/{grid.name}.md" if chosen.out else ""
     show([grid], view=View(chosen.columns, chosen.legend, file))
     if chosen.out:
@@ -112,14 +120,20 @@ class Pair:
     difference: Difference | None
     reason: str = ""
     other: str = ""
+    #: where it was asked for, and the metric is no pooled one
+    equivalence: Equivalence | None = None
 
 
 def pairs(
-    first: ResultSet, second: ResultSet, methods: tuple[str, str] | None = None
+    first: ResultSet,
+    second: ResultSet,
+    methods: tuple[str, str] | None = None,
+    margins: Margins | None = None,
 ) -> Iterator[Pair]:
     """Every metric of every cell that either set has; of two ``methods``, one of each set, those of
     every task that both have. Raises ``UserError`` where a target of one name has another control
-    in each set, and where the two methods have no task in common."""
+    in each set, and where the two methods have no task in common. ``margins``: of the tests of
+    equivalence."""
     if methods:
         sides = list(zip((first, second), methods, strict=True))
         tasks = [t for t in first.tasks if all(m in results.methods(t) for results, m in sides)]
@@ -130,13 +144,13 @@ def pairs(
             )
         for task in tasks:
             _check_targets(first, second, task)
-            yield from _cell(first, second, task, *methods)
+            yield from _cell(first, second, task, *methods, margins)
         return
     for task in [*first.tasks, *(t for t in second.tasks if t not in first.tasks)]:
         _check_targets(first, second, task)
         there = {m for results in (first, second) for m in results.methods(task)}
         for method in (m for m in first.method_order(there) if m in there):
-            yield from _cell(first, second, task, method, method)
+            yield from _cell(first, second, task, method, method, margins)
 
 
 def _check_targets(first: ResultSet, second: ResultSet, task: str) -> None:
@@ -151,7 +165,12 @@ def _check_targets(first: ResultSet, second: ResultSet, task: str) -> None:
 
 
 def _cell(
-    first: ResultSet, second: ResultSet, task: str, method: str, other: str
+    first: ResultSet,
+    second: ResultSet,
+    task: str,
+    method: str,
+    other: str,
+    margins: Margins | None,
 ) -> Iterator[Pair]:
     records = []
     for results, name in ((first, method), (second, other)):
@@ -174,7 +193,22 @@ def _cell(
             continue
         paired = difference(records[1], records[0], metric, pooled.get(metric))
         reason = "" if paired else "no target has it in both sets"
-        yield Pair(task, method, metric, len(a & b), paired, reason, other)
+        same = None
+        if margins is not None and paired and metric not in pooled:
+            same = _equivalence(records[1], records[0], metric, margins)
+        yield Pair(task, method, metric, len(a & b), paired, reason, other, same)
+
+
+def _equivalence(first: Any, second: Any, metric: str, margins: Margins) -> Equivalence | None:
+    """Of ``first`` less ``second``: scores in percentage points; of lm the ratio of perplexities,
+    whose logarithm is the difference of the nats a token."""
+    both = sides(first, second, metric)
+    if both is None:
+        return None
+    if metric != LM:
+        return tost(100 * gaps(*both), -margins.margin, margins.margin)
+    ratio = math.log1p(margins.lm_margin / 100)
+    return tost(gaps(*both), -ratio, ratio)
 
 
 def _judged_otherwise(first: ResultSet, second: ResultSet, pair: Pair) -> str:
@@ -187,11 +221,17 @@ def _judged_otherwise(first: ResultSet, second: ResultSet, pair: Pair) -> str:
     return why and f"{where}, is not quite like with like in {second.folder}: {why}."
 
 
-def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None = None) -> Grid:
-    """The comparison as a table: of all cells, or of two ``methods`` (:func:`pairs`)."""
+def compare(
+    first: ResultSet,
+    second: ResultSet,
+    methods: tuple[str, str] | None = None,
+    margins: Margins | None = None,
+) -> Grid:
+    """The comparison as a table: of all cells, or of two ``methods`` (:func:`pairs`); with
+    ``margins``, also by tests of equivalence."""
     rows, rules, records, last = list[list[Entry]](), list[int](), list[dict[str, Any]](), ""
     unlike = dict[str, None]()
-    found = list(pairs(first, second, methods))
+    found = list(pairs(first, second, methods, margins))
     corrected = iter(holm([pair.difference.p for pair in found if pair.difference]))
     for pair in found:
         if pair.task != last:
@@ -199,8 +239,10 @@ def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None
             last = pair.task
         named = first if first.cell(pair.task, pair.method) else second
         p = next(corrected) if pair.difference else math.nan
-        rows.append(_row(pair, named, p))
-        records.append(_record(pair, p) | ({"other": pair.other} if methods else {}))
+        more = () if margins is None else _shown(pair)
+        rows.append([*_row(pair, named, p), *more])
+        record = _record(pair, p) | ({} if margins is None else _stored(pair))
+        records.append(record | ({"other": pair.other} if methods else {}))
         if pair.difference is not None:
             unlike[_judged_otherwise(first, second, pair)] = None
     columns = [
@@ -212,6 +254,8 @@ def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None
         Column("95 %"),
         Column("p"),
     ]
+    if margins is not None:
+        columns += [Column("p worse"), Column("p unequal")]
     names = [f"{results.folder}" for results in (first, second)]
     title = f"{second.name} against {first.name}"
     if methods:
@@ -224,6 +268,14 @@ def compare(first: ResultSet, second: ResultSet, methods: tuple[str, str] | None
         "Over the targets that both have; p is two-sided, of exchanging the two sides' targets at "
         f"random, and corrected for all tests of this table (Holm). Bold: p < {LEVEL:g}.",
     ]
+    if margins is not None:
+        notes.append(
+            "p worse: of the hypothesis that it is worse by the margin or more, in a one-sided "
+            "paired test on targets; p unequal: that it is worse or better by the margin or more "
+            f"(two one-sided tests, Schuirmann 1987). Margins: {margins.margin:g} percentage "
+            f"points, and {margins.lm_margin:g} % of perplexity. Bold: p < {LEVEL:g}, not "
+            "corrected: a claim about several rows needs all of them."
+        )
     starts, shown = frozenset(rules[1:]), frozenset(always)
     grid = Grid("compare", title, columns, rows, notes, starts, records=records, always=shown)
     return without(grid, [METHOD]) if methods else grid
@@ -245,6 +297,26 @@ def _row(pair: Pair, results: ResultSet, p: float) -> list[Entry]:
         entry(span, "muted"),
         entry(f"{p:.4f}"),
     ]
+
+
+def _worse(pair: Pair) -> float:
+    """p of the hypothesis that the second set is worse by the margin or more: of scores lower, of
+    lm higher."""
+    assert pair.equivalence is not None
+    return pair.equivalence.p_high if pair.metric == LM else pair.equivalence.p_low
+
+
+def _shown(pair: Pair) -> list[Entry]:
+    if pair.equivalence is None:
+        return [(), ()]
+    both = _worse(pair), pair.equivalence.p
+    return [entry(f"{p:.4f}", "bold" if p < LEVEL else "") for p in both]
+
+
+def _stored(pair: Pair) -> dict[str, Any]:
+    if pair.equivalence is None:
+        return {"p_worse": "", "p_unequal": ""}
+    return {"p_worse": f"{_worse(pair):.6g}", "p_unequal": f"{pair.equivalence.p:.6g}"}
 
 
 def _record(pair: Pair, p: float) -> dict[str, Any]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 from stored import TEXTS, make_set
 
 from eval.compare import compare, main, pairs
+from eval.reading.equivalence import Equivalence, Margins, tost
+from eval.reading.paired import LM
 from eval.reading.results import ResultSet
 from eval.reading.tables.grid import csv_text
 from eval.studies.sweep import SweepOptions, configured, store
@@ -90,3 +95,38 @@ def test_sweep_keeps_the_other_settings(tmp_path: Path) -> None:
     assert "fudge.lam=9" not in arguments
     with pytest.raises(UserError, match="lamb"):
         configured(results, "length", chosen, "fudge.lamb", "4")
+
+
+def test_equivalence_by_hand() -> None:
+    """Of ten differences: t against each margin, by its density's integral in the table of t."""
+    some = np.array([0.5, -0.5] * 5)
+    spread = some.std(ddof=1) / math.sqrt(10)
+    found = tost(some, -1.0, 2.0)
+    assert found is not None
+    assert found.p_low == pytest.approx(stats.t.sf(1 / spread, 9))
+    assert found.p_high == pytest.approx(stats.t.sf(2 / spread, 9)) and found.p == found.p_low
+    # the 90 % interval of the mean ends where one of the tests has p = 5 %
+    low, high = stats.t.interval(0.9, 9, some.mean(), spread)
+    edges = tost(some, low, high)
+    assert edges is not None and (edges.p_low, edges.p_high) == pytest.approx((0.05, 0.05))
+    assert tost(np.ones(5), -2, 2) == Equivalence(-2, 2, 2**-5, 2**-5)
+    assert tost(np.full(5, 3.0), -2, 2) == Equivalence(-2, 2, 2**-5, 1.0)
+    assert tost(np.ones(1), -2, 2) is None
+
+
+def test_equivalence_of_two_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second is better by half of all texts: not worse, and not equal."""
+    first, second = both(tmp_path)
+    for one, other, worse in ((first, second, 0.5**15), (second, first, 1.0)):
+        exact = next(
+            p for p in pairs(one, other, margins=Margins()) if p.metric == "len_exact"
+        ).equivalence
+        assert exact is not None and exact.p_low == worse and exact.p == 1
+    record = next(r for r in compare(first, second, None, Margins()).records if r["metric"] == LM)
+    assert record["p_worse"] != "" and record["p_unequal"] != ""
+    assert "p_worse" not in compare(first, second).records[0]
+    main([str(first.folder), str(second.folder), "equivalence=true", "margin=60", "legend=full"])
+    shown = capsys.readouterr().out
+    assert "p worse" in shown and "60 percentage points" in " ".join(shown.split())
+    with pytest.raises(UserError, match="are those of equivalence=true"):
+        main([str(first.folder), str(second.folder), "lm_margin=3"])
