@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,9 +19,11 @@ from models.diffusion.gaussian import Normal
 from models.diffusion.latents.config import DiffusionConfig
 from models.diffusion.latents.diffusion import load_space
 from models.diffusion.latents.guided import Guided, LengthGuide
+from models.diffusion.latents.guides import Told
 from models.diffusion.latents.training import train_diffusion
-from models.diffusion_lm.config import DiffusionLMSettings, UnconditionalSettings
-from models.diffusion_lm.method import DiffusionLM, FluencyAlone, Unconditional
+from models.diffusion_lm.card import DIFFUSION_LM, FAST
+from models.diffusion_lm.config import DiffusionLMSettings, UnconditionalSettings, fast
+from models.diffusion_lm.method import DiffusionLM, DiffusionLMFast, FluencyAlone, Unconditional
 from models.nets.config import EncoderConfig, TrainConfig
 from tasks import TASKS, in_table, load_task
 from tasks.base import Target, Text, Words
@@ -134,6 +137,54 @@ def test_samples_of_every_task_ignore_batch_and_order(folders: dict[str, Path], 
     assert len(whole) == 6
     assert words(list(made.generate(targets, 3, seed=3, batch=1))) == whole
     assert words(list(made.generate(targets[::-1], 3, seed=3, batch=4))) == whole
+
+
+@pytest.mark.parametrize(
+    ("task", "controls", "changes"),
+    [
+        ("length", [Length(n) for n in (2, 3, 5)], {}),
+        (COMPOSED, OTHERS[COMPOSED], {"sampler": "dpmpp_2m_sde"}),
+    ],
+)
+def test_texts_that_settle_leave_their_batch(
+    folders: dict[str, Path], task: str, controls: list[Control], changes: dict[str, Any]
+) -> None:
+    """Neither the words nor the cost of a text depend on when those beside it end."""
+
+    def made(batch: int, settled: int) -> dict[tuple[str, int], tuple[Words, float]]:
+        sampling = SamplingConfig(steps=50, settled=settled, **changes)
+        guidance = GuidanceConfig(updates=1, unguided=8, every=2)
+        settings = {"sampling": sampling, "guidance": guidance, "profile": "custom"}
+        targets = [Target(f"t{i}", control) for i, control in enumerate(controls)]
+        done = generator(folders, task, **settings).generate(targets, 2, seed=3, batch=batch)
+        return {(r.target_id, s.index): (s.tokens, s.nfe) for r in done for s in r.samples}
+
+    whole, never, late = made(64, 1), made(64, 0), made(64, 50)
+    assert made(1, 1) == whole and made(4, 1) == whole
+    assert late == never, "as without it where no text has been the same for so long"
+    (full,) = {nfe for _, nfe in never.values()}
+    assert max(nfe for _, nfe in whole.values()) <= full > min(nfe for _, nfe in whole.values())
+
+
+def test_the_fast_row_takes_a_quarter_of_the_steps_and_a_third_of_the_updates(
+    folders: dict[str, Path],
+) -> None:
+    card = FAST
+    settings = fast(DiffusionLMSettings())
+    assert settings.sampling.steps == 50 and settings.profile == "released"
+    for profile, unguided in (("released", 2), ("paper", 0)):
+        asked = dataclasses.replace(settings, profile=profile)
+        made = card.resolve(asked, load_task("length")).guidance
+        assert (made.unguided, made.taken, made.fluency) == (unguided, 1, 0.01)
+    published = DIFFUSION_LM.resolve(DiffusionLMSettings(), load_task("length"))
+    assert published.guidance == GuidanceConfig() and published.sampling == SamplingConfig()
+    # both rows of one network and classifier, decoded in a quarter of the classifier's 20 steps
+    needed = {role: folders[role] for role in needs(DiffusionLMFast, "syntax_spans")}
+    asked = fast(SETTINGS)
+    made = DiffusionLMFast.load(needed, load_task("syntax_spans"), asked, CPU)
+    (samples,) = made.generate(SPANS[:1], 2, seed=0)
+    assert {sample.nfe for sample in samples.samples} == {5 + 4.0}
+    assert refuses(DiffusionLMFast, "infilling") == "it reads controls and no contexts"
 
 
 def test_targets_come_in_order_with_their_cost(folders: dict[str, Path]) -> None:
@@ -338,9 +389,19 @@ def test_targets_longer_than_the_model_are_refused(
         list(made.generate([Target("far", control)], 1, seed=0))
 
 
-def test_other_decoding_steps_than_the_classifiers_are_refused(folders: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match="was made for steps=20, not 40"):
-        generator(folders, "syntax_spans", sampling=SamplingConfig(steps=40))
+def test_a_classifier_of_other_steps_is_told_the_nearest_of_its_own(
+    folders: dict[str, Path],
+) -> None:
+    made = generator(folders, "syntax_spans", sampling=SamplingConfig(steps=40)).way
+    assert isinstance(made, Guided)
+    (guide,) = made.guide([SPANS[0].control, SPANS[3].control])
+    assert isinstance(guide, Told)
+    x = torch.randn(2, 10, 8, generator=torch.Generator().manual_seed(0))
+    # training step 10 i + 9 is level i of 20 steps, and 5 j + 4 is level j of 40
+    assert torch.equal(guide(x, 21), guide.guide(x, 10))
+    assert torch.equal(guide(x, -1), guide.guide(x, -1))
+    last = guide.take(torch.tensor([1]))
+    assert torch.equal(last(x[1:], torch.tensor([21])), guide.guide(x, 10)[1:])
 
 
 def test_tasks_without_guidance_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

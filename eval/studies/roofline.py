@@ -122,8 +122,8 @@ def training_step(config: RunConfig) -> tuple[Work, int]:
 
 
 def decoding(config: RunConfig, task: str) -> tuple[Work, Work, int]:
-    """Of ``FULL`` samples: an unguided step, the guidance of one step, and the number of guided
-    steps. Raises ``UserError`` for a task that neither spans nor lengths guide."""
+    """Of ``FULL`` samples: an unguided step, the guidance of one step, and the number of steps that
+    evaluate what guides. Raises ``UserError`` for a task that neither spans nor lengths guide."""
     options = config.diffusion_lm
     kinds = list(control_kinds(task).values())
     if kinds not in ([Span.kind], [Length.kind]):
@@ -148,7 +148,10 @@ def decoding(config: RunConfig, task: str) -> tuple[Work, Work, int]:
         both = counted(walked, diffusion.network.parameters())
         guided = counted(lambda: guidance(x, Normal(x, 1.0), 0))
     unguided = Work(both.kernels[: len(both.kernels) // 2], both.parameters, both.kept)
-    return unguided, guided, sum(t >= max(1, settings.unguided) for t in range(steps))
+    schedule = denoiser.decoding(steps, options.sampling.spacing)
+    acting = Guidance(guide, settings, schedule=schedule)
+    levels = sum(acting.acts(t - 1) for t in range(steps))
+    return unguided, guided, -(-levels // settings.every)
 
 
 def _guide(config: RunConfig, kind: str, diffusion: Diffusion, vocabulary: Vocabulary) -> LogProb:

@@ -9,6 +9,10 @@ from models.nets.config import NO_KEY, EncoderConfig, TrainConfig, size
 from tasks.common.errors import UserError
 from tasks.common.ranges import Checked, ranged, share
 
+#: how latents are drawn (:class:`SamplingConfig`)
+Sampler = Literal["ancestral", "ddim", "euler", "dpmpp_2m", "dpmpp_2m_sde"]
+#: noise of embeddings, as a multiple of what is noised, beyond that of every schedule
+LARGEST_SIGMA = 1e9
 #: diffusion steps, of training and of decoding
 MOST_STEPS = 10**6
 #: steps up to which a linear schedule would have betas of 1 and more
@@ -20,19 +24,26 @@ class SamplingConfig(Checked):
     """How latents are drawn."""
 
     #: ancestral: q(x_s | x_t, x0), the DDPM posterior; ddim: with ``eta``; euler: Euler's method on
-    #: the probability-flow ODE, which is ddim with eta=0
-    sampler: Literal["ancestral", "ddim", "euler"] = "ddim"
+    #: the probability-flow ODE, which is ddim with eta=0; dpmpp_2m: DPM-Solver++ of second order on
+    #: it, from the last two estimates (Lu et al. 2022): fewer steps for the same error;
+    #: dpmpp_2m_sde: the same with the noise of ``eta``
+    sampler: Sampler = "ddim"
     eta: float = share(1.0)
     #: decoding steps
     steps: int = ranged(200, least=1, most=MOST_STEPS)
     #: recompute: the schedule's formula anew with fewer steps, the network's time input 4.5 units
-    #: (of 1000) below what training used, as in the reference code; respaced: every k-th step
-    spacing: Literal["recompute", "respaced"] = "recompute"
+    #: (of 1000) below what training used, as in the reference code; respaced: every k-th step;
+    #: log_snr: trained steps in equal distances of the logarithm of signal over noise
+    spacing: Literal["recompute", "respaced", "log_snr"] = "recompute"
     #: divides the logits of words, where the network has them: below 1 it sharpens what it says
     #: (score temperature)
     score_temperature: float = ranged(1.0, least=1e-6, most=1e6)
     #: replace each x0 estimate by its nearest word embeddings (the clamping trick, section 4.2)
     clamp: bool = True
+    #: a whole text ends, and leaves its batch, when the words of its estimates were the same in so
+    #: many steps in a row, in which signal outweighs noise (before that estimates are alike because
+    #: they say little); 0: never
+    settled: int = ranged(0, least=0, most=MOST_STEPS)
     #: on a GPU, compile the networks that decode and replay them as CUDA graphs: after a minute or
     #: two of compiling, and for many batches of one size; changes no key, and nothing on a CPU
     compile: bool = field(default=False, metadata=NO_KEY)
@@ -101,6 +112,48 @@ class GuidanceConfig(Checked):
     #: paper's guidance); estimate, at their clean level, the unclamped x_0 estimate, through which
     #: the gradient goes back to the latents: one evaluation of the denoiser more an update
     through: Literal["latent", "estimate"] = "latent"
+    #: noise sigma (of embeddings, before all is scaled to unit variance) above which nothing guides
+    #: yet, under every profile (guidance in an interval, Kynkaanniemi et al. 2024)
+    since: float = ranged(LARGEST_SIGMA, least=0, most=LARGEST_SIGMA)
+    #: noise sigma below which nothing guides any more, under every profile
+    until: float = ranged(0.0, least=0, most=LARGEST_SIGMA)
+    #: guided diffusion steps to each that evaluates what guides, under every profile: in those
+    #: between, its last gradient is used again, and the fluency term is exact
+    every: int = ranged(1, least=1, most=MOST_STEPS)
+    #: gradient steps taken as one that is as long as these would be under one gradient, under every
+    #: profile: 3 makes one evaluation of the three of a diffusion step
+    merge: int = ranged(1, least=1, most=10**6)
+    #: gradient steps are so many times as long as ``lr`` or the profile has them: fewer diffusion
+    #: steps ask for longer ones
+    stretch: float = ranged(1.0, above=0, most=1e6)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_interval(self.since, self.until)
+
+    @property
+    def taken(self) -> int:
+        """Gradient steps for each diffusion step, once merged."""
+        return -(-self.updates // self.merge)
+
+    @property
+    def length(self) -> float:
+        """The learning rate of each of them."""
+        return self.lr * (self.stretch * (self._way(self.updates) / self._way(self.taken)))
+
+    def _way(self, updates: int) -> float:
+        """How far so many steps of Adagrad go under one gradient and a rate of 1."""
+        if self.reset == "update" or not updates:
+            return float(max(1, updates))
+        if self.reset == "step":
+            return sum(i**-0.5 for i in range(1, updates + 1))
+        return float(updates**0.5)  # of so many more at each diffusion step, in the long run
+
+
+def refuse_interval(since: float, until: float) -> None:
+    """Raises ``UserError`` where guidance would end before it begins."""
+    if until > since:
+        raise UserError(f"guidance until={until:g} begins at since={since:g} and never acts")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ Every function takes cumulative products ``alpha_bar`` as numbers or tensors tha
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from models.diffusion.config import Sampler
 from models.diffusion.loop import Draw, normal
 from models.diffusion.schedule import Schedule
 
@@ -36,11 +37,11 @@ class Gaussian:
     def __init__(
         self,
         schedule: Schedule,
-        sampler: Literal["ancestral", "ddim", "euler"] = "ddim",
+        sampler: Sampler = "ddim",
         eta: float = 1.0,
     ) -> None:
         self.schedule, self.sampler = schedule, sampler
-        self.eta = 0.0 if sampler == "euler" else eta
+        self.eta = 0.0 if sampler in ("euler", "dpmpp_2m") else eta
         self.name, self.steps = schedule.name, schedule.steps
         self._previous = schedule.alpha_bar_prev
         # level -1 (clean) is looked up as the last entry

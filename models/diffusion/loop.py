@@ -70,6 +70,9 @@ Bend = Callable[[M, Tensor, int], M]
 Correct = Callable[[Tensor, M, int], Tensor]
 #: (x_s, s) -> x_s with some positions overwritten
 Pin = Callable[[Tensor, int], Tensor]
+#: (projected estimate, t) -> which rows (N,) of the batch go on from level t, in their order, or
+#: None where all do. The others end as that estimate has them
+Leave = Callable[[Tensor, int], Tensor | None]
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
@@ -111,6 +114,7 @@ class Noise:
         self._rngs, self._shape, self._drawing = rngs, shape, drawing
         self._device, self._drawn = device, torch.empty(0)
         self._used, self._blocks = CHUNK, 0
+        self._rows: Tensor | None = None
         self._next: Callable[[int], Tensor] = self._block
         if draws_ahead(device) if ahead is None else ahead:
             blocks = None if steps is None else -(-steps // CHUNK)
@@ -126,7 +130,13 @@ class Noise:
             self._drawn = self._next(self._blocks).to(self._device, non_blocking=True)
             self._used, self._blocks = 0, self._blocks + 1
         self._used += 1
-        return self._drawn[self._used - 1]
+        drawn = self._drawn[self._used - 1]
+        return drawn if self._rows is None else drawn[self._rows]
+
+    def keep(self, rows: Tensor) -> None:
+        """From now on of the rows ``rows`` (N,) of the batch alone."""
+        rows = rows.to(self._device)
+        self._rows = rows if self._rows is None else self._rows[rows]
 
 
 def walk(
@@ -139,15 +149,18 @@ def walk(
     bend: Bend[M] | None = None,
     correct: Correct[M] | None = None,
     pin: Pin | None = None,
+    leave: Leave | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
     """The clean state from pure noise, in ``process.steps`` steps, on ``device``.
 
     At each step ``estimate`` reads x_t, ``project`` changes what it says (clamping), ``bend``
     changes the move that follows from it and ``correct`` the state drawn from that (guidance), and
-    ``pin`` overwrites positions (infilling), which it also does before the first step. ``on_step``
-    is called with t when the step from level t is done. Raises ``NotFinite`` for estimates and
-    latents that are not finite, at the end at the latest.
+    ``pin`` overwrites positions (infilling), which it also does before the first step. ``leave``
+    ends rows before the last step; what holds something of each row, the hooks and ``noise`` among
+    them, has then let go of theirs. ``on_step`` is called with t when the step from level t is
+    done. Raises ``NotFinite`` for estimates and latents that are not finite, at the end at the
+    latest.
     """
 
     def drawn() -> Tensor:
@@ -158,26 +171,67 @@ def walk(
     if pin is not None:
         x = pin(x, process.steps - 1)
     previous: Tensor | None = None
-    for t in reversed(range(process.steps)):
-        clean = previous = estimate(x, t, previous)
-        # clamping makes a word of anything; an id that is pinned may be none that the data has
-        watch(sizes(clean) if x.is_floating_point() else numbers(clean), ESTIMATES)
-        if project is not None:
-            clean = project(clean)
-        move = process.move(x, clean, t)
-        if bend is not None:
-            move = bend(move, x, t - 1)
-        try:
-            x = move.draw(drawn)
-        except NotFinite as error:
-            raise error.among(len(x)) from None
-        if correct is not None:
-            x = correct(x, move, t - 1)
-        if pin is not None:
-            x = pin(x, t - 1)
-        if x.is_floating_point():
-            watch(sizes(x), STATES)
-        if on_step is not None:
-            on_step(t)
-    watch.close()
-    return x
+    ended = Ended(x)
+    try:
+        for t in reversed(range(process.steps)):
+            clean = previous = estimate(x, t, previous)
+            # clamping makes a word of anything; an id that is pinned may be none that the data has
+            watch(sizes(clean) if x.is_floating_point() else numbers(clean), ESTIMATES)
+            if project is not None:
+                clean = project(clean)
+            if leave is not None and t and (rows := leave(clean, t)) is not None:
+                watch.close()
+                watch = Watch()
+                ended.leave(clean, rows)
+                x, clean, previous = x[rows], clean[rows], previous[rows]
+                if not len(rows):
+                    break
+            move = process.move(x, clean, t)
+            if bend is not None:
+                move = bend(move, x, t - 1)
+            try:
+                x = move.draw(drawn)
+            except NotFinite as error:
+                raise error.among(len(x)) from None
+            if correct is not None:
+                x = correct(x, move, t - 1)
+            if pin is not None:
+                x = pin(x, t - 1)
+            if x.is_floating_point():
+                watch(sizes(x), STATES)
+            if on_step is not None:
+                on_step(t)
+        watch.close()
+    except NotFinite as error:
+        raise ended.named(error) from None
+    return ended.joined(x)
+
+
+class Ended:
+    """The rows of a batch that have left it, from states ``x`` of all of them."""
+
+    def __init__(self, x: Tensor) -> None:
+        self._all = x
+        #: of each row that is left, its row in the whole batch; None: none has left
+        self._places: Tensor | None = None
+
+    def leave(self, clean: Tensor, rows: Tensor) -> None:
+        """The estimates of all rows that are left but ``rows`` (N,) are their end."""
+        if self._places is None:
+            self._all = torch.empty_like(self._all)
+            self._places = torch.arange(len(clean), device=clean.device)
+        self._all[self._places] = clean
+        self._places = self._places[rows]
+
+    def named(self, error: NotFinite) -> NotFinite:
+        """The same, its row that of the whole batch."""
+        if self._places is not None and error.row is not None and error.row < len(self._places):
+            error.row, error.rows = int(self._places[error.row]), len(self._all)
+        return error
+
+    def joined(self, x: Tensor) -> Tensor:
+        """The ends of all rows, ``x`` those of the ones that never left."""
+        if self._places is None:
+            return x
+        self._all[self._places] = x
+        return self._all

@@ -72,6 +72,16 @@ class Schedule:
         return np.sqrt(1 - self.alpha_bar)
 
     @property
+    def sigma(self) -> Array:
+        """(T,) standard deviation of the noise as a multiple of the signal's, increasing."""
+        return np.sqrt((1 - self.alpha_bar) / self.alpha_bar)
+
+    @property
+    def log_snr(self) -> Array:
+        """(T,) the logarithm of signal variance over noise variance, decreasing."""
+        return np.log(self.alpha_bar / (1 - self.alpha_bar))
+
+    @property
     def posterior_std(self) -> Array:
         """(T,) standard deviation of q(x_{t-1} | x_t, x_0); 0 at t=0."""
         return np.sqrt(self.betas * (1 - self.alpha_bar_prev) / (1 - self.alpha_bar))
@@ -123,16 +133,40 @@ def chosen(trained: Schedule, index: Array) -> Schedule:
     return Schedule(trained.name, trained.alpha_bar[index], times, index, trained.factor)
 
 
+def even_in_log_snr(trained: Schedule, steps: int) -> Schedule:
+    """``steps`` of the training steps whose logarithms of signal over noise are in equal distances,
+    but for the first, the most noise. The ends are those of every k-th step, k = T // ``steps``:
+    below them a schedule's ratios go to zero within a few steps of noise that are all alike."""
+    most, k = trained.steps, trained.steps // steps
+    low, high = trained.log_snr[max(most - 1 - k, k - 1)], trained.log_snr[k - 1]
+    index = np.full(steps, most - 1)
+    for i, wanted in enumerate(np.linspace(high, low, steps - 1)):
+        found = int(np.abs(trained.log_snr - wanted).argmin())
+        # no step twice, and room for those to come
+        index[i] = min(max(found, index[i - 1] + 1 if i else 0), most - steps + i)
+    return chosen(trained, index)
+
+
+def nearest_levels(decoded: Schedule, known: Schedule) -> list[int]:
+    """Of each level of ``decoded``, the level of ``known`` whose signal over noise is nearest."""
+    return [int(np.abs(known.log_snr - one).argmin()) for one in decoded.log_snr]
+
+
 def decoding_schedule(trained: Schedule, steps: int, spacing: str) -> Schedule:
     """The schedule that decodes with ``steps`` steps a model trained under ``trained``.
 
     With T = k * ``steps``, step t has the noise of training step k*t + k-1 either way (paper,
     appendix C). ``recompute`` evaluates the schedule's formula anew and tells the denoiser
     1000/steps * t, as the reference code does; ``respaced`` tells it that training step's own time.
-    Raises ``UserError`` if ``steps`` does not divide T.
+    ``log_snr``: :func:`even_in_log_snr`. Raises ``UserError`` if ``steps`` does not divide T, which
+    ``log_snr`` does not ask for, or exceeds it.
     """
     if steps == trained.steps:
         return trained
+    if spacing == "log_snr":
+        if not 1 <= steps < trained.steps:
+            raise UserError(f"{steps} decoding steps of the {trained.steps} trained ones")
+        return even_in_log_snr(trained, steps)
     if steps < 1 or trained.steps % steps:
         raise UserError(f"{steps} decoding steps do not divide the {trained.steps} trained ones")
     k = trained.steps // steps
@@ -140,6 +174,6 @@ def decoding_schedule(trained: Schedule, steps: int, spacing: str) -> Schedule:
     if spacing == "respaced":
         return chosen(trained, index)
     if spacing != "recompute":
-        raise unknown("spacing", spacing, ["recompute", "respaced"])
+        raise unknown("spacing", spacing, ["recompute", "respaced", "log_snr"])
     new = make_schedule(trained.name, steps, trained.factor)
     return Schedule(new.name, new.alpha_bar, new.model_time, index, new.factor)

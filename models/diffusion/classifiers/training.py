@@ -17,7 +17,7 @@ from models.diffusion.classifiers.base import Examples, Guide, LatentInput, Setu
 from models.diffusion.classifiers.kinds import GUIDED_BY, KINDS
 from models.diffusion.config import ClassifierConfig
 from models.diffusion.guidance import LogProb
-from models.nets.artefact import load_network, read_config, save_network
+from models.nets.artefact import CONFIG, load_network, read_config, save_network
 from models.nets.compiling import compile_encoder
 from models.nets.precision import matrix_dtype
 from models.nets.train import fit
@@ -56,6 +56,12 @@ def load_guide(
     network = network.to(matrix_dtype(space.device))
     compile_encoder(network, space.device, compiled)
     return partial(guide, network, labels)
+
+
+def trained_steps(folder: Path) -> int:
+    """The decoding steps whose noise the classifier stored in ``folder`` was trained on. Raises
+    ``UserError`` where its settings are missing or damaged."""
+    return read_config(folder / CONFIG, ClassifierConfig).steps
 
 
 def train_classifier(

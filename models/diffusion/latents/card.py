@@ -15,7 +15,6 @@ from models.diffusion.latents.role import Preset, latent_role
 from models.word_tags import WORD_TAGS
 from tasks import parts
 from tasks.base import Task
-from tasks.common.errors import UserError
 from tasks.controls import FieldValue, Length, TagSequence
 
 #: kinds of controls that are about words, of which a network's own p(word | x_t) speaks
@@ -107,15 +106,8 @@ class LatentCard(Card):
     def check(self, config: Any, task: Task | None) -> None:
         assert task is not None
         settings: LatentSettings = getattr(config, self.name)
-        trained, steps = getattr(config, self.network), settings.sampling.steps
+        trained = getattr(config, self.network)
         check_decoding(trained, settings.sampling, f"{self.name}.sampling")
-        section = classifier_section(self.network)
-        guided = any(role.startswith(f"{section}:") for role in self.needs(task, settings))
-        if guided and steps != getattr(config, section).steps:
-            raise UserError(
-                f"{self.name}.sampling.steps={steps}: the classifier of {task.name} is trained for "
-                f"{section}.steps={getattr(config, section).steps}: set both to the same"
-            )
 
     def room(self, config: Any, task: Task) -> int | None:
         return int(getattr(config, self.network).length) - 2

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models.diffusion.config import LINEAR_TOO_SHORT, SamplingConfig
+from models.diffusion.config import (
+    LARGEST_SIGMA,
+    LINEAR_TOO_SHORT,
+    MOST_STEPS,
+    SamplingConfig,
+    refuse_interval,
+)
 from models.diffusion.latents.config import DiffusionConfig
 from models.nets.config import size
 from tasks.common.errors import UserError
@@ -45,6 +51,8 @@ class InfillingConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.sampling.settled:
+            raise UserError("sampling.settled ends whole texts: a middle has its steps")
         if self.unk == "repair" and not self.repair_model:
             raise UserError("unk=repair needs repair_model, such as bert-base-cased")
 
@@ -55,7 +63,9 @@ def check_decoding(trained: DiffusionConfig, sampling: SamplingConfig, key: str)
     steps = sampling.steps
     if sampling.score_temperature != 1 and trained.output != "words":
         raise UserError(f"{key}.score_temperature needs a network with output=words")
-    if trained.warped:
+    if sampling.settled and trained.plain_words:
+        raise UserError(f"{key}.settled reads what estimates round to: not with reads=latents")
+    if trained.warped or sampling.spacing == "log_snr":
         if steps > trained.steps:
             raise UserError(f"{key}.steps={steps}: there are {trained.steps} trained levels")
         return
@@ -81,7 +91,16 @@ class ScoreGuidanceConfig(Checked):
     by: Literal["classifier", "own"] = "own"
     weight: float = ranged(2.0, least=0, most=1e4)
     #: noise sigma (of embeddings, before all is scaled to unit variance) below which nothing guides
-    until: float = ranged(0.0, least=0, most=1e6)
+    until: float = ranged(0.0, least=0, most=LARGEST_SIGMA)
+    #: noise sigma above which nothing guides yet
+    since: float = ranged(LARGEST_SIGMA, least=0, most=LARGEST_SIGMA)
+    #: guided steps to each that evaluates what guides; in those between, the gradient of its last
+    #: evaluation is used again
+    every: int = ranged(1, least=1, most=MOST_STEPS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_interval(self.since, self.until)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,10 @@ from models.diffusion.classifiers.base import Space
 from models.diffusion.config import ClassifierConfig, SamplingConfig
 from models.diffusion.gaussian import Gaussian, Normal
 from models.diffusion.latents.network import Network
+from models.diffusion.latents.settling import Settling
 from models.diffusion.latents.training import load_diffusion
 from models.diffusion.loop import Correct, Noise, Pin, Project, walk
+from models.diffusion.multistep import Multistep
 from models.diffusion.schedule import Schedule
 from models.nets.compiling import compile_encoder
 from models.nets.finite import best, check
@@ -46,6 +49,33 @@ class Diffusion:
         compile_encoder(self.network, device, sampling.compile)
         self.shape = (denoiser.config.length, denoiser.config.embedding)
 
+    def solver(self) -> Gaussian | Multistep:
+        """The steps of one walk."""
+        second = self.sampling.sampler in ("dpmpp_2m", "dpmpp_2m_sde")
+        return Multistep(self.process) if second else self.process
+
+    def settling(self, rows: int, guidance: Any) -> Settling | None:
+        """What ends ``rows`` texts early, where the settings ask for it; ``guidance`` (or None)
+        counts its evaluations and lets go of rows."""
+        if not self.sampling.settled:
+            return None
+
+        def words(x: Tensor) -> Tensor:
+            return self.denoiser.logits(x).argmax(-1)
+
+        def evaluations() -> int:
+            return int(guidance.evaluations) if guidance is not None else 0
+
+        made = Settling(rows, self.sampling.settled, self.schedule, words, evaluations)
+        if guidance is not None:
+            made.holders.append(guidance)
+        return made
+
+    def keep(self, rows: Tensor) -> None:
+        """Of the batch under way, from now on the rows ``rows`` (N,) alone."""
+        if self._previous is not None:
+            self._previous = self._previous[rows]
+
     def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
         """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
         :meth:`models.diffusion.latents.network.Network.x0`."""
@@ -76,12 +106,13 @@ class Diffusion:
         steer: Steer | None = None,
         correct: Correct[Normal] | None = None,
         pin: Pin | None = None,
+        leave: Settling | None = None,
         progress: Progress = silent,
     ) -> Tensor:
         """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
         all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
         clamping does to an estimate, by default each latent's nearest word; ``steer``: gives
-        the estimates, moved by guidance."""
+        the estimates, moved by guidance; ``leave``: ends texts before the last step."""
         steps, shape = self.schedule.steps, (length or self.shape[0], self.shape[1])
         clamping = (clamp or self.denoiser.nearest) if self.sampling.clamp else None
         again = self.network.config.self_conditioning > 0
@@ -105,15 +136,20 @@ class Diffusion:
             found = found + moved.pop() if moved else found
             return found if clamping is None else clamping(found)
 
+        solver = self.solver()
+        noise = Noise(rngs, shape, device=self.device, steps=steps)
+        if leave is not None:
+            leave.holders += [self, noise, *([solver] if isinstance(solver, Multistep) else [])]
         with torch.no_grad():
             return walk(
                 estimate,
-                self.process,
-                Noise(rngs, shape, device=self.device, steps=steps),
+                solver,
+                noise,
                 self.device,
                 project=clamping if steer is None else project,
                 correct=correct,
                 pin=pin,
+                leave=leave,
                 on_step=lambda t: progress(steps - t, steps),
             )
 

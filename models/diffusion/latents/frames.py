@@ -32,5 +32,9 @@ def frames_of(
             made.append(Frame(t, std, tuple(way.vocabulary.decode(ids))))
         return x
 
-    diffusion.latents(rngs, pin=note, **hooks(way.guidance([target.control])))
+    guidance = way.guidance([target.control])
+    leave = diffusion.settling(1, guidance)
+    x = diffusion.latents(rngs, pin=note, leave=leave, **hooks(guidance))
+    if made[-1].t >= 0:  # the text ended early
+        note(x, -1)
     return made

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.diffusion.classifiers.training import MakeGuide
 from models.diffusion.config import GuidanceConfig
-from models.diffusion.guidance import Guidance, LogProb, add
+from models.diffusion.guidance import Guidance, LogProb, OfControls, add
 from models.diffusion.latents.diffusion import Diffusion
 from models.diffusion.latents.steering import Steering
 from models.diffusion.latents.way import Streams, Way
@@ -59,10 +59,13 @@ class Free(Way[None]):
         """Network evaluations: one a step, and those of the guides' gradients."""
         rngs = [streams(job.target.id, job.index) for job in jobs]
         guidance = self.guidance([job.target.control for job in jobs])
-        x = self.diffusion.latents(rngs, **hooks(guidance), progress=progress)
-        nfe = float(self.diffusion.schedule.steps + (guidance.evaluations if guidance else 0))
+        leave = self.diffusion.settling(len(jobs), guidance)
+        x = self.diffusion.latents(rngs, **hooks(guidance), leave=leave, progress=progress)
+        whole = float(self.diffusion.schedule.steps + (guidance.evaluations if guidance else 0))
+        costs = leave.costs(len(jobs), whole) if leave else [whole] * len(jobs)
         rows = [self.vocabulary.decode(row) for row in self.diffusion.ids(x)]
-        return [Made(self.vocabulary.strip(row), row, nfe) for row in rows]
+        made = zip(rows, costs, strict=True)
+        return [Made(self.vocabulary.strip(row), row, nfe) for row, nfe in made]
 
 
 class Guided(Free):
@@ -80,16 +83,21 @@ class Guided(Free):
         self.config, self.guides = config, tuple(guides)
 
     def guidance(self, controls: Sequence[Control]) -> Guidance:
+        networks = len(self.guides)
+        if self.config.through == "estimate":
+            networks += any(not isinstance(one, LengthGuide) for one in self.guide(controls))
+        log_prob = OfControls(self.log_prob, controls)
+        return Guidance(log_prob, self.config, networks, self.diffusion.schedule)
+
+    def log_prob(self, controls: Sequence[Control]) -> LogProb:
+        """Of all parts of the rows of one batch."""
         guides = self.guide(controls)
-        if self.config.through == "latent":
-            return Guidance(add(guides), self.config, len(guides))
         # length control reads an estimate of its own, as released
         own = [guide for guide in guides if isinstance(guide, LengthGuide)]
         read = [guide for guide in guides if not isinstance(guide, LengthGuide)]
-        if not read:
-            return Guidance(add(own), self.config, len(own))
-        through = ThroughEstimate(add(read), self.diffusion.x0)
-        return Guidance(add([through, *own]), self.config, len(guides) + 1)
+        if self.config.through == "latent" or not read:
+            return add(guides)
+        return add([ThroughEstimate(add(read), self.diffusion.x0), *own])
 
     def guide(self, controls: Sequence[Control]) -> list[LogProb]:
         """The guides of one batch, one for each part."""
@@ -111,7 +119,11 @@ class Fluent(Guided):
         super().__init__(diffusion, vocabulary, config, ())
 
     def guidance(self, controls: Sequence[Control]) -> Guidance:
-        return Guidance(lambda x, s: (0.0 * x).sum((1, 2)), self.config, networks=0)
+        return Guidance(OfControls(_indifferent, controls), self.config, 0, self.diffusion.schedule)
+
+
+def _indifferent(controls: Sequence[Control]) -> LogProb:
+    return lambda x, s: (0.0 * x).sum((1, 2))
 
 
 class ThroughEstimate:

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
-from models.diffusion.classifiers.training import load_guide
 from models.diffusion.latents.card import LatentCard, owns
 from models.diffusion.latents.decoding import LatentSettings
-from models.diffusion.latents.diffusion import Diffusion, refuse_block, space
+from models.diffusion.latents.diffusion import Diffusion, refuse_block
+from models.diffusion.latents.guides import guide_of
 from models.diffusion.latents.own_words import TagsOfWords, length, stated
 from models.diffusion.latents.steered import Steered
 from models.diffusion.latents.steering import Part
@@ -33,12 +33,11 @@ def steered(
     denoiser, vocabulary = load_diffusion(folders[card.network], device)
     refuse_block(denoiser)
     diffusion = Diffusion(denoiser, settings.sampling, device)
-    read = space(denoiser, vocabulary, settings.sampling.steps)
     guides = []
     for part, kind in control_kinds(task.name).items():
         if not owns(kind, settings):
             folder = folders[card.classifier(GUIDED_BY[kind])]
-            made = load_guide(kind, folder, read, settings.sampling.compile)
+            made = guide_of(kind, folder, diffusion, vocabulary)
             guides.append(Part(classifier=made))
         elif kind == TagSequence.kind:
             table = read_tags(folders[card.tags(task, part)], len(vocabulary))

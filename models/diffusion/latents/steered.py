@@ -31,6 +31,15 @@ class Steered(Free):
         """Of one batch. Raises ``UserError`` for another number of controls than of parts."""
         if not self.config.weight:
             return None
+        return Steering(
+            self.diffusion,
+            self.config,
+            *self.guides(controls),
+            take=lambda rows: self.guides([controls[i] for i in rows]),
+        )
+
+    def guides(self, controls: Sequence[Control]) -> tuple[list[LogProb], list[LogProbOfWords]]:
+        """What asks classifiers, and what asks the network's own words."""
         rows = [one.controls if isinstance(one, AllOf) else (one,) for one in controls]
         if any(len(row) != len(self.parts) for row in rows):
             raise UserError(f"a composition of {len(self.parts)} tasks takes as many controls")
@@ -40,4 +49,4 @@ class Steered(Free):
                 own.append(part.own(asked))
             if part.classifier is not None:
                 classifiers.append(part.classifier(asked))
-        return Steering(self.diffusion, self.config, classifiers, own)
+        return classifiers, own
