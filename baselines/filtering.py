@@ -5,13 +5,17 @@ Free of torch until something is loaded, so that a method's file may hold its ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from baselines.autoregressive import Decoded, Heads, uniforms
 from baselines.settings import SampleSettings
 from baselines.steering import Steered, naming_owners
+from models.base import TargetSamples
+from tasks.base import Target
+from tasks.common.progress import Progress, silent
 from tasks.common.ranges import ranged, share
 
 if TYPE_CHECKING:
@@ -37,12 +41,26 @@ class Filtered(Steered):
     gets :meth:`closing` in place of its last phi. Network evaluations: for each token of each
     particle one of the language model and one of each discriminator that is asked.
 
-    ``log_z``: (target id, index of a sample) -> the log of its estimate of the normalising
-    constant, -inf where no particle is left."""
+    A sample's ``log_z`` is the log of its particles' mean weight, -inf where none is left."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.log_z: dict[tuple[str, int], float] = {}
+        self._log_z: dict[tuple[str, int], float] = {}
+
+    def generate(
+        self,
+        targets: Sequence[Target],
+        samples_per_target: int,
+        seed: int,
+        batch: int = 64,
+        progress: Progress = silent,
+    ) -> Iterator[TargetSamples]:
+        for one in super().generate(targets, samples_per_target, seed, batch, progress):
+            known = [
+                replace(sample, log_z=self._log_z.pop((one.target_id, sample.index)))
+                for sample in one.samples
+            ]
+            yield replace(one, samples=tuple(known))
 
     @property
     def particles(self) -> int:
@@ -137,6 +155,6 @@ class Filtered(Steered):
         chosen = draw(weights.log.masked_fill(none_left, 0.0), numbers("choice")[:, 0].to(device))
         last = places.gather(1, chosen[:, None])[:, 0]
         for job, value in zip(jobs, weights.log_z.tolist(), strict=True):
-            self.log_z[job.target.id, job.index] = value
+            self._log_z[job.target.id, job.index] = value
         nfe = (spent * (1 + len(judges))).tolist()
         return [(until(ids, eos), n) for ids, n in zip(texts[last].tolist(), nfe, strict=True)]

@@ -28,6 +28,8 @@ class Sample:
     ``words``: the text after post-processing (START, END and PAD stripped). ``tokens``: the raw
     output tokens. ``nfe``: network evaluations spent on this sample (a gradient counts as one
     evaluation of the network it differentiates). ``seconds``: its share of the wall time.
+    ``log_z``: by methods that weigh what they draw, the log of this sample's unbiased estimate of
+    the normalising constant of what it is drawn from, -inf where that is 0; else None.
     """
 
     index: int
@@ -35,6 +37,7 @@ class Sample:
     tokens: Words
     nfe: float
     seconds: float
+    log_z: float | None = None
 
 
 @dataclass(frozen=True)

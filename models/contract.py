@@ -117,6 +117,9 @@ def _wrong(sample: Any, index: int) -> str:
         real = isinstance(number, (int, float)) and not isinstance(number, bool)
         if not real or not math.isfinite(number) or number < 0:
             return f"its {what} is {_said(number)}, no finite number of at least 0"
+    z = sample.log_z
+    if z is not None and not (isinstance(z, float) and z < math.inf):
+        return f"its log_z is {_said(z)}, no number below infinity"
     return ""
 
 

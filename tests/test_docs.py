@@ -145,3 +145,23 @@ def test_a_stale_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     page.write_text(text.replace("| ours | 37.6", "| ours | 73.6"), encoding="utf-8")
     monkeypatch.setattr(tables, "PAGES", (page,))
     assert page in stale()
+
+
+def test_middles_are_the_chosen_samples_of_the_same_random_items() -> None:
+    import json
+
+    page = "<!-- middles pretrained-anlg 3: AR; Diffusion-LM -->\nold\n<!-- end -->"
+    head, _, *rows = map(tables.cells, tables.filled(page).split("\n")[2:-2])
+    assert head == ["item", "AR", "Diffusion-LM"] and len(rows) == 3
+    assert tables.filled(tables.filled(page)) == tables.filled(page)
+    for column, method in enumerate(("ar_infilling", "diffusion_lm"), 1):
+        folder = ROOT / "results" / "pretrained-anlg" / "infilling" / method
+        lines = (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        for row in rows:
+            (one,) = (
+                r
+                for r in records
+                if r["target"].startswith(f"released-{row[0]}") and r["index"] == r["chosen"]
+            )
+            assert row[column] == " ".join(one["words"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,16 @@ def test_incomplete_targets_do_not_count(tmp_path: Path) -> None:
     assert list(cell.samples()) == ["t1"]
     cell.arrange([Target("t1", Length(1))])
     assert (tmp_path / "samples.jsonl").read_text() == "".join(lines)
+
+
+def test_an_estimate_that_is_zero_is_stored_as_null(tmp_path: Path) -> None:
+    cell = Cell(tmp_path, {})
+    words, known = ("w",), enumerate((-2.5, -math.inf, None))
+    one = TargetSamples("t1", tuple(Sample(i, words, words, 1, 0.0, z) for i, z in known))
+    cell.add(one)
+    lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert [line.get("log_z", "none") for line in lines] == [-2.5, None, "none"]
+    assert list(cell.stored([Target("t1", Length(1))])) == [one]
 
 
 def test_first_difference_is_named() -> None:

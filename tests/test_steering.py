@@ -17,7 +17,7 @@ from baselines.autoregressive import Heads, uniforms
 from baselines.gedi import Discrimination, GeDiSettings
 from baselines.particles import Weights, systematic
 from eval.running.command import parse
-from models.base import Generator
+from models.base import Generator, Sample
 from models.jobs import Job
 from models.nets.backbones.gpt2 import GPT2
 from models.nets.codec import WordCodec
@@ -321,6 +321,10 @@ def test_rejection_conditions_on_the_rule() -> None:
     assert all(one.nfe >= len(one.tokens) for one in samples)
 
 
+def log_z_of(samples: Sequence[Sample]) -> torch.Tensor:
+    return torch.tensor([one.log_z for one in samples], dtype=torch.float64)
+
+
 @pytest.mark.parametrize(("particles", "ess"), [(1, 0.5), (3, 1.0), (8, 0.0), (8, 0.9)])
 def test_particles_are_properly_weighted(particles: int, ess: float) -> None:
     """The mean of exp(log_z) is Z, and that of exp(log_z) [y is drawn] is p(y) p(c | y)^lam, for
@@ -329,7 +333,7 @@ def test_particles_are_properly_weighted(particles: int, ess: float) -> None:
     wanted = {text: q * holds(text) ** 2 for text, q in p.items()}
     generator = make("smc", particles=particles, ess=ess, lam=2.0)
     samples = drawn(generator, count, seed=particles)
-    weights = torch.tensor([generator.log_z["t", i] for i in range(count)]).double().exp()
+    weights = log_z_of(samples).exp()
 
     def close(values: torch.Tensor, to: float) -> None:
         error = float(values.std()) / math.sqrt(count)
@@ -354,7 +358,7 @@ def test_the_rule_is_the_final_potential(particles: int, lam: float, ess: float)
     control."""
     generator, count = make("smc_rule", particles=particles, lam=lam, ess=ess), 600
     samples = drawn(generator, count, seed=particles)
-    log_z = torch.tensor([generator.log_z["t", i] for i in range(count)]).double()
+    log_z = log_z_of(samples)
     texts = [ids(one) for one in samples]
     (likely,) = sorted(RULE, key=RULE.__getitem__)[-1:]
     for values, wanted in (
@@ -382,7 +386,7 @@ def test_particles_draw_from_the_language_model_under_the_rule() -> None:
     """Where one of them is left: without twists it is a draw of its own."""
     total, generator = sum(RULE.values()), make("smc_rule", particles=32, lam=0.0)
     samples = drawn(generator, 300)
-    left = [ids(one) for one in samples if math.isfinite(generator.log_z["t", one.index])]
+    left = [ids(one) for one, z in zip(samples, log_z_of(samples), strict=True) if z.isfinite()]
     agrees(left, {text: p / total for text, p in RULE.items()})
     assert abs(len(left) / 300 - (1 - (1 - total) ** 32)) < 0.1
 

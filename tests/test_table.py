@@ -92,6 +92,22 @@ def test_rows(results: Path) -> None:
     assert rows["unconditional", "exact"].lm.ours == pytest.approx(math.exp(2))  # type: ignore[union-attr]
 
 
+def test_log_z_is_the_log_of_a_targets_mean_over_the_targets_that_have_any(results: Path) -> None:
+    file = results / "length" / "fudge" / "samples.jsonl"
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    for estimates, expected in (
+        ([math.log(0.2), None, math.log(0.3), math.log(0.5)], math.log(0.1 * 0.4) / 2),
+        ([None, None, math.log(0.3), math.log(0.5)], math.log(0.4)),
+        ([None] * 4, None),
+    ):
+        pairs = zip(records, estimates, strict=True)
+        write_lines(file, [r | {"log_z": z} for r, z in pairs])
+        table = build(results, TASK, ["fudge"], {}, "e2e")
+        assert table.rows[0].log_z == (None if expected is None else pytest.approx(expected))
+        heads = [column.title for column in run_tables(table)[0].columns]
+        assert ("log Z" in heads) == (expected is not None)
+
+
 def test_a_cell_that_cannot_be_computed_says_why(results: Path) -> None:
     refused = {("length", "diffusion_lm"): "n/a: no control"}
     table = build(results, TASK, ["diffusion_lm", "ft_sample"], refused, "e2e")

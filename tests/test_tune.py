@@ -9,7 +9,8 @@ from eval.running.command import parse
 from eval.running.display import Display
 from eval.running.keys import override
 from eval.running.runner import Run
-from eval.studies.tune import Best, Fluent, Tried, grid, held_out, main, with_point
+from eval.studies.choosing import Best, Fluent, Tried, pooled
+from eval.studies.tune import grid, held_out, main, with_point
 from tasks.common.errors import UserError
 
 
@@ -22,6 +23,20 @@ def test_the_best_control_among_the_fluent_is_chosen():
     assert Fluent(3.0).choose([strong, weak, slow]) == strong
     assert Fluent(1.0).choose([weak, slow]) == weak
     assert Fluent(2.0).choose([slow, tie]) == tie
+
+
+def test_of_several_tasks_one_combination_is_chosen_for_all():
+    """Each is best on a task of its own; the third is second on both."""
+    spans = [(0.9, 4.0), (0.1, 4.0), (0.7, 4.0)]
+    length = [(0.1, 9.0), (0.9, 4.0), (0.7, 1.0)]
+    tried = [
+        [Tried({"x": str(i)}, {"ctrl": c, "ppl": p}) for i, (c, p) in enumerate(task)]
+        for task in (spans, length)
+    ]
+    together = pooled(tried)
+    assert [one.figures["ctrl"] for one in together] == pytest.approx([0.5, 0.5, 0.7])
+    assert [one.figures["ppl"] for one in together] == pytest.approx([6.0, 4.0, 2.0])
+    assert Fluent(1.25).choose(together).point == {"x": "2"}
 
 
 def test_under_infilling_the_best_in_one_metric_is_chosen():
@@ -96,7 +111,6 @@ def test_a_point_starts_from_the_tasks_own_constants():
     ("given", "said"),
     [
         (["task=length", "method=all"], "one method at a time"),
-        (["task=all", "method=fudge"], "one task at a time"),
         (["task=length", "method=fudge", "fudge.lamb=1,2"], "fudge.lam"),
         (["task=length", "method=fudge", "fudge.lam=1,x"], "fudge.lam=x"),
         (["task=length", "method=fudge", "within=much"], "within=much: a number"),
@@ -131,3 +145,20 @@ def test_infilling_is_tuned_on_held_out_stories(tmp_path):
     points = (folder / "points.jsonl").read_text()
     main(given)  # again: nothing is generated anew
     assert (folder / "points.jsonl").read_text() == points
+
+
+def test_several_tasks_are_tuned_together_and_each_alone(tmp_path):
+    given = ["task=length,semantic_content", "method=ft_sample", "ft_sample.temperature=1,0.1"]
+    given += [f"out={tmp_path}/o", f"store={tmp_path}/s", "targets=2", "samples=2", "kept=40"]
+    main(given)
+    folder = tmp_path / "o" / "tune"
+    alone = [
+        json.loads((folder / task / "ft_sample" / "chosen.json").read_text())["tried"]
+        for task in ("length", "semantic_content")
+    ]
+    both = json.loads((folder / "ft_sample.json").read_text())
+    assert both["tasks"] == ["length", "semantic_content"] and len(both["tried"]) == 2
+    for i, one in enumerate(both["tried"]):
+        assert one["point"] == alone[0][i]["point"] == alone[1][i]["point"]
+        assert one["ctrl"] == pytest.approx((alone[0][i]["ctrl"] + alone[1][i]["ctrl"]) / 2)
+        assert one["ppl"] == pytest.approx((alone[0][i]["ppl"] * alone[1][i]["ppl"]) ** 0.5)

@@ -3,21 +3,28 @@
 A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is stored) or
 ``<!-- brief SET NUMBER -->`` (control, lm and copies in one cell, one row a method) and
 ``<!-- end -->``. ``<!-- table SET NUMBER: NAME; NAME -->`` has the rows of these methods alone.
+``<!-- middles SET COUNT: NAME; NAME -->``: what these answer to COUNT items drawn at random.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eval.reading.results import ResultSet
 
 ROOT = Path(__file__).resolve().parents[2]
 #: the files that hold such blocks
 PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md", ROOT / "docs" / "discrete.md")
 BLOCK = re.compile(
-    r"(<!-- (table|brief) (\S+) (\d)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
+    r"(<!-- (table|brief|middles) (\S+) (\d+)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
 CTRL, LM = "ctrl", "lm"
+INFILLING = "infilling"
 #: what a row of a stored table is, in its second column
 OURS, PAPER = "ours", "paper"
 
@@ -89,6 +96,28 @@ def copied(name: str) -> dict[tuple[str, str], float]:
     }
 
 
+def middles(name: str, count: int, labels: Sequence[str]) -> Iterator[str]:
+    """``count`` items of sentence infilling, drawn at random once and for all, one a row, and what
+    each of the methods ``labels`` answers. Contexts are no part of the repository."""
+    from eval.reading.results import ResultSet
+
+    results = ResultSet(ROOT / "results" / name)
+    methods = {results.method_name(one): one for one in results.methods(INFILLING)}
+    answers = {label: _answers(results, methods[label]) for label in labels}
+    items = sorted(set.intersection(*map(set, answers.values())))
+    yield _row(["item", *labels])
+    yield _row(["---"] * (len(labels) + 1))
+    for item in sorted(Random(0).sample(items, count)):
+        yield _row([item.removeprefix("released-")[:8], *(answers[one][item] for one in labels)])
+
+
+def _answers(results: ResultSet, method: str) -> dict[str, str]:
+    cell = results.cell(INFILLING, method)
+    samples = cell.samples if cell else []
+    chosen = [one for one in samples if one["index"] == one.get("chosen", 0)]
+    return {one["target"]: " ".join(one["words"]).replace("|", "\\|") for one in chosen}
+
+
 def _row(made: list[str]) -> str:
     return f"| {' | '.join(made)} |"
 
@@ -97,10 +126,13 @@ def filled(text: str) -> str:
     """``text`` with its blocks made anew."""
 
     def one(match: re.Match[str]) -> str:
-        make = {"table": lines, "brief": brief}[match[2]]
-        rows = list(make(match[3], int(match[4])))
-        if match[5]:
-            rows = only(rows, match[5].split("; "))
+        names = match[5].split("; ") if match[5] else []
+        if match[2] == "middles":
+            rows = list(middles(match[3], int(match[4]), names))
+        else:
+            make = {"table": lines, "brief": brief}[match[2]]
+            rows = list(make(match[3], int(match[4])))
+            rows = only(rows, names) if names else rows
         return "\n".join([match[1], *rows, "", match[7]])
 
     return BLOCK.sub(one, text)

@@ -83,7 +83,7 @@ class Measured:
         data = {
             "task": self.task,
             "metrics": dict(self.metrics),
-            "rows": [_plain(row, "stored", "at_chance") for row in self.rows],
+            "rows": [_plain(row, "stored", "at_chance", "log_z") for row in self.rows],
             "notes": [*self.stored, *self.notes],
             "paired": [_plain(one, "stored", "targets") for one in self.paired],
         }
@@ -95,7 +95,8 @@ class Measured:
 
 def _plain(one: Row | Comparison | Repair, *optional: str) -> dict[str, Any]:
     """As plain data, without those of the ``optional`` fields that are empty."""
-    return {k: v for k, v in dataclasses.asdict(one).items() if v or k not in optional}
+    fields = dataclasses.asdict(one).items()
+    return {k: v for k, v in fields if v or isinstance(v, float) or k not in optional}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+import numpy as np
+
 from eval.reading import paper
 from eval.reading.intervals import interval, perplexity, pooled
 from eval.reading.names import (
@@ -21,7 +23,7 @@ from eval.reading.notes import at_chance
 from eval.reading.paired import percent_of
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.stats import duplicate_rate, entropy, macro, rarefied
-from eval.running.cells import CONFIG, as_ratio, read_config
+from eval.running.cells import CONFIG, LOG_Z, as_ratio, log_z, read_config
 from eval.running.infilling import COPY
 from eval.running.scoring import FLOOR, HUMAN
 from tasks.corpora import CORPORA
@@ -55,9 +57,10 @@ class Row:
     samples of every row of a table. ``length``: its words, white space aside. ``copied``:
     percent of its texts that are training texts word for word; ``outside``: percent of their words
     that the teacher of lm does not know; ``subwords``: perplexity a word under the teacher of
-    subwords. ``at_chance``: whether a network behind it is no better than chance.
-    ``note``: why there is no number. ``stored``: the result set that it is read from, where that is
-    another than the table's."""
+    subwords. ``log_z``: the log of the normalising constant that samples estimate, on average over
+    the targets of which it is not 0. ``at_chance``: whether a network behind it is no better than
+    chance. ``note``: why there is no number. ``stored``: the result set that it is read from, where
+    that is another than the table's."""
 
     method: str
     metric: str
@@ -74,6 +77,7 @@ class Row:
     samples: int = 0
     nfe: float | None = None
     seconds: float | None = None
+    log_z: float | None = None
     copied: float | None = None
     outside: float | None = None
     subwords: Number | None = None
@@ -134,6 +138,7 @@ def _of_cell(row: Row, cell: CellFiles, paper_lm: float | None, count: int) -> R
         samples=len(cell.samples),
         nfe=_mean(cell.samples, "nfe"),
         seconds=_mean(cell.samples, "seconds"),
+        log_z=_log_z(cell.samples),
         **_of_texts(read_config(cell.folder / CONFIG)),
         subwords=_subwords(cell.scores),
     )
@@ -278,6 +283,14 @@ def _diversity(texts: Sequence[Sequence[str]], count: int) -> dict[str, Any]:
     figures["length"] = sum(len(visible_words(words)) for words in texts) / len(texts)
     # adding zero makes -0.0, the entropy of a single word repeated, a plain zero
     return {name: None if math.isnan(value) else value + 0.0 for name, value in figures.items()}
+
+
+def _log_z(samples: Records) -> float | None:
+    """None where no method estimated it, or no target has any."""
+    known = by_target([record for record in samples if LOG_Z in record], log_z)
+    means = [np.logaddexp.reduce(group) - math.log(len(group)) for group in known]
+    left = [float(value) for value in means if value > -math.inf]
+    return sum(left) / len(left) if left else None
 
 
 def _mean(samples: Records, name: str) -> float | None:

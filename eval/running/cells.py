@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,17 @@ if TYPE_CHECKING:
 
 CONFIG, SAMPLES, ANNOTATIONS = "config.json", "samples.jsonl", "annotations.jsonl"
 SCORES, TARGETS, TIMING, SHARDS = "scores.jsonl", "targets.jsonl", "timing.jsonl", "shards"
+#: of a sample: its log_z, null where that is minus infinity
+LOG_Z = "log_z"
+
+
+def log_z(record: Mapping[str, Any]) -> float:
+    """As :class:`models.base.Sample` has it."""
+    return -math.inf if record[LOG_Z] is None else float(record[LOG_Z])
+
+
+def _stored_log_z(value: float) -> dict[str, float | None]:
+    return {LOG_Z: value if math.isfinite(value) else None}
 
 
 @dataclass(frozen=True)
@@ -131,9 +143,12 @@ class Cell:
             if target.id in samples:
                 records = samples[target.id]
                 rows = [
-                    Sample(r["index"], tuple(r["words"]), tuple(r["tokens"]), r["nfe"], 0.0)
+                    Sample(
+                        r["index"], tuple(r["words"]), tuple(r["tokens"]), r["nfe"], 0.0,
+                        log_z=log_z(r) if LOG_Z in r else None,
+                    )
                     for r in records
-                ]
+                ]  # fmt: skip
                 yield TargetSamples(target.id, tuple(rows), records[0].get("chosen"))
 
     def arrange(self, targets: Sequence[Target]) -> None:
@@ -173,6 +188,7 @@ class Cell:
                     "tokens": list(sample.tokens),
                     "nfe": sample.nfe,
                     **({} if done.chosen is None else {"chosen": done.chosen}),
+                    **({} if sample.log_z is None else _stored_log_z(sample.log_z)),
                 }
                 for sample in done.samples
             ],

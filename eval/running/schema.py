@@ -191,6 +191,8 @@ class SampleLine(TypedDict):
     nfe: NotRequired[Amount]
     seconds: NotRequired[Amount]
     chosen: NotRequired[Whole]
+    #: null: the estimate is 0
+    log_z: NotRequired[Real | None]
 
 
 @with_config(OPEN)

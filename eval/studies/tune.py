@@ -5,13 +5,15 @@ The held-out targets come from validation texts; the first ``kept`` targets of r
 Every combination of the values is tried; without any, those that the paper tried (appendix B).
 Chosen is the highest control success among the combinations whose perplexity is at most ``within``
 times the lowest one's; under infilling, the highest ``metric`` of the answers against the human
-middles. Interrupted and run again, it goes on with the next combination.
+middles. Interrupted and run again, it goes on with the next combination. Of several tasks one
+combination is chosen for all, by the mean of their success and the geometric mean of perplexity.
 
   python -m eval.tune task=syntax_spans method=diffusion_lm
   python -m eval.tune task=length method=fudge fudge.lam=1,2,4,8
+  python -m eval.tune task=length,syntax_spans method=gedi
   python -m eval.tune task=infilling method=ar_infilling ar_infilling.temperature=1,0.7,0.5
 
-Keys are those of ``python -m eval.run`` (one task, one method; targets and samples are those that
+Keys are those of ``python -m eval.run`` (one method; targets and samples are those that
 it tunes on, by default 10 and 5, under infilling 100 and as many samples as results have), and
   within (float) = 1.25
       how much less fluent than the most fluent combination the chosen one may be
@@ -43,7 +45,8 @@ from eval.running.help import asks_help
 from eval.running.keys import override, pairs
 from eval.running.target_lists import TargetLists
 from eval.running.values import cut, shown
-from eval.targets import one_task, split
+from eval.studies.choosing import Best, Fluent, Point, Tried, pooled
+from eval.targets import split
 from tasks import load_task
 from tasks.base import Target, Task
 from tasks.common.errors import UserError
@@ -65,8 +68,6 @@ TARGETS, SAMPLES = 10, 5
 ITEMS = 100
 POINTS, CHOSEN = "points.jsonl", "chosen.json"
 
-Point = dict[str, str]
-
 
 @dataclass(frozen=True)
 class TuneOptions(Checked):
@@ -75,39 +76,6 @@ class TuneOptions(Checked):
     within: float = ranged(1.25, least=1, most=1e6)
     metric: Literal["bleu4", "rouge_l", "rouge_l_google", "cider"] = "cider"
     kept: int = ranged(200, least=0, most=10**6)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """One combination. ``figures``: "ctrl", control success in [0, 1], the mean over a
-    composition's parts, and "ppl", the perplexity of its samples; under infilling the metrics of
-    the set in the paper's units."""
-
-    point: Point
-    figures: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Fluent:
-    """The highest success among the combinations that are fluent enough; at equal success the more
-    fluent one."""
-
-    within: float = 1.25
-
-    def choose(self, tried: Sequence[Tried]) -> Tried:
-        limit = self.within * min(one.figures["ppl"] for one in tried)
-        fluent = (one for one in tried if one.figures["ppl"] <= limit)
-        return max(fluent, key=lambda one: (one.figures["ctrl"], -one.figures["ppl"]))
-
-
-@dataclass(frozen=True)
-class Best:
-    """The highest ``metric``; among equals the one tried first."""
-
-    metric: str = "cider"
-
-    def choose(self, tried: Sequence[Tried]) -> Tried:
-        return max(tried, key=lambda one: one.figures[self.metric])
 
 
 def grid(method: str, given: Mapping[str, str]) -> list[Point]:
@@ -163,20 +131,51 @@ def main(given: Sequence[str]) -> None:
     method = asked.get("method", "")
     ranges = {key: value for key, value in asked.items() if key.startswith(f"{method}.")}
     rest = [f"{key}={value}" for key, value in asked.items() if key not in ranges]
-    filling = load_task(one_task(parse(rest))).fills
+    asked_tasks = parse(rest).tasks
+    filling = load_task(asked_tasks[0]).fills
     for key, value in (("targets", ITEMS if filling else TARGETS), ("samples", SAMPLES)):
         if not ((filling and key == "samples") or key in asked):
             rest.append(f"{key}={value}")
     config = parse(rest)
-    task = one_task(config)
     if len(config.methods) != 1:
         raise UserError(f"one method at a time, as method={config.methods[0]}")
     chosen = override(TuneOptions(), options)
-    rule = _rule(load_task(task), chosen, options)
+    rules = [_rule(load_task(task), chosen, options) for task in config.tasks]
+    rule = rules[0]
+    if len(rules) > 1 and Best in map(type, rules):
+        raise UserError(f"one task at a time where gaps are filled, not {config.task}")
     points = grid(method, ranges)
     for point in points:  # mistyped keys and values show before anything is trained
         check_fits(override(config, point))
-    tune(config, task, config.methods[0], points, rule, kept=chosen.kept, given=given)
+    method = config.methods[0]
+    tried = []
+    for task in config.tasks:
+        alone = config.having(task=task)
+        tried.append(tune(alone, task, method, points, rule, kept=chosen.kept, given=given))
+    if len(tried) > 1:
+        for_all(config, tried, rule)
+
+
+def for_all(config: RunConfig, tried: Sequence[Sequence[Tried]], rule: Fluent | Best) -> Tried:
+    """Chooses one combination for all tasks, and writes it to ``out/tune/METHOD.json``."""
+    from eval.running.display import Display
+
+    together, method, display = pooled(tried), config.methods[0], Display()
+    best = rule.choose(together)
+    display.say(f"for {', '.join(config.tasks)} together:")
+    for one in together:
+        display.say(f"  {_shown(one.figures)}  {_name(one.point)}")
+    file = config.folder / "tune" / f"{method}.json"
+    record = {
+        "chosen": best.point,
+        **best.figures,
+        **dataclasses.asdict(rule),
+        "tasks": config.tasks,
+        "tried": [{"point": one.point, **one.figures} for one in together],
+    }
+    write_text(file, json_text(record, indent=1))
+    display.say(f"chosen for all: {_name(best.point)}  (all of it: {file})")
+    return best
 
 
 def _rule(task: Task, chosen: TuneOptions, options: Mapping[str, str]) -> Fluent | Best:
@@ -197,7 +196,7 @@ def tune(
     *,
     kept: int,
     given: Sequence[str],
-) -> Tried:
+) -> list[Tried]:
     """Tries what is not stored yet in ``out/tune/TASK/METHOD`` and writes ``chosen.json``."""
     from eval.running.display import Display
     from eval.running.runner import Run
@@ -246,7 +245,7 @@ def tune(
     run.display.say(
         f"python -m eval.run task={task} method={method} {extra}{_name(best.point)} ..."
     )
-    return best
+    return tried
 
 
 def _points(folder: Path) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ COLUMNS = (
     Column("length", drop=9),
     Column("copied", drop=5),
     Column("released", drop=8, called="released (ctrl of whole samples)"),
+    Column("log Z", drop=8),
     Column("outside"),
     Column("lm (subwords)"),
     Column("95 % interval", drop=2, called="95 % interval of lm (subwords)"),
@@ -46,7 +47,7 @@ TARGETS = 3
 #: how the table of what became of edited samples is called, behind its task
 REPAIRS = "-repairs"
 #: columns of what most sets do not have: they stand where they hold something
-OPTIONAL = 5
+OPTIONAL = 6
 
 
 def run_tables(measured: Measured) -> list[Grid]:
@@ -131,6 +132,7 @@ def _cells(row: Row) -> list[Entry]:
     teachers = [
         entry("" if row.copied is None else f"{row.copied:.1f} %"),
         entry("" if whole is None or whole.ours is None else f"{whole.ours:.1f}"),
+        entry("" if row.log_z is None else f"{row.log_z:.2f}"),
         entry("" if row.outside is None else f"{row.outside:.1f} %"),
         entry("" if own is None or own.ours is None else f"{own.ours:.2f}"),
         span(own, 2),
