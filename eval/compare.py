@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eval.reading.beside import terms
-from eval.reading.equivalence import Equivalence, Margins, gaps, tost
+from eval.reading.equivalence import Equivalence, Margins, of_records
 from eval.reading.intervals import Difference, holm
-from eval.reading.paired import LM, difference, sides
+from eval.reading.paired import LM, difference
 from eval.reading.results import ResultSet
 from eval.reading.rows import NO_CODE
 from eval.reading.shipped import find
@@ -195,20 +195,8 @@ def _cell(
         reason = "" if paired else "no target has it in both sets"
         same = None
         if margins is not None and paired and metric not in pooled:
-            same = _equivalence(records[1], records[0], metric, margins)
+            same = of_records(records[1], records[0], metric, margins)
         yield Pair(task, method, metric, len(a & b), paired, reason, other, same)
-
-
-def _equivalence(first: Any, second: Any, metric: str, margins: Margins) -> Equivalence | None:
-    """Of ``first`` less ``second``: scores in percentage points; of lm the ratio of perplexities,
-    whose logarithm is the difference of the nats a token."""
-    both = sides(first, second, metric)
-    if both is None:
-        return None
-    if metric != LM:
-        return tost(100 * gaps(*both), -margins.margin, margins.margin)
-    ratio = math.log1p(margins.lm_margin / 100)
-    return tost(gaps(*both), -ratio, ratio)
 
 
 def _judged_otherwise(first: ResultSet, second: ResultSet, pair: Pair) -> str:
@@ -299,24 +287,18 @@ def _row(pair: Pair, results: ResultSet, p: float) -> list[Entry]:
     ]
 
 
-def _worse(pair: Pair) -> float:
-    """p of the hypothesis that the second set is worse by the margin or more: of scores lower, of
-    lm higher."""
-    assert pair.equivalence is not None
-    return pair.equivalence.p_high if pair.metric == LM else pair.equivalence.p_low
-
-
 def _shown(pair: Pair) -> list[Entry]:
     if pair.equivalence is None:
         return [(), ()]
-    both = _worse(pair), pair.equivalence.p
+    both = pair.equivalence.worse, pair.equivalence.p
     return [entry(f"{p:.4f}", "bold" if p < LEVEL else "") for p in both]
 
 
 def _stored(pair: Pair) -> dict[str, Any]:
-    if pair.equivalence is None:
+    one = pair.equivalence
+    if one is None:
         return {"p_worse": "", "p_unequal": ""}
-    return {"p_worse": f"{_worse(pair):.6g}", "p_unequal": f"{pair.equivalence.p:.6g}"}
+    return {"p_worse": f"{one.worse:.6g}", "p_unequal": f"{one.p:.6g}"}
 
 
 def _record(pair: Pair, p: float) -> dict[str, Any]:

@@ -3,11 +3,13 @@ Schuirmann 1987), in which a difference beyond the margin is what must be refuse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
+from eval.reading.paired import LM, Records, sides
 from eval.reading.stats import Array, Values, as_rows, as_weights, target_means
 from tasks.common.ranges import Checked, ranged
 
@@ -31,11 +33,34 @@ class Equivalence:
     high: float
     p_low: float
     p_high: float
+    #: whether less is better, as of lm
+    falling: bool = False
+
+    @property
+    def worse(self) -> float:
+        """p of the hypothesis that the first is worse by the margin or more."""
+        return self.p_high if self.falling else self.p_low
 
     @property
     def p(self) -> float:
         """Of the hypothesis that the difference lies outside of the margins."""
         return max(self.p_low, self.p_high)
+
+
+def of_records(
+    first: Records, second: Records, metric: str, margins: Margins
+) -> Equivalence | None:
+    """Of ``first`` less ``second``, score records of two cells, over the targets that both have:
+    scores in percentage points; of lm the ratio of perplexities, whose logarithm is the difference
+    of the nats a token. None where they share fewer than two targets."""
+    both = sides(first, second, metric)
+    if both is None:
+        return None
+    if metric != LM:
+        return tost(100 * gaps(*both), -margins.margin, margins.margin)
+    ratio = math.log1p(margins.lm_margin / 100)
+    found = tost(gaps(*both), -ratio, ratio)
+    return found and replace(found, falling=True)
 
 
 def gaps(first: tuple[Values, Values | None], second: tuple[Values, Values | None]) -> Array:
