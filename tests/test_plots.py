@@ -17,8 +17,10 @@ from eval.reading.figures.style import Missing
 from eval.reading.figures.tradeoff import points
 from eval.reading.figures.training import NOISE
 from eval.reading.figures.trajectory import positions
+from eval.reading.figures.tuned import TUNED, frontier
 from eval.reading.projection import affinities, tsne
 from eval.reading.results import ResultSet
+from eval.reading.tuned import curves
 from eval.running.store import Store, seal
 from eval.studies.collect import artefacts, collect, word_tags
 from tasks.common.errors import UserError
@@ -30,6 +32,20 @@ DEMO = ROOT / "results" / "demo"
 
 def dump(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
+
+
+#: of an earlier run, then of the last one, one of them without its evaluations
+TRIED = [
+    {"point": {"fudge.lam": lam}, "under": {"seed": seed}, "ctrl": ctrl, "ppl": 3.0, **more}
+    for lam, seed, ctrl, more in (
+        ("9", 0, 0.99, {"nfe": 1}),
+        ("1", 1, 0.4, {"nfe": 50, "distinct2": 0.3}),
+        ("2", 1, 0.3, {"nfe": 80, "distinct2": 0.4}),
+        ("3", 1, 0.8, {"nfe": 90}),
+        ("4", 1, 0.6, {"nfe": 90, "distinct2": 0.2}),
+        ("5", 1, 0.9, {}),
+    )
+]
 
 
 @pytest.fixture
@@ -63,6 +79,9 @@ def full(tmp_path: Path) -> Path:
         for v in (1.0, 2.0)
     ]
     dump(folder / "sweep.json", {"points": swept})
+    tried = folder / "tune" / "length" / "fudge" / "points.jsonl"
+    tried.parent.mkdir(parents=True)
+    tried.write_text("".join(json.dumps(one) + "\n" for one in TRIED))
     return folder
 
 
@@ -216,3 +235,14 @@ def test_tsne_has_nothing_random_in_it() -> None:
     points = np.random.default_rng(1).normal(size=(20, 4))
     assert (tsne(points, iterations=50) == tsne(points, iterations=50)).all()
     assert tsne(points[:2]).tolist() == [[0, 0], [0, 0]]
+
+
+def test_what_was_tried_is_drawn_against_its_evaluations(full: Path) -> None:
+    ((cell, tried),) = curves(full).items()
+    assert cell == ("length", "fudge")
+    assert [one["point"]["fudge.lam"] for one in tried] == ["1", "2", "3", "4"], "of the last run"
+    assert [one["point"]["fudge.lam"] for one in frontier(tried)] == ["1", "3"]
+    control, _, diversity = TUNED.draw(ResultSet(full)).axes
+    (line,) = [one for one in control.lines if len(one.get_xdata()) > 1]
+    assert list(line.get_ydata()) == [40.0, 80.0] and control.get_title(loc="left").endswith("lam")
+    assert [one.get_xdata()[0] for one in diversity.lines] == [50, 80, 90, 50]

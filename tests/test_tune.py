@@ -9,7 +9,7 @@ from eval.running.command import parse
 from eval.running.display import Display
 from eval.running.keys import override
 from eval.running.runner import Run
-from eval.studies.choosing import Best, Fluent, Tried, pooled
+from eval.studies.choosing import Best, Fewest, Fluent, Tried, pooled
 from eval.studies.tune import grid, held_out, main, with_point
 from tasks.common.errors import UserError
 
@@ -37,6 +37,21 @@ def test_of_several_tasks_one_combination_is_chosen_for_all():
     assert [one.figures["ctrl"] for one in together] == pytest.approx([0.5, 0.5, 0.7])
     assert [one.figures["ppl"] for one in together] == pytest.approx([6.0, 4.0, 2.0])
     assert Fluent(1.25).choose(together).point == {"x": "2"}
+
+
+def test_the_fewest_evaluations_among_those_as_good_as_the_first_are_chosen():
+    first, even, worse, less_fluent, costly = (
+        Tried({"x": str(i)}, {"ctrl": ctrl, "ppl": ppl, "nfe": nfe})
+        for i, (ctrl, ppl, nfe) in enumerate(
+            [(0.9, 4.0, 770), (0.89, 4.1, 98), (0.87, 4.0, 90), (0.9, 4.3, 90), (0.95, 4.0, 100)]
+        )
+    )
+    every = [first, even, worse, less_fluent, costly]
+    assert Fewest(2, 5).choose(every) == even
+    assert Fewest(4, 5).choose(every) == worse and Fewest(2, 10).choose(every) == less_fluent
+    assert Fewest(0.5, 1).choose(every) == costly and Fewest(2, 5).choose([first]) == first
+    (both,) = pooled([[first], [Tried(first.point, {"ctrl": 0.5, "ppl": 1.0, "nfe": 30})]])
+    assert both.figures == pytest.approx({"ctrl": 0.7, "ppl": 2.0, "nfe": 400})
 
 
 def test_under_infilling_the_best_in_one_metric_is_chosen():
@@ -118,6 +133,12 @@ def test_a_point_starts_from_the_tasks_own_constants():
         (["task=length", "method=ft_search"], "nothing to tune"),
         (["task=length", "method=fudge", "metric=cider"], "metric= says nothing under length"),
         (["task=infilling", "method=ar_infilling", "within=2"], "within= says nothing"),
+        (["task=infilling", "method=ar_infilling", "by=evaluations"], "by= says nothing"),
+        (["task=length", "method=fudge", "margin=1"], "margin= is that of by=evaluations, not of"),
+        (
+            ["task=length", "method=fudge", "by=evaluations", "within=2"],
+            "within= is that of by=con",
+        ),
         (["task=infilling", "method=ar_infilling", "metric=meteor"], "expected one of bleu4,"),
         (["task=infilling", "method=ar_infilling"], "nothing to tune"),
     ],
@@ -158,6 +179,7 @@ def test_several_tasks_are_tuned_together_and_each_alone(tmp_path):
     ]
     both = json.loads((folder / "ft_sample.json").read_text())
     assert both["tasks"] == ["length", "semantic_content"] and len(both["tried"]) == 2
+    assert all(one["nfe"] > 0 and 0 < one["distinct2"] <= 1 for one in both["tried"])
     for i, one in enumerate(both["tried"]):
         assert one["point"] == alone[0][i]["point"] == alone[1][i]["point"]
         assert one["ctrl"] == pytest.approx((alone[0][i]["ctrl"] + alone[1][i]["ctrl"]) / 2)

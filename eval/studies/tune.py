@@ -4,19 +4,31 @@ method on held-out targets and writes what it chose.
 The held-out targets come from validation texts; the first ``kept`` targets of results are not used.
 Every combination of the values is tried; without any, those that the paper tried (appendix B).
 Chosen is the highest control success among the combinations whose perplexity is at most ``within``
-times the lowest one's; under infilling, the highest ``metric`` of the answers against the human
-middles. Interrupted and run again, it goes on with the next combination. Of several tasks one
-combination is chosen for all, by the mean of their success and the geometric mean of perplexity.
+times the lowest one's; with by=evaluations, the fewest network evaluations among those that are as
+good as the first one tried, within ``margin`` and ``lm_margin``; under infilling, the highest
+``metric`` of the answers against the human middles. Interrupted and run again, it goes on with the
+next combination. Of several tasks one combination is chosen for all, by the mean of their success
+and the geometric mean of perplexity.
 
   python -m eval.tune task=syntax_spans method=diffusion_lm
   python -m eval.tune task=length method=fudge fudge.lam=1,2,4,8
   python -m eval.tune task=length,syntax_spans method=gedi
   python -m eval.tune task=infilling method=ar_infilling ar_infilling.temperature=1,0.7,0.5
+  python -m eval.tune task=length method=diffusion_lm_fast by=evaluations \\
+      diffusion_lm_fast.sampling.steps=100,50,25 diffusion_lm_fast.guidance.merge=1,3
 
 Keys are those of ``python -m eval.run`` (one method; targets and samples are those that
 it tunes on, by default 10 and 5, under infilling 100 and as many samples as results have), and
   within (float) = 1.25
       how much less fluent than the most fluent combination the chosen one may be
+  by (control or evaluations) = control
+      what the chosen combination is best in; the points of control, lm and distinct-2 against
+      evaluations are drawn by python -m eval.plots
+  margin (float) = 2.0
+      with by=evaluations, how many percentage points of control the chosen one may lack of the
+      first, the first value of every key
+  lm_margin (float) = 5.0
+      with by=evaluations, by how many percent its perplexity may exceed that of the first
   metric (bleu4, rouge_l, rouge_l_google or cider) = cider
       under infilling, what the chosen combination is best in; BLEU-4 is 0 for many short answers
       and ROUGE-L high for frequent words in a row
@@ -29,15 +41,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from baselines import METHODS
+from eval.reading.equivalence import Margins
 from eval.reading.intervals import perplexity
-from eval.reading.schema import TunePoint
-from eval.reading.stats import macro
+from eval.reading.stats import distinct, macro
+from eval.reading.tuned import POINTS, TUNE
+from eval.reading.tuned import tried as read_tried
 from eval.running.cells import ANNOTATIONS, as_ratio
 from eval.running.command import check_fits, parse
 from eval.running.config import RunConfig
@@ -45,17 +60,16 @@ from eval.running.help import asks_help
 from eval.running.keys import override, pairs
 from eval.running.target_lists import TargetLists
 from eval.running.values import cut, shown
-from eval.studies.choosing import Best, Fluent, Point, Tried, pooled
+from eval.studies.choosing import Best, Fewest, Fluent, Point, Rule, Tried, pooled
 from eval.targets import split
 from tasks import load_task
-from tasks.base import Target, Task
+from tasks.base import Target, Task, Words
 from tasks.common.errors import UserError
 from tasks.common.files import json_text, write_text
 from tasks.common.jsonl import append, mend
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
-from tasks.common.ranges import Checked, ranged
-from tasks.common.schema import Real, misfit, read_lines
+from tasks.common.ranges import ranged
 from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
@@ -66,13 +80,16 @@ if TYPE_CHECKING:
 TARGETS, SAMPLES = 10, 5
 #: targets of infilling, whose metrics are of a set
 ITEMS = 100
-POINTS, CHOSEN = "points.jsonl", "chosen.json"
+CHOSEN = "chosen.json"
+#: keys of by=evaluations
+MARGINS = ("margin", "lm_margin")
 
 
 @dataclass(frozen=True)
-class TuneOptions(Checked):
+class TuneOptions(Margins):
     """The keys of the command's own; its page says what they mean."""
 
+    by: Literal["control", "evaluations"] = "control"
     within: float = ranged(1.25, least=1, most=1e6)
     metric: Literal["bleu4", "rouge_l", "rouge_l_google", "cider"] = "cider"
     kept: int = ranged(200, least=0, most=10**6)
@@ -126,7 +143,7 @@ def held_out(run: Run, task: str, n: int, kept: int) -> list[Target]:
 def main(given: Sequence[str]) -> None:
     if asks_help(given, f"{__doc__}", keys_too=False):
         return
-    options, rest = split(given, ("within", "kept", "metric"))
+    options, rest = split(given, ("within", "kept", "metric", "by", *MARGINS))
     asked = pairs(rest, RunConfig)
     method = asked.get("method", "")
     ranges = {key: value for key, value in asked.items() if key.startswith(f"{method}.")}
@@ -156,7 +173,7 @@ def main(given: Sequence[str]) -> None:
         for_all(config, tried, rule)
 
 
-def for_all(config: RunConfig, tried: Sequence[Sequence[Tried]], rule: Fluent | Best) -> Tried:
+def for_all(config: RunConfig, tried: Sequence[Sequence[Tried]], rule: Rule) -> Tried:
     """Chooses one combination for all tasks, and writes it to ``out/tune/METHOD.json``."""
     from eval.running.display import Display
 
@@ -165,7 +182,7 @@ def for_all(config: RunConfig, tried: Sequence[Sequence[Tried]], rule: Fluent | 
     display.say(f"for {', '.join(config.tasks)} together:")
     for one in together:
         display.say(f"  {_shown(one.figures)}  {_name(one.point)}")
-    file = config.folder / "tune" / f"{method}.json"
+    file = config.folder / TUNE / f"{method}.json"
     record = {
         "chosen": best.point,
         **best.figures,
@@ -178,13 +195,22 @@ def for_all(config: RunConfig, tried: Sequence[Sequence[Tried]], rule: Fluent | 
     return best
 
 
-def _rule(task: Task, chosen: TuneOptions, options: Mapping[str, str]) -> Fluent | Best:
-    """What to choose by. Raises ``UserError`` for a rule that the task does not have."""
-    wrong = "within" if task.fills else "metric"
-    if wrong in options:
-        by = "metric=, as it has no control" if task.fills else "control and within="
-        raise UserError(f"{wrong}= says nothing under {task.name}: it is tuned by {by}")
-    return Best(chosen.metric) if task.fills else Fluent(chosen.within)
+def _rule(task: Task, chosen: TuneOptions, options: Mapping[str, str]) -> Rule:
+    """What to choose by. Raises ``UserError`` for a rule that the task does not have, and for a key
+    of another rule than the one asked for."""
+    for wrong in ("within", "by", *MARGINS) if task.fills else ("metric",):
+        if wrong in options:
+            by = "metric=, as it has no control" if task.fills else "control and within="
+            raise UserError(f"{wrong}= says nothing under {task.name}: it is tuned by {by}")
+    if task.fills:
+        return Best(chosen.metric)
+    for wrong in ("within",) if chosen.by == "evaluations" else MARGINS:
+        if wrong in options:
+            other = "control" if wrong == "within" else "evaluations"
+            raise UserError(f"{wrong}= is that of by={other}, not of by={chosen.by}")
+    if chosen.by == "evaluations":
+        return Fewest(chosen.margin, chosen.lm_margin)
+    return Fluent(chosen.within)
 
 
 def tune(
@@ -192,7 +218,7 @@ def tune(
     task: str,
     method: str,
     points: Sequence[Point],
-    rule: Fluent | Best,
+    rule: Rule,
     *,
     kept: int,
     given: Sequence[str],
@@ -209,13 +235,14 @@ def tune(
     targets = held_out(run, task, config.targets, kept)
     if "tags" in run.plan.task(task).needs:
         targets = run.plan.task(task).retag(targets, run.judges.judge.oracle("tagger").tag)
-    folder = config.folder / "tune" / task / method
+    folder = config.folder / TUNE / task / method
     same = {
         "identity": {k: v for k, v in job.cell.identity.items() if k != "settings"},
         "targets": [target.id for target in targets],
     }
     same = json.loads(json.dumps(same))
-    stored = {_name(r["point"]): r for r in _points(folder) if r["under"] == same}
+    known = (r for r in read_tried(folder) if r["under"] == same and {*rule.needs} <= r.keys())
+    stored = {_name(r["point"]): r for r in known}
     run.display.total = run.display.done + sum(_name(p) not in stored for p in points)
     tried = []
     for point in points:
@@ -248,16 +275,6 @@ def tune(
     return tried
 
 
-def _points(folder: Path) -> list[dict[str, Any]]:
-    """What was tried and stored."""
-
-    def wrong(record: dict[str, Any]) -> str | None:
-        figures = {k: v for k, v in record.items() if k not in TunePoint.__annotations__}
-        return misfit(figures, dict[str, Real])
-
-    return read_lines(folder / POINTS, TunePoint, wrong)
-
-
 def attempt(
     run: Run,
     task: str,
@@ -288,6 +305,7 @@ def attempt(
     under: list[list[list[float]]] = [[] for _ in control.headlines]
     nll: list[list[float]] = []
     tokens: list[list[float]] = []
+    nfe, texts = list[float](), list[Words]()
     for target, finished in zip(targets, done, strict=True):
         pairs = [(target, to_end(sample.words)) for sample in finished.samples]
         annotated = run.judges.judge.annotate(control, pairs, folder / ANNOTATIONS)
@@ -298,9 +316,14 @@ def attempt(
             under[i].append([b for _, b in ratios])
         nll.append([one.nll or 0.0 for one in annotated])
         tokens.append([one.tokens or 1 for one in annotated])
+        nfe += [sample.nfe for sample in finished.samples]
+        texts += [words for _, words in pairs]
     # a ratio is that of a target's sums, as in the tables
     parts = [macro(values, weights) for values, weights in zip(over, under, strict=True)]
-    return {"ctrl": sum(parts) / len(parts), "ppl": perplexity(nll, tokens)["ppl"]}
+    figures = {"ctrl": sum(parts) / len(parts), "ppl": perplexity(nll, tokens)["ppl"]}
+    figures["nfe"] = sum(nfe) / len(nfe)
+    diversity = distinct(texts)
+    return figures if math.isnan(diversity) else {**figures, "distinct2": diversity}
 
 
 def _overlap(targets: Sequence[Target], answers: Sequence[TargetSamples]) -> dict[str, float]:
@@ -322,7 +345,10 @@ def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
 def _shown(figures: Mapping[str, float]) -> str:
     if "ppl" not in figures:
         return "  ".join(f"{name} {figure:5.2f}" for name, figure in figures.items())
-    return f"ctrl {100 * figures['ctrl']:5.1f}  lm {figures['ppl']:6.2f}"
+    shown = f"ctrl {100 * figures['ctrl']:5.1f}  lm {figures['ppl']:6.2f}"
+    if "nfe" in figures:
+        shown += f"  evaluations {figures['nfe']:6.1f}"
+    return f"{shown}  distinct-2 {figures['distinct2']:.3f}" if "distinct2" in figures else shown
 
 
 def _name(point: Point) -> str:

@@ -12,6 +12,7 @@ from eval.reading.figures.style import Missing, Plot, looks, render, write_bytes
 from eval.reading.figures.tradeoff import PARETO, SECONDS, STEPS
 from eval.reading.figures.training import NOISE, TRAINING
 from eval.reading.figures.trajectory import DENOISING, animation
+from eval.reading.figures.tuned import TUNED
 from eval.reading.results import ResultSet
 
 #: in the paper's order, then those that it does not have
@@ -23,6 +24,7 @@ PLOTS = (
     PARETO,
     STEPS,
     SECONDS,
+    TUNED,
     NOISE,
     TRAINING,
 )
