@@ -50,7 +50,7 @@ class Told(Guide):
     per_row = ()
 
     def __init__(self, guide: Guide, levels: Sequence[int]) -> None:
-        self.guide, self.levels = guide, levels
+        self.guide, self.levels, self.classifier = guide, levels, guide.classifier
         self._table = torch.tensor([*levels, -1], device=guide.classifier.device)
 
     @property
