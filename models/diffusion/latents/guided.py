@@ -55,6 +55,9 @@ class Free(Way[None]):
         """What guides the rows of one batch."""
         return None
 
+    def whole(self, target: Target) -> dict[str, Any]:
+        return hooks(self.guidance([target.control]))
+
     def decode(self, jobs: list[Job[None]], streams: Streams, progress: Progress) -> list[Made]:
         """Network evaluations: one a step, and those of the guides' gradients."""
         rngs = [streams(job.target.id, job.index) for job in jobs]
