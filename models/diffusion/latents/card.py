@@ -156,6 +156,9 @@ class FillingCard(Card):
         check_decoding(getattr(config, self.network), sampling, f"{self.name}.sampling")
         check_filling(config, self.network)
 
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2
+
 
 @dataclass(frozen=True)
 class PromptedCard(Card):
