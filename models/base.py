@@ -127,9 +127,10 @@ class Role:
     settings that it cannot be trained under. ``title``, ``curve``, ``curve_label``: how figures
     call it, the entries of its training curve to draw, the first that there is, and their meaning.
     ``per_task``: there is one for each task. ``embedding``: the name of its table of words among
-    its weights, where figures are to show it. ``objective``: of a network whose training loss
-    bounds the likelihood of texts, "module:Class" of it
-    (:func:`models.diffusion.words.likelihood.bound_terms`).
+    its weights, where figures are to show it. ``bound``: of a network that bounds the likelihood of
+    texts, "module:function" of (role, its folder, texts, draws of noise for each, seed, device,
+    progress) -> the terms of the bound in nats, (texts,) float64 each, and the texts that fit.
+    ``objective``: "module:Class" of what trains a network of words, where that is its bound.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Role:
     log_scale: bool = False
     per_task: bool = False
     embedding: str = ""
+    bound: str = ""
     objective: str = ""
 
     def make(self, plan: Plan, task: str) -> Recipe:

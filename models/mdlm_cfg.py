@@ -137,10 +137,11 @@ class MDLMCFG(WordDiffusion):
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Self:
         """Raises ``UserError`` for networks of different vocabularies or lengths."""
+        from models.diffusion.prompts import fronts
         from models.diffusion.words.contrast import Guided
         from models.diffusion.words.decoding import Decoder, makers
         from models.diffusion.words.frame import Frames
-        from models.diffusion.words.prompts import fronts, load_prompted
+        from models.diffusion.words.prompts import load_prompted
         from models.diffusion.words.reader import Reader
 
         places = [folders[role] for role in of_parts(NETWORK, task)]

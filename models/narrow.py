@@ -5,7 +5,8 @@ As in CDCD, embeddings of one norm are learned from the words' cross-entropy alo
 follow how much it grows. Embeddings have 16 coordinates: where words are hard to tell apart by
 themselves, the network has to ask their context. Decoding is ancestral. ``narrow`` is guided by
 classifiers of its noisy latents, ``own_words`` by its own p(word | x_t), for which nothing is
-trained on the control.
+trained on the control, and ``narrow_cfg`` by networks that read the control as a prompt, each
+trained on from it (classifier-free guidance).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from models.diffusion.config import LevelsConfig
-from models.diffusion.latents.card import LatentCard, family
+from models.diffusion.latents.card import LatentCard, PromptedCard, family
 from models.diffusion.latents.decoding import LatentSettings, ScoreGuidanceConfig
-from models.diffusion.latents.method import LatentDiffusion
+from models.diffusion.latents.method import LatentDiffusion, PromptedLatents
+from models.diffusion.latents.prompting import PromptedLatentSettings, prompted_role
 from models.diffusion.latents.role import successor
 
 NETWORK = "narrow_network"
@@ -65,7 +67,22 @@ OWN_WORDS = LatentCard(
     network=NETWORK,
     own=True,
 )
-CARDS = (CARD, OWN_WORDS)
+PROMPTED = "narrow_prompted"
+CFG = PromptedCard(
+    "narrow_cfg",
+    "models.narrow:NarrowCFG",
+    label="Narrow, CFG",
+    paper="Ho and Salimans 2022, Classifier-Free Diffusion Guidance",
+    order=160,
+    Settings=PromptedLatentSettings,
+    brings=(
+        *ROLES,
+        prompted_role(PROMPTED, NETWORK, title="narrow score interpolation behind prompts"),
+    ),
+    network=NETWORK,
+    prompted=PROMPTED,
+)
+CARDS = (CARD, OWN_WORDS, CFG)
 
 
 class Narrow(LatentDiffusion):
@@ -74,3 +91,7 @@ class Narrow(LatentDiffusion):
 
 class OwnWords(LatentDiffusion):
     card: ClassVar[LatentCard] = OWN_WORDS
+
+
+class NarrowCFG(PromptedLatents):
+    card: ClassVar[PromptedCard] = CFG

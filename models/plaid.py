@@ -3,7 +3,8 @@ variational bound in continuous time.
 
 Embeddings of 16 coordinates; what a latent says of its own word is added to the network's logits
 (output prior), its weight rising in the first steps; noise levels are drawn so that the estimate of
-the bound varies least; a quarter of the texts is read twice. The paper's gamma from -3 to 6 and
+the bound varies least; a quarter of the texts is read twice. ``eval.likelihood`` measures that
+bound. The paper's gamma from -3 to 6 and
 embeddings of norm 1 are sigma from 0.89 to 80 here, where they have norm 4; it descends the
 variance by gradients and learns gamma's ends, both of which are measured and fixed here.
 """
@@ -40,6 +41,7 @@ CARD = LatentCard(
         "plaid_network",
         title="PLAID",
         steps=200,
+        bound="models.diffusion.latents.vdm_bound:bound_terms",
         preset=successor(
             embedding=16,
             normalised=True,

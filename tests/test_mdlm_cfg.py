@@ -17,13 +17,15 @@ from torch import Tensor
 from word_nets import CPU, SKEWED, TINY, WORDS, Knows, assert_drawn, frequencies, ids_of
 
 from baselines import METHODS
+from models.diffusion.contrast import mixed
 from models.diffusion.loop import uniform, walk
+from models.diffusion.prompts import PROMPTS, Prompts
 from models.diffusion.words.config import WordGuidanceConfig
-from models.diffusion.words.contrast import Guided, mixed
+from models.diffusion.words.contrast import Guided
 from models.diffusion.words.frame import LENGTHS
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
 from models.diffusion.words.prompted import Dropping, PromptedConfig
-from models.diffusion.words.prompts import PROMPTS, Prompts, prompted, starts
+from models.diffusion.words.prompts import prompted, starts
 from models.diffusion.words.reader import Reader
 from models.diffusion.words.role import build
 from models.mdlm import MDLM, MDLMSettings

@@ -1,7 +1,8 @@
-"""Bounds of the families of discrete diffusion that a set was made with, for Table 7."""
+"""Bounds of the families of diffusion that a set was made with, for Table 7."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def families(results: ResultSet, store: Store) -> list[Family]:
     }
     found = []
     for role in roles().values():
-        if role.objective and role.name in named:
+        if role.bound and role.name in named:
             folder = store.find(named[role.name])
             if folder is None:
                 raise UserError(f"{named[role.name]} ({role.name}) is not in {store.root}")
@@ -48,11 +49,11 @@ def bounds(
     """The terms of each family's bound, in nats a text, (texts,). ``draws``: states of noise for
     each text. Raises ``UserError`` for texts that a network does not fit: figures of other texts
     than the other models' could not be compared."""
-    from models.diffusion.words.likelihood import bound_terms
-
     measured: list[tuple[Role, dict[str, Any]]] = []
     for role, folder in found:
-        terms, fitting = bound_terms(role, folder, texts, draws, seed, device, progress=progress)
+        module, _, name = role.bound.partition(":")
+        measure = getattr(importlib.import_module(module), name)
+        terms, fitting = measure(role, folder, texts, draws, seed, device, progress=progress)
         if len(fitting) != len(texts):
             raise UserError(f"{len(texts) - len(fitting)} texts do not fit the network {folder}")
         measured.append((role, {name: value.numpy() for name, value in terms.items()}))

@@ -37,8 +37,8 @@ USAGE = """\
 usage: python -m eval.likelihood key=value ...
 
 Measures Diffusion-LM's variational bound (equation 2 of the paper, with its terms), those of the
-families of discrete diffusion that the set was made with, and the exact likelihood of the causal LM
-on the same validation texts, for Table 7. Needs the trained networks.
+families of diffusion that the set was made with, and the exact likelihood of the causal LM on the
+same validation texts, for Table 7. Needs the trained networks.
 
   python -m eval.likelihood run=results/demo
   python -m eval.likelihood run=results/demo train=bound,simplex train_steps=2000
@@ -203,7 +203,7 @@ def measure(
     found: Sequence[Family] = (),
 ) -> dict[str, Any]:
     """What ``likelihood.json`` holds. ``folders``: the roles ``diffusion`` and ``lm``, and those
-    models that were trained under the bound; ``found``: families of discrete diffusion.
+    models that were trained under the bound; ``found``: families with a bound of their own.
     """
     from models.diffusion.latents.bound import load_bound
     from models.diffusion.latents.likelihood import bound_terms

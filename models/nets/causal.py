@@ -20,7 +20,7 @@ from models.base import stream_seed
 from models.nets import parallel
 from models.nets.artefact import load_network, save_network
 from models.nets.backbones import CausalLM, fresh, from_record, load_pretrained
-from models.nets.codec import Codec, TokenizerCodec, load_codec
+from models.nets.codec import Codec, TokenizerCodec, WordCodec, load_codec
 from models.nets.config import LMConfig
 from models.nets.learned import SHUFFLED, Learned, compared
 from models.nets.train import fit
@@ -28,6 +28,7 @@ from tasks.base import Words
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
+from tasks.vocabulary import Vocabulary
 
 Example = tuple[Sequence[str], Words]
 """Prompt tokens (none for an unconditional model) and the words of the text."""
@@ -221,6 +222,15 @@ def load_lm(folder: Path, device: torch.device) -> tuple[CausalLM, Codec, LMConf
         folder, Stored, build, words=("codec", load_codec), stored=lambda made: made.stored
     )
     return model.served(device), codec, stored.lm
+
+
+def word_table(folder: Path, vocabulary: Vocabulary) -> Tensor:
+    """(V, width), fp32: the embeddings that the language model in ``folder`` reads words by. Raises
+    ``UserError`` for one of subwords, or of another vocabulary."""
+    model, codec, _ = load_lm(folder, torch.device("cpu"))
+    if not isinstance(codec, WordCodec) or codec.vocabulary.digest != vocabulary.digest:
+        raise UserError(f"the language model in {folder} does not read the words of the corpus")
+    return model.table.detach().float()[: len(vocabulary)]
 
 
 def _initial(codec: Codec, config: LMConfig, init: Path | None) -> CausalLM:

@@ -69,6 +69,13 @@ def _norm_first_encoder(config: EncoderConfig, positions: int) -> nn.Module:
     return encoder
 
 
+def unseen(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """What an encoder adds to attention so that positions are read only where ``seen`` (B, L);
+    (B, 1, 1, L)."""
+    added = torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+    return added[:, None, None]
+
+
 class WordEncoder(nn.Module):
     """Logits of a word at every position from the words at all of them; the output layer is tied to
     the word embeddings (Devlin et al. 2019). ``timed``: it is told the time of the noise, whose
@@ -138,11 +145,7 @@ class WordEncoder(nn.Module):
     def states(self, hidden: Tensor, seen: Tensor | None = None) -> Tensor:
         """The encoder's last states (B, L, D); ``seen`` (B, L): the positions that are read at
         all."""
-        more = {}
-        if seen is not None:
-            least = torch.finfo(hidden.dtype).min
-            unseen = torch.zeros_like(seen, dtype=hidden.dtype).masked_fill(~seen, least)
-            more["attention_mask"] = unseen[:, None, None]
+        more = {} if seen is None else {"attention_mask": unseen(seen, hidden.dtype)}
         if not self.norm_first:
             hidden = self.norm(hidden)
         hidden = self.encoder(self.dropout(hidden), **more).last_hidden_state

@@ -115,7 +115,14 @@ def prompted_codec(task: Task, deps: Folders, config: LMConfig) -> Codec:
 
 
 def text_role(
-    name: str, Config: type, build: Callable[..., Any], objective: Any, *, title: str, **more: Any
+    name: str,
+    Config: type,
+    build: Callable[..., Any],
+    objective: Any,
+    *,
+    title: str,
+    preset: Callable[[str, Any], Any] | None = None,
+    **more: Any,
 ) -> Role:
     """The role of a network of whole texts, each a sequence of ``length`` ids (START, the words,
     END, PAD), with a section of its own name; of a size that families have alike
@@ -124,7 +131,8 @@ def text_role(
     ``Config``: a dataclass of ``length``, ``network`` and ``train``. ``build``: (config,
     vocabulary) -> a fresh network and what its file must agree with. ``objective``: (network,
     training ids (N, L), held-out ids, batch plan) -> what :func:`models.nets.train.fit` descends.
-    ``more``: further fields of the role.
+    ``preset``: its settings under a preset, where they are other than its size; ``more``: further
+    fields of the role.
     """
 
     def of_texts(plan: Plan, task: str) -> Recipe:
@@ -154,10 +162,10 @@ def text_role(
         options = settings(config, seed=seed) | plan.window
         return recipe(name, f"train {title}", train, options, deps=deps, pace=config)
 
-    def preset(preset: str, config: Any) -> Any:
+    def by_size(preset: str, config: Any) -> Any:
         return Config(*sized(preset))
 
-    return Role(name, of_texts, name, Config, preset, title=title, **more)
+    return Role(name, of_texts, name, Config, preset or by_size, title=title, **more)
 
 
 def finetuned(plan: Plan, task: str) -> Recipe:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from models.base import Card, Role
+from models.base import INFILLING, Card, Role, of_parts
 from models.diffusion.classifiers.kinds import GUIDED_BY, Kind, control_kinds
 from models.diffusion.classifiers.recipe import classifiers
 from models.diffusion.config import ClassifierConfig
-from models.diffusion.latents.decoding import LatentSettings, check_decoding
+from models.diffusion.latents.decoding import InfillingConfig, LatentSettings, check_decoding
 from models.diffusion.latents.role import Preset, latent_role
 from models.word_tags import WORD_TAGS
 from tasks import parts
 from tasks.base import Task
+from tasks.common.errors import UserError
 from tasks.controls import FieldValue, Length, TagSequence
 
 #: kinds of controls that are about words, of which a network's own p(word | x_t) speaks
@@ -49,6 +50,16 @@ def family(
     )
 
 
+def check_filling(config: Any, network: str) -> None:
+    """Raises ``UserError`` for a network that has not seen contexts without noise."""
+    share = getattr(config, network).clean_contexts
+    if not share or config.window != 3:
+        raise UserError(
+            f"{network} learns to fill in from windows of stories: it needs window=3, not "
+            f"{config.window}, and {network}.clean_contexts above 0, not {share:g}"
+        )
+
+
 def classifier_section(name: str) -> str:
     """The role of the classifiers of network ``name``."""
     return f"{name}_classifier"
@@ -73,6 +84,8 @@ class LatentCard(Card):
     own: bool = False
 
     def refuses(self, task: Task) -> str | None:
+        if task.fills and task.table in self.tables:
+            return None
         if task.table not in self.tables:
             return Card.refuses(self, task)
         kinds = control_kinds(task.name)
@@ -86,6 +99,8 @@ class LatentCard(Card):
         """The network; a classifier for each part that its words do not guide, and the tags of
         words where they do."""
         assert task is not None
+        if task.fills:
+            return (self.network, "lengths")
         found = [self.network]
         for part, kind in control_kinds(task.name).items():
             if not owns(kind, settings):
@@ -108,6 +123,61 @@ class LatentCard(Card):
         settings: LatentSettings = getattr(config, self.name)
         trained = getattr(config, self.network)
         check_decoding(trained, settings.sampling, f"{self.name}.sampling")
+        if task.fills:
+            check_filling(config, self.network)
+            return
+
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2
+
+
+@dataclass(frozen=True)
+class FillingCard(Card):
+    """Fills in between contexts that stay clean. ``network``: the role of its network."""
+
+    Settings: type = InfillingConfig
+    group: str = "continuous"
+    tables: frozenset[str] = frozenset({INFILLING})
+    steps: str = "sampling.steps"
+    network: str = ""
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        return (self.network, "lengths")
+
+    def check(self, config: Any, task: Task | None) -> None:
+        sampling = getattr(config, self.name).sampling
+        check_decoding(getattr(config, self.network), sampling, f"{self.name}.sampling")
+        check_filling(config, self.network)
+
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2
+
+
+@dataclass(frozen=True)
+class PromptedCard(Card):
+    """Guided without a classifier. ``network``: the role of the network that those behind prompts
+    are trained from, and ``prompted`` theirs, of which each part of a composition has its own."""
+
+    group: str = "continuous"
+    trained: bool = True
+    tradeoff: str = "weight"
+    steps: str = "sampling.steps"
+    ranges: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "weight": ("0", "0.5", "1", "2"),
+            "sampling.score_temperature": ("0.5", "0.7", "1"),
+        }
+    )
+    network: str = ""
+    prompted: str = ""
+
+    def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
+        assert task is not None
+        return of_parts(self.prompted, task)
+
+    def check(self, config: Any, task: Task | None) -> None:
+        sampling = getattr(config, self.name).sampling
+        check_decoding(getattr(config, self.network), sampling, f"{self.name}.sampling")
 
     def room(self, config: Any, task: Task) -> int | None:
         return int(getattr(config, self.network).length) - 2

@@ -46,6 +46,8 @@ class Diffusion:
             self.network.sharpen(sampling.score_temperature)
         #: the estimate that a network with self-conditioning is told at the step under way
         self._previous: Tensor | None = None
+        #: what it is told without noise, as in :meth:`Network.x0`
+        self._known: Tensor | None = None
         compile_encoder(self.network, device, sampling.compile)
         self.shape = (denoiser.config.length, denoiser.config.embedding)
 
@@ -75,20 +77,29 @@ class Diffusion:
         """Of the batch under way, from now on the rows ``rows`` (N,) alone."""
         if self._previous is not None:
             self._previous = self._previous[rows]
+        if self._known is not None:
+            self._known = self._known[rows]
 
-    def x0(self, x: Tensor, t: int, known: Tensor | None = None) -> Tensor:
-        """The unclamped x_0 estimate at decoding step ``t``, differentiable in x; ``known`` as in
-        :meth:`models.diffusion.latents.network.Network.x0`."""
-        return self.network.x0(x, *self._told(x, t), known, self._previous)
+    def x0(self, x: Tensor, t: int) -> Tensor:
+        """The unclamped x_0 estimate at decoding step ``t``, differentiable in x."""
+        return self.network.x0(x, *self._told(x, t), self._known, self._previous)
+
+    def x0_of(self, network: Network, x: Tensor, t: int, known: Tensor) -> Tensor:
+        """:meth:`x0` of another network of the same latents, told ``known``; x: the rows under way
+        a whole number of times, one behind the other."""
+        previous = self._previous
+        if previous is not None:
+            previous = previous.repeat(len(x) // len(previous), 1, 1)
+        return network.x0(x, *self._told(x, t), known, previous)
 
     def word_logits(self, x: Tensor, t: int) -> Tensor:
         """log p(w | x_t) up to a constant, (B, L, V), at decoding step ``t``, differentiable in
         x."""
-        return self.network.word_logits(x, *self._told(x, t), self._previous)
+        return self.network.word_logits(x, *self._told(x, t), self._previous, self._known)
 
     def said(self, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
         """:meth:`x0` and :meth:`word_logits` in one evaluation."""
-        return self.network.said(x, *self._told(x, t), self._previous)
+        return self.network.said(x, *self._told(x, t), self._previous, self._known)
 
     def _told(self, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
         """The training step and the time of decoding step ``t``, for each row of x."""
@@ -110,13 +121,14 @@ class Diffusion:
         progress: Progress = silent,
     ) -> Tensor:
         """The final latents (B, L, D), one row for each random stream. ``length``: L, by default
-        all that the network has; ``known`` (B, L): words that the network is told; ``clamp``: what
-        clamping does to an estimate, by default each latent's nearest word; ``steer``: gives
-        the estimates, moved by guidance; ``leave``: ends texts before the last step."""
+        all that the network has; ``known``: what the network is told, as in :meth:`Network.x0`;
+        ``clamp``: what clamping does to an estimate, by default each latent's nearest word;
+        ``steer``: gives the estimates, moved by guidance; ``leave``: ends texts before the last
+        step."""
         steps, shape = self.schedule.steps, (length or self.shape[0], self.shape[1])
         clamping = (clamp or self.denoiser.nearest) if self.sampling.clamp else None
         again = self.network.config.self_conditioning > 0
-        self._previous = None
+        self._previous, self._known = None, known
         moved: list[Tensor] = []
 
         def estimate(x: Tensor, t: int, previous: Tensor | None) -> Tensor:
@@ -128,7 +140,7 @@ class Diffusion:
                 found, by = steer(x, t)
                 moved[:] = [by]
             else:
-                found = self.x0(x, t) if known is None else self.x0(x, t, known)
+                found = self.x0(x, t)
             self._previous = found if again else None
             return found
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from models.base import Frame
-from models.diffusion.latents.guided import Free, hooks
 from models.diffusion.latents.way import Way
 from models.diffusion.loop import moments
 from tasks.base import Target
@@ -19,7 +18,8 @@ def frames_of(
 ) -> list[Frame] | None:
     """The nearest word of every position's latent at ``frames`` levels, from one random stream;
     None where a way fills in and writes no whole texts."""
-    if not isinstance(way, Free):
+    given = way.whole(target)
+    if given is None:
         return None
     diffusion, made = way.diffusion, list[Frame]()
     schedule = diffusion.schedule
@@ -32,9 +32,7 @@ def frames_of(
             made.append(Frame(t, std, tuple(way.vocabulary.decode(ids))))
         return x
 
-    guidance = way.guidance([target.control])
-    leave = diffusion.settling(1, guidance)
-    x = diffusion.latents(rngs, pin=note, leave=leave, **hooks(guidance))
+    x = diffusion.latents(rngs, pin=note, **given)
     if made[-1].t >= 0:  # the text ended early
         note(x, -1)
     return made

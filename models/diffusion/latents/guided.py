@@ -55,6 +55,10 @@ class Free(Way[None]):
         """What guides the rows of one batch."""
         return None
 
+    def whole(self, target: Target) -> dict[str, Any]:
+        guidance = self.guidance([target.control])
+        return {**hooks(guidance), "leave": self.diffusion.settling(1, guidance)}
+
     def decode(self, jobs: list[Job[None]], streams: Streams, progress: Progress) -> list[Made]:
         """Network evaluations: one a step, and those of the guides' gradients."""
         rngs = [streams(job.target.id, job.index) for job in jobs]

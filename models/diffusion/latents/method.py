@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from models.base import Frame, Generator, TargetSamples, sample_rng
-from models.diffusion.latents.card import LatentCard
-from models.diffusion.latents.decoding import LatentSettings
+from models.diffusion.latents.card import FillingCard, LatentCard, PromptedCard
+from models.diffusion.latents.decoding import InfillingConfig, LatentSettings
+from models.diffusion.latents.prompting import PromptedLatentSettings
 from tasks.base import Target, Task
 from tasks.common.progress import Progress, silent
 
@@ -84,6 +85,46 @@ class LatentDiffusion(Decoding):
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: LatentSettings, device: torch.device
     ) -> Self:
-        from models.diffusion.latents.loading import steered
+        from models.diffusion.latents.loading import filling, steered
 
+        if task.fills:
+            config = InfillingConfig("framed", "variable", sampling=settings.sampling)
+            return cls(filling(cls.card.network, folders, config, device))
         return cls(steered(cls.card, folders, task, settings, device))
+
+
+class Filling(Decoding):
+    """A family's network that fills in between clean contexts."""
+
+    card: ClassVar[FillingCard]
+
+    @classmethod
+    def load(
+        cls,
+        folders: Mapping[str, Path],
+        task: Task,
+        settings: InfillingConfig,
+        device: torch.device,
+    ) -> Self:
+        from models.diffusion.latents.loading import filling
+
+        return cls(filling(cls.card.network, folders, settings, device))
+
+
+class PromptedLatents(Decoding):
+    """A family's network behind prompts, under classifier-free guidance."""
+
+    card: ClassVar[PromptedCard]
+
+    @classmethod
+    def load(
+        cls,
+        folders: Mapping[str, Path],
+        task: Task,
+        settings: PromptedLatentSettings,
+        device: torch.device,
+    ) -> Self:
+        """Raises ``UserError`` for networks that are damaged or were not trained from one."""
+        from models.diffusion.latents.prompted import load_behind
+
+        return cls(load_behind(cls.card, folders, task, settings, device))

@@ -38,7 +38,8 @@ class Noised:
     ``ids`` (B, L); ``mean`` (B, L, D) their embeddings; ``x0`` latents drawn around these; ``x_t``
     the latents at training steps ``t`` (B,), from ``x0`` and ``noise``; ``clean`` (B, L): positions
     of ``x_t`` that hold ``mean`` instead, or None where none does; ``previous`` (B, L, D): the
-    estimates that are handed back to the network, zeros where none is, or None.
+    estimates that are handed back to the network, zeros where none is, or None; ``prompts`` (B, P):
+    those in front of the texts, or None.
     """
 
     ids: Tensor
@@ -49,10 +50,14 @@ class Noised:
     noise: Tensor
     clean: Tensor | None
     previous: Tensor | None = None
+    prompts: Tensor | None = None
 
     @property
     def known(self) -> Tensor | None:
-        """(B, L): the ids of clean positions, -1 elsewhere; None where none is clean."""
+        """What the network is told without noise: the prompts (B, P), or (B, L) the ids of clean
+        positions, -1 elsewhere; None where it is told nothing."""
+        if self.prompts is not None:
+            return self.prompts
         return None if self.clean is None else self.ids.masked_fill(~self.clean, -1)
 
     def average(self, values: Tensor) -> Tensor:
@@ -148,7 +153,8 @@ class Network(nn.Module, ABC):
         ``model_time``: what the network is told, where it differs from the training step's own
         time. ``known`` (B, L): ids of words whose own embedding, without noise, is at a position,
         such as the contexts of an infilling, and -1 elsewhere; a network that does not
-        ``reads_known`` makes no use of it. ``previous`` (B, L, D): the estimate before, where
+        ``reads_known`` makes no use of it, and one that reads prompts takes these, (B, P), instead.
+        ``previous`` (B, L, D): the estimate before, where
         ``config.self_conditioning``; None: zeros.
         """
 
@@ -183,18 +189,28 @@ class Network(nn.Module, ABC):
         return table[index][:, None, None]
 
     def word_logits(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor,
+        previous: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """log p(w | x_t) up to a constant of each position, (B, L, V), fp32, differentiable in
         x_t; by default the rounding of the x_0 estimate."""
-        return self.said(x_t, index, model_time, previous)[1]
+        return self.said(x_t, index, model_time, previous, known)[1]
 
     def said(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor,
+        previous: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The x_0 estimate (B, L, D) and :meth:`word_logits`, in one evaluation; by default the
         second is the rounding of the first."""
-        x0 = self.x0(x_t, index, model_time, None, previous)
+        x0 = self.x0(x_t, index, model_time, known, previous)
         return x0, self.logits(x0)
 
     def mean(self, logits: Tensor) -> Tensor:
@@ -205,15 +221,23 @@ class Network(nn.Module, ABC):
     def forward(self, x: Tensor, model_time: Tensor, previous: Tensor | None = None) -> Tensor:
         """What ``down`` says of each position, fp32, for x (B, L, ...), as ``up`` reads it, at
         times (B,); ``previous`` as in :meth:`x0`."""
+        hidden = self.entering(x, model_time, previous)
+        return self.leaving(self.encoder(hidden).last_hidden_state)
+
+    def entering(self, x: Tensor, model_time: Tensor, previous: Tensor | None) -> Tensor:
+        """What the encoder reads of the positions, (B, L, W)."""
         dtype = self.norm.weight.dtype
         features = time_embedding(pad_rows(model_time), self.config.time)
         time = self.time(features.to(dtype))[: len(x)]
         hidden = self.up(x.to(dtype)) + self.position_embedding.weight[: x.shape[1]]
         if self.again is not None and previous is not None:
             hidden = hidden + self.again(previous.to(dtype))
-        hidden = self.dropout(self.norm(hidden + time[:, None, :]))
-        hidden = self.encoder(hidden).last_hidden_state
-        output: Tensor = self.down(hidden.to(dtype)).float()
+        entered: Tensor = self.dropout(self.norm(hidden + time[:, None, :]))
+        return entered
+
+    def leaving(self, hidden: Tensor) -> Tensor:
+        """What ``down`` says of the encoder's last states (B, L, W)."""
+        output: Tensor = self.down(hidden.to(self.norm.weight.dtype)).float()
         if self.training:
             return output
         # a tanh makes a number of an infinity

@@ -103,9 +103,14 @@ class ScoreInterpolation(Network):
         return self.estimate(hidden, x_t, index, known)
 
     def said(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor,
+        previous: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        hidden = self._said(x_t, index, model_time, None, previous)
+        hidden = self._said(x_t, index, model_time, known, previous)
         query, shrink = self._evidence(x_t, index)
         said = F.linear(hidden, self.words.weight.float(), self.prior.float()) / self.temperature
         latents = F.linear(query, self.embedding.weight.float())

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.base import stream_seed
 from models.diffusion.latents.config import DiffusionConfig
 from models.diffusion.latents.denoiser import make_denoiser
-from models.diffusion.latents.network import Network, Noised
+from models.diffusion.latents.network import Network, Noised, Normalised
 from models.diffusion.latents.vdm import vdm_losses
 from models.diffusion.latents.word_head import WordHead
 from models.diffusion.rounding import rounding_nll
@@ -51,6 +51,8 @@ def losses(
     clean: Tensor | None = None,
     *,
     again: Tensor | None = None,
+    prompts: Tensor | None = None,
+    absorbed: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The terms of L_simple^e2e for each sequence, (B,) each; under another
     ``config.objective``, those of that.
@@ -64,14 +66,17 @@ def losses(
 
     ``clean`` (B, L): positions that hold their word's own embedding instead of a latent; all terms
     are means over the others, of which each sequence needs one. ``again`` (B,): sequences that are
-    read twice, the second time with the first estimate (self-conditioning).
+    read twice, the second time with the first estimate (self-conditioning). ``prompts`` (B, P): of
+    a network that reads them. ``absorbed`` (B, L): positions whose latent is nothing (soft masks).
     """
     mean = network.embedding(ids).float()  # (B, L, D)
     x0 = mean + network.start_std * start if network.start_std else mean
     x_t = network.process.corrupt(x0, t, noise)
+    if absorbed is not None:
+        x_t = x_t.masked_fill(absorbed[..., None], 0)
     if clean is not None:
         x_t = torch.where(clean[..., None], mean, x_t)
-    texts = Noised(ids, mean, x0, x_t, t, noise, clean)
+    texts = Noised(ids, mean, x0, x_t, t, noise, clean, prompts=prompts)
     if again is not None:
         texts = replace(texts, previous=first_estimates(network, texts, again))
     if network.config.objective == "bound":
@@ -104,6 +109,9 @@ def first_estimates(network: Network, texts: Noised, again: Tensor) -> Tensor:
 
 class DiffusionObjective:
     """What :func:`models.nets.train.fit` descends: the mean of the summed terms over a batch."""
+
+    #: whether the law of the noise levels follows the losses, where it is a warp's
+    measures = True
 
     def __init__(
         self,
@@ -140,7 +148,12 @@ class DiffusionObjective:
             ours.append(self.contexts[0][rows] & chosen[:, None])
         if config.self_conditioning:
             ours.append(torch.rand(len(rows), generator=rng) < config.self_conditioning)
-        return ours
+        return ours + self.told(rows, rng)
+
+    def told(self, rows: Tensor, rng: torch.Generator | None, held: bool = False) -> list[Tensor]:
+        """What a kind of training tells besides of the texts ``rows`` (B,), of training or
+        ``held`` out."""
+        return []
 
     def moments(self, count: int, rng: torch.Generator | None) -> Tensor:
         """Training steps (count,), or of a warp the warped times of these."""
@@ -157,7 +170,12 @@ class DiffusionObjective:
         again = more.pop(0) if config.self_conditioning else None
         if network.warp is not None:
             t = network.warp.levels(t)
-        return t, losses(network, ids, t, noise, start, clean=clean, again=again)
+        told = self.named(more, t)
+        return t, losses(network, ids, t, noise, start, clean=clean, again=again, **told)
+
+    def named(self, told: Sequence[Tensor], t: Tensor) -> dict[str, Tensor]:
+        """What :meth:`told` gives, at training steps ``t`` (B,), as :func:`losses` calls it."""
+        return {}
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         network = self.module
@@ -166,7 +184,7 @@ class DiffusionObjective:
         shared = list(map(parallel.share, moved(self.draws(step), self.device)))
         t, terms = self.terms(shared)
         measured = terms.pop("measured", None)
-        if network.warp is not None:
+        if network.warp is not None and self.measures:
             if measured is None:
                 (name,) = (one for one in ("words", "anchor") if one in terms)
                 measured = terms[name].detach()
@@ -188,6 +206,7 @@ class DiffusionObjective:
             given.append(self.contexts[1][: len(ids)] & chosen[:, None])
         if self.module.config.self_conditioning:
             given.append(torch.rand(len(ids), generator=rng) < self.module.config.self_conditioning)
+        given += self.told(torch.arange(len(ids)), rng, held=True)
         sums: dict[str, float] = {}
         for i in range(0, len(ids), 64):
             part = [v[i : i + 64].to(device) for v in given]
@@ -208,17 +227,22 @@ def train_diffusion(
     device: torch.device,
     progress: Progress = silent,
     middles: tuple[Sequence[Middle], Sequence[Middle]] | None = None,
+    table: Tensor | None = None,
+    Objective: type[DiffusionObjective] = DiffusionObjective,
 ) -> None:
     """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``.
 
     ``middles``: of each text of ``train`` and of ``valid``, its words (start, stop) that
-    ``config.clean_contexts`` noises alone. Raises ``UserError`` if that is asked for without.
+    ``config.clean_contexts`` noises alone; ``table`` (V, D): the embeddings that words start with.
+    Raises ``UserError`` if contexts are asked for without middles, or for a table of another size.
     """
     torch.manual_seed(stream_seed(seed, "diffusion", "init"))
     denoiser = make_denoiser(config, len(vocabulary)).to(device)
     ids = encode(train, vocabulary, config.length, config.padding)
     held = encode(valid, vocabulary, config.length, config.padding)
     denoiser.prepare(ids, vocabulary)
+    if table is not None:
+        adopt(denoiser, table)
     contexts = None
     if config.clean_contexts:
         if middles is None or config.padding == "block":
@@ -226,9 +250,23 @@ def train_diffusion(
         ours, others = (around(m, config.length) for m in middles)
         ids, held = ids[~ours.all(1)], held[~others.all(1)]
         contexts = ours[~ours.all(1)], others[~others.all(1)]
-    objective = DiffusionObjective(denoiser, ids, held, config.train.batch, seed, contexts)
+    objective = Objective(denoiser, ids, held, config.train.batch, seed, contexts)
     fit(objective, config.train, folder, seed, device, progress)
     save_network(folder, denoiser, config, _facts(config), words=("vocabulary", vocabulary))
+
+
+@torch.no_grad()
+def adopt(network: Network, table: Tensor) -> None:
+    """Gives words the embeddings ``table`` (V, D), scaled where the network's are. Raises
+    ``UserError`` where they have another number of coordinates."""
+    own = network.embedding
+    weight = own.directions if isinstance(own, Normalised) else own.weight
+    if table.shape != weight.shape:
+        raise UserError(
+            f"embedding={weight.shape[1]}: the words to start with have {table.shape[1]} "
+            "coordinates"
+        )
+    weight.copy_(table)
 
 
 def load_diffusion(folder: Path, device: torch.device) -> tuple[Network, Vocabulary]:

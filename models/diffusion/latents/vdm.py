@@ -42,7 +42,7 @@ def vdm_losses(
     zero = torch.zeros_like(t[rows])
     near = network.process.corrupt(mean[rows], zero, noise[rows])
     again = None if previous is None else torch.zeros_like(near)
-    rounding = _entropy(network, near, zero, ids[rows], again) / length
+    rounding = words_entropy(network, near, zero, ids[rows], again) / length
     prior = prior_term(mean, float(network.schedule.alpha_bar[-1])).float() / length
     return {
         "prior": prior,
@@ -59,7 +59,7 @@ def words_mean(network: Network, x_t: Tensor, t: Tensor, previous: Tensor | None
     return mean
 
 
-def _entropy(
+def words_entropy(
     network: Network, x_t: Tensor, t: Tensor, ids: Tensor, previous: Tensor | None
 ) -> Tensor:
     """-log p(words | x_t), (B,), summed over positions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
@@ -45,6 +45,11 @@ class Way(ABC, Generic[G]):
     @abstractmethod
     def decode(self, jobs: list[Job[G]], streams: Streams, progress: Progress) -> list[Made]:
         """The texts of jobs that are alike."""
+
+    def whole(self, target: Target) -> dict[str, Any] | None:
+        """What :meth:`Diffusion.latents` takes, beside a random stream, for a whole text of one
+        target; None where the way fills in."""
+        return None
 
     def answer(self, target: Target, samples: TargetSamples) -> TargetSamples:
         """The samples as they are handed out."""

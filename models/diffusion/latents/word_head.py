@@ -68,7 +68,7 @@ class WordHead(Network):
 
     def terms(self, noised: Noised) -> dict[str, Tensor]:
         """``words``, the cross-entropy of the words given x_t."""
-        rows, table, bias = self._scores(noised.x_t, noised.t, None, noised.previous)
+        rows, table, bias = self._scores(noised.x_t, noised.t, None, noised.previous, noised.known)
         nll = rounding_nll(rows, table, bias, noised.ids)
         return {"words": noised.average(nll)}
 
@@ -80,23 +80,41 @@ class WordHead(Network):
         known: Tensor | None = None,
         previous: Tensor | None = None,
     ) -> Tensor:
-        rows, table, bias = self._scores(x_t, index, model_time, previous)
+        rows, table, bias = self._scores(x_t, index, model_time, previous, known)
         shrink, norms = rows.new_zeros(rows.shape[:2]), rows.new_zeros(len(bias))
         return mixture(rows, shrink, table, norms, bias, self.embedding.weight)
 
     def said(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor, previous: Tensor | None = None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor,
+        previous: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        rows, table, bias = self._scores(x_t, index, model_time, previous)
+        rows, table, bias = self._scores(x_t, index, model_time, previous, known)
         said = by_token(lambda one: F.linear(one.to(table.dtype), table), rows).float()
         logits = said + bias.float()
         return self.mean(logits), logits
 
+    def read(
+        self, x_t: Tensor, model_time: Tensor, previous: Tensor | None, known: Tensor | None
+    ) -> Tensor:
+        """h, (B, L, W), of latents x_t at times (B,); this network makes no use of ``known``."""
+        hidden: Tensor = self(x_t, model_time, previous)
+        return hidden
+
     def _scores(
-        self, x_t: Tensor, index: Tensor, model_time: Tensor | None, previous: Tensor | None
+        self,
+        x_t: Tensor,
+        index: Tensor,
+        model_time: Tensor | None,
+        previous: Tensor | None,
+        known: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (B, L, K), a table (V, K) and a bias (V,) whose products are the logits."""
-        rows = self(x_t, self.times(index) if model_time is None else model_time, previous)
+        time = self.times(index) if model_time is None else model_time
+        rows = self.read(x_t, time, previous, known)
         table: Tensor = self.words.weight
         bias: Tensor = self.words.bias
         if not self.training:

@@ -11,18 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.diffusion.words.prompts import PromptedEncoder, emptied, starts
-
-
-def mixed(said: Sequence[Tensor], empty: Sequence[Tensor], gamma: float) -> Tensor:
-    """Logits (..., V) of guided words, up to a constant a position, from those of each part under
-    its control and under no control; what a control rules out stays out."""
-    total = torch.stack(tuple(empty)).mean(0) if len(empty) > 1 else empty[0]
-    impossible = torch.zeros_like(total, dtype=torch.bool)
-    for control, none in zip(said, empty, strict=True):
-        impossible = impossible | (control == -torch.inf)
-        total = total + gamma * (control - none)
-    return total.masked_fill(impossible, -torch.inf)
+from models.diffusion.contrast import mixed
+from models.diffusion.prompts import emptied
+from models.diffusion.words.prompts import PromptedEncoder, starts
 
 
 class Guided:

@@ -19,12 +19,13 @@ from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.classifiers.training import MakeClassifierGuide, load_guide
 from models.diffusion.loop import Noise, moments, uniform, walk
 from models.diffusion.pinning import Row, read_lengths
+from models.diffusion.prompts import Front
 from models.diffusion.words.card import WordsCard, classifier_role
 from models.diffusion.words.config import NATURAL, WordClassifierConfig, WordGuidanceConfig
 from models.diffusion.words.frame import Frames
 from models.diffusion.words.guide import Candidates, FirstOrder, Guides
 from models.diffusion.words.noising import WordGuide, space
-from models.diffusion.words.prompts import Front, behind, starts
+from models.diffusion.words.prompts import behind, starts
 from models.diffusion.words.reader import Reader, Said
 from models.diffusion.words.role import build
 from models.infilling import answer, infill
@@ -74,10 +75,26 @@ def load(
     return Decoder(reader, words, frames, guides)
 
 
+class Weighted(Protocol):
+    """Settings of guidance by classifiers."""
+
+    @property
+    def weight(self) -> float: ...
+
+
+class Room(Protocol):
+    """The texts that classifiers read: their words, and how many tokens they have."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+    @property
+    def longest(self) -> int: ...
+
+
 def makers(
-    folders: Mapping[str, Path], task: Task, guidance: WordGuidanceConfig, frames: Frames,
-    device: torch.device,
-) -> list[Maker]:  # fmt: skip
+    folders: Mapping[str, Path], task: Task, guidance: Weighted, frames: Room, device: torch.device
+) -> list[Maker]:
     """What guides texts in ``frames`` under ``task``: one for each control of a target that a
     classifier guides; none without weight."""
     made: list[Maker] = []

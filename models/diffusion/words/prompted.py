@@ -36,7 +36,7 @@ class Dropping(Bound):
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         import torch
 
-        from models.diffusion.words.prompts import emptied
+        from models.diffusion.prompts import emptied
 
         ids, free = super().batch(step)
         return emptied(ids, torch.rand(len(ids)) < self.config.drop, self.mask), free

@@ -18,8 +18,8 @@ from tasks.infilling import joined, middle_of
 from tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from models.diffusion.prompts import Prompts
     from models.diffusion.words.frame import Texts
-    from models.diffusion.words.prompts import Prompts
     from models.nets.encoder import WordEncoder
 
 #: what :func:`eval.likelihood` and figures call the loss
@@ -62,7 +62,8 @@ def words_role(
             ours: Texts
             others: Texts
             if prompts:
-                from models.diffusion.words.prompts import PROMPTS, Prompts, prompted
+                from models.diffusion.prompts import PROMPTS, Prompts
+                from models.diffusion.words.prompts import prompted
 
                 pairs = examples(plan.task(task), deps, seed)
                 read = Prompts.of(plan.task(task), vocabulary, corpus.train, pairs[0])
@@ -101,6 +102,7 @@ def words_role(
     return Role(
         name, of_texts, name, Config, by_preset, title=title,
         curve=("valid_nats",), curve_label=NATS, embedding="word_embedding.weight",
+        bound="models.diffusion.words.likelihood:bound_terms" if bounds else "",
         objective=objective if bounds else "", per_task=prompts,
     )  # fmt: skip
 
