@@ -182,6 +182,10 @@ def test_no_network_reads_what_it_wrote(
         place = out / "infilling" / method / CONFIG
         config = json.loads(place.read_text())
         config["config"]["lm"]["pretrained"] = other
+        made = config["identity"]["artefacts"]
+        config["identity"]["artefacts"] = {
+            role: f"{key[:-16]}{'0' * 16}" for role, key in made.items()
+        }
         place.write_text(json.dumps(config))
     main([f"run={out}", *keys, f"model={other}"])
     first, second = readers(ResultSet(out), "infilling")
@@ -191,6 +195,21 @@ def test_no_network_reads_what_it_wrote(
     shutil.rmtree(out / "infilling" / METHODS[0])
     with pytest.raises(UserError, match="has no answers to read"):
         main([f"run={out}", *keys, f"model={other}"])
+
+
+def test_settings_that_a_network_was_not_made_from_do_not_count(
+    judged: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """A run may have a pretrained language model beside networks that know nothing of it."""
+    out, keys = tmp_path / "stories", judged[1][1:]
+    shutil.copytree(judged[0], out)
+    other = str(gpt2(tmp_path / "other", 1))
+    place = out / "infilling" / "diffusion_lm" / CONFIG
+    config = json.loads(place.read_text())
+    config["config"]["lm"]["pretrained"] = other
+    place.write_text(json.dumps(config))
+    main([f"run={out}", *keys, f"model={other}"])
+    assert "diffusion_lm" not in readers(ResultSet(out), "infilling")[-1].skipped
 
 
 def test_what_is_wrong_is_said(

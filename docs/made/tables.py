@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 #: the files that hold such blocks
-PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md", ROOT / "docs" / "discrete.md")
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("evidence", "discrete", "steering")),
+)
 BLOCK = re.compile(
     r"(<!-- (table|brief|middles) (\S+) (\d+)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )

@@ -36,6 +36,7 @@ from tasks.metrics.text import visible_words
 if TYPE_CHECKING:
     from eval.running.runner import Run
     from models.nets.teacher import Teacher
+    from tasks.common.recipe import Recipe
 
 USAGE = """\
 usage: python -m eval.in_context key=value ...
@@ -203,17 +204,33 @@ def _skipped(cell: CellFiles, run: Run, judge: str, model: str) -> str:
     """Why a method's middles are not read: one of its networks is the reader, or began as it. Empty
     where none is."""
     artefacts = cell.config.get("identity", {}).get("artefacts", {})
-    settings, known = dict(cell.config.get("config", {})), roles()
-    settings.pop(TEACHER.section, None)
     for role, key in artefacts.items():
-        part = known.get(role.partition(":")[0])
-        # a network without settings of its own has those of another, of whichever
-        own = settings.get(part.section, {}) if part and part.section else settings
-        if key == judge or _named(own, model) or _same(run.store, key, judge):
+        began = _began(run, cell, role, key, model)
+        if key == judge or began or _same(run.store, key, judge):
             return f"n/a: {cell.method} uses {model} itself ({role})"
     if _named(cell.config.get("settings"), model):
         return f"n/a: {cell.method} uses {model} itself"
     return ""
+
+
+def _began(run: Run, cell: CellFiles, role: str, key: str, model: str) -> bool:
+    """Whether an artefact of the cell is made from the model, by its recipe; where today's recipe
+    is another than the cell's, by all settings that it may have had."""
+    try:
+        made = run.plan.role(role, cell.folder.parent.name)
+    except UserError:  # a role that nothing brings any more
+        made = None
+    if made is not None and made.key == key:
+        return _made_from(made, model)
+    settings, part = dict(cell.config.get("config", {})), roles().get(role.partition(":")[0])
+    settings.pop(TEACHER.section, None)
+    # a network without settings of its own has those of another, of whichever
+    return _named(settings.get(part.section, {}) if part and part.section else settings, model)
+
+
+def _made_from(recipe: Recipe, model: str) -> bool:
+    deps = recipe.deps.values()
+    return _named(recipe.spec.config, model) or any(_made_from(one, model) for one in deps)
 
 
 def _named(settings: Any, model: str) -> bool:
