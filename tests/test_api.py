@@ -222,7 +222,7 @@ def test_a_task_of_ones_own(bench: Bench) -> None:
     ("call", "said"),
     [
         (lambda b: cb.load("dmo"), "unknown preset 'dmo': did you mean 'demo'?"),
-        (lambda b: cb.load("demo", sed=1), "unknown key 'sed': did you mean 'seed'?"),
+        (lambda b: cb.load("demo", sead=1), "unknown key 'sead': did you mean 'seed'?"),
         (lambda b: cb.load("demo", lm={"wdth": 3}), "unknown key 'lm.wdth': did you mean"),
         (lambda b: cb.load("demo", seed="x"), "seed=x: a whole number"),
         (lambda b: cb.load("demo", seed=object()), "expected a text, a number"),

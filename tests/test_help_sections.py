@@ -36,7 +36,7 @@ def test_the_first_page_has_the_ordinary_keys_and_a_line_for_each_section(
         assert sum(line.startswith(f"  {name} ") for line in first.splitlines()) == 1, name
     for title in ("Methods", "Networks", "Words and judges"):
         assert f"\n{title}, each with --help NAME:\n" in first
-    assert first.count("\n") < 180
+    assert first.count("\n") < 200
     networks = first.split("Networks, ")[1].split("Words and judges")[0]
     assert "\n  diffusion " in networks and "\n  lm " in networks and "teacher" not in networks
 

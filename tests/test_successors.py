@@ -15,7 +15,6 @@ from models.base import INFILLING
 from models.diffusion.latents.card import LatentCard
 from models.diffusion.latents.decoding import ScoreGuidanceConfig
 from tasks import in_table, load_task
-from tasks.common.errors import UserError
 
 FAMILIES = [name for name in METHODS if isinstance(METHODS.card(name), LatentCard)]
 TINY = "layers=1 width=16 heads=2 feedforward=32"
@@ -63,16 +62,6 @@ def test_presets_can_be_trained_and_decoded(name: str, preset: str) -> None:
     settings = getattr(config, name)
     assert getattr(config, f"{ours.network}_classifier").steps == settings.sampling.steps
     assert ours.room(config, load_task("length")) == getattr(config, ours.network).length - 2
-
-
-def test_steps_that_a_classifier_does_not_know_are_refused() -> None:
-    config = preset_config("demo", None)
-    ours, settings = card("narrow"), config.narrow  # type: ignore[attr-defined]
-    sampling = dataclasses.replace(settings.sampling, steps=50)
-    config = config.having(narrow=dataclasses.replace(settings, sampling=sampling))
-    with pytest.raises(UserError, match=r"narrow_network_classifier\.steps=100: set both"):
-        ours.check(config, load_task("syntax_spans"))
-    ours.check(config, load_task("length"))  # which no classifier guides
 
 
 @pytest.mark.parametrize("name", ["narrow", "difformer", "plaid"])

@@ -150,7 +150,7 @@ def decoding(config: RunConfig, task: str) -> tuple[Work, Work, int]:
     unguided = Work(both.kernels[: len(both.kernels) // 2], both.parameters, both.kept)
     schedule = denoiser.decoding(steps, options.sampling.spacing)
     acting = Guidance(guide, settings, schedule=schedule)
-    levels = sum(acting.acts(t - 1) for t in range(steps))
+    levels = sum(bool(acting.acts(t - 1)) for t in range(steps))
     return unguided, guided, -(-levels // settings.every)
 
 
