@@ -76,14 +76,12 @@ def test_human_text_stands_in_every_panel(demo: ResultSet) -> None:
     assert legend.get_texts()[-1].get_text() == "human text"
 
 
-@pytest.mark.parametrize("part", [slice(40), slice(-40, None)])
-def test_no_two_methods_of_a_set_look_alike(part: slice) -> None:
-    """Of up to 40, and there are 7 x 8 looks. Nor like human text, a black star; and a method with
-    a colour of its own keeps it."""
-    cards = [METHODS.card(name) for name in METHODS][part]
+def test_no_two_methods_of_a_set_look_alike() -> None:
+    """Nor like human text, a black star; and a method with a colour of its own keeps it."""
+    cards = [METHODS.card(name) for name in METHODS]
     drawn = [series(number) for number in numbers(cards)]
     pairs = [(one["color"], one["marker"]) for one in drawn]
-    assert len(set(pairs)) == len(cards) == 40 and (BLACK, "*") not in pairs
+    assert len(set(pairs)) == len(cards) > 16 and (BLACK, "*") not in pairs
     for card, pair in zip(cards, pairs, strict=True):
         if card.colour is not None:
             assert pair == (COLOURS[card.colour], MARKERS[card.colour])

@@ -12,6 +12,7 @@ from eval.running.config import RunConfig
 from eval.running.keys import key_entry, key_list, keys, said_of
 from eval.running.roles import SHARED, roles
 from models.base import Card
+from models.diffusion.latents.card import classifier_section
 from models.nets.recipes import LM
 from tasks import TASKS, load_task
 from tasks.base import Task
@@ -61,7 +62,11 @@ def brief(config: RunConfig) -> str:
     width = max(len(name) for names in groups.values() for name in names)
     for title, names in groups.items():
         lines.append(f"{title}, each with --help NAME:")
-        lines += [f"  {name:{width}}  {_line(config, name)}" for name in names]
+        for name in names:
+            if not _classifies(name, names):
+                beside = [one for one in names if _classifies(one, [name])]
+                words = "".join(f", and {one}: {_count(config, one)}" for one in beside)
+                lines.append(f"  {name:{width}}  {_line(config, name)}{words}")
         lines.append("")
     return "\n".join([*lines, f"Every key: --help {ALL}. A task's metrics, methods: --help TASK."])
 
@@ -80,12 +85,21 @@ def grouped(config: RunConfig) -> dict[str, list[str]]:
     }
 
 
-def _line(config: RunConfig, name: str) -> str:
+def _classifies(name: str, networks: Sequence[str]) -> bool:
+    """Whether a section is that of the classifiers of one of the networks, on whose line it
+    stands."""
+    return any(name == classifier_section(network) for network in networks)
+
+
+def _count(config: RunConfig, name: str) -> str:
     count = sum(key.startswith(f"{name}.") for key in keys(type(config)))
-    words = f"{count} key{'s' if count > 1 else ''}" if count else "no keys"
+    return f"{count} key{'s' if count > 1 else ''}" if count else "no keys"
+
+
+def _line(config: RunConfig, name: str) -> str:
     titles = [role.title for role in roles().values() if role.section == name and role.title]
     title = METHODS.card(name).label if _is_method(name) else next(iter(titles), "")
-    return f"{words:9}{title or said_of(getattr(config, name))}"
+    return f"{_count(config, name):9}{title or said_of(getattr(config, name))}"
 
 
 def _is_method(name: str) -> bool:

@@ -29,7 +29,10 @@ YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY = "#6B7280"
 #: yellow is left for last: thin lines in it vanish on white paper
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE, BLACK, YELLOW)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+#: those of the colours, then more for where both come again; report pages know them by number
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", ">", "<", "h")
+#: so many series differ in colour or marker
+LOOKS = len(COLOURS) * (len(MARKERS) - 1)
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 
 WIDTH = 6.4  # inches, the text width of a page
@@ -123,18 +126,22 @@ def plain(axis: Axis) -> None:
 def series(i: int) -> dict[str, Any]:
     """Colour, marker and line of the ``i``-th series of an axis: where colours come again, they
     have other markers and lines."""
-    turn, at = divmod(i, len(COLOURS))
-    # the star of the last one is that of human text, too
-    other = at if turn == 0 else (at + turn) % (len(MARKERS) - 1)
-    return {"color": COLOURS[at], "marker": MARKERS[other], "linestyle": LINES[other]}
+    turn, at = divmod(i % LOOKS, len(COLOURS))
+    # the star of the last colour is that of human text, too
+    shapes = len(COLOURS) - 1
+    other = at if turn == 0 else (at + turn) % shapes if turn < shapes else turn + 1
+    return {
+        "color": COLOURS[at],
+        "marker": MARKERS[other],
+        "linestyle": LINES[other % len(LINES)],
+    }
 
 
 def numbers(methods: Sequence[Card]) -> list[int]:
     """The series of each of these methods: that of its card, the same in every figure; of one that
     has none the first of a colour that fewest of the others have, and that no card takes."""
     taken = [method.colour for method in methods if method.colour is not None]
-    alike = len(COLOURS) * (len(MARKERS) - 1)  # from here on looks come again
-    free = range(palette(), max(alike, palette() + len(methods)))
+    free = range(palette(), max(LOOKS, palette() + len(methods)))
 
     def crowded(number: int) -> tuple[bool, int, int]:
         colour = number % len(COLOURS)

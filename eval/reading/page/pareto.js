@@ -20,7 +20,7 @@
     return `${(r * Math.sin(a)).toFixed(2)},${(-r * Math.cos(a)).toFixed(2)}`;
   }).join(" ");
   // in the order of the figures' markers
-  const SHAPES = [null, polygon(4, 7.5, Math.PI / 4), polygon(3, 8, 0), polygon(4, 8, 0), polygon(3, 8, Math.PI), polygon(4, 8.5, 0, 3.2), polygon(4, 8.5, Math.PI / 4, 3.2), polygon(5, 9, 0, 4)];
+  const SHAPES = [null, polygon(4, 7.5, Math.PI / 4), polygon(3, 8, 0), polygon(4, 8, 0), polygon(3, 8, Math.PI), polygon(4, 8.5, 0, 3.2), polygon(4, 8.5, Math.PI / 4, 3.2), polygon(5, 9, 0, 4), polygon(3, 8, Math.PI / 2), polygon(3, 8, -Math.PI / 2), polygon(6, 8, 0)];
   const STAR = polygon(5, 10.5, 0, 4.6);
 
   function ticks(low, high) {
