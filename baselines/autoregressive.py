@@ -50,8 +50,8 @@ class Heads:
         return min(n - length for n, length in zip(positions, self.lengths, strict=True))
 
 
-#: generated ids and network evaluations
-Decoded = tuple[list[int], float]
+#: generated ids and network evaluations, and where a method estimates it the sample's log_z
+Decoded = tuple[list[int], float] | tuple[list[int], float, float]
 
 
 class Decode(Protocol):
@@ -178,7 +178,7 @@ def continuations(
 
     def made(jobs: list[Job[Heads]], report: Progress) -> list[Made]:
         decoded = decode(jobs, limit=min(limit, jobs[0].given.room(positions)))
-        return [Made(codec.words(ids), codec.tokens(ids), nfe) for ids, nfe in decoded]
+        return [Made(codec.words(ids), codec.tokens(ids), *costs) for ids, *costs in decoded]
 
     return run(
         targets,

@@ -5,17 +5,13 @@ Free of torch until something is loaded, so that a method's file may hold its ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from baselines.autoregressive import Decoded, Heads, uniforms
 from baselines.settings import SampleSettings
 from baselines.steering import Steered, naming_owners
-from models.base import TargetSamples
-from tasks.base import Target
-from tasks.common.progress import Progress, silent
 from tasks.common.ranges import ranged, share
 
 if TYPE_CHECKING:
@@ -42,25 +38,6 @@ class Filtered(Steered):
     particle one of the language model and one of each discriminator that is asked.
 
     A sample's ``log_z`` is the log of its particles' mean weight, -inf where none is left."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._log_z: dict[tuple[str, int], float] = {}
-
-    def generate(
-        self,
-        targets: Sequence[Target],
-        samples_per_target: int,
-        seed: int,
-        batch: int = 64,
-        progress: Progress = silent,
-    ) -> Iterator[TargetSamples]:
-        for one in super().generate(targets, samples_per_target, seed, batch, progress):
-            known = [
-                replace(sample, log_z=self._log_z.pop((one.target_id, sample.index)))
-                for sample in one.samples
-            ]
-            yield replace(one, samples=tuple(known))
 
     @property
     def particles(self) -> int:
@@ -154,7 +131,6 @@ class Filtered(Steered):
         none_left = weights.log.amax(1, keepdim=True) == -torch.inf
         chosen = draw(weights.log.masked_fill(none_left, 0.0), numbers("choice")[:, 0].to(device))
         last = places.gather(1, chosen[:, None])[:, 0]
-        for job, value in zip(jobs, weights.log_z.tolist(), strict=True):
-            self._log_z[job.target.id, job.index] = value
-        nfe = (spent * (1 + len(judges))).tolist()
-        return [(until(ids, eos), n) for ids, n in zip(texts[last].tolist(), nfe, strict=True)]
+        spent *= 1 + len(judges)
+        rows_made = zip(texts[last].tolist(), spent.tolist(), weights.log_z.tolist(), strict=True)
+        return [(until(ids, eos), nfe, log_z) for ids, nfe, log_z in rows_made]

@@ -33,6 +33,7 @@ class Made:
     words: Words
     tokens: Words
     nfe: float
+    log_z: float | None = None
 
 
 #: makes the texts of jobs, in their order; reports the share of them that is done
@@ -76,7 +77,8 @@ def run(
         part(1, 1)
         ordered = [(job, job.index + k) for job in jobs for k in range(each)]
         for (job, index), one in zip(ordered, made, strict=True):
-            done[job.position].append(Sample(index, one.words, one.tokens, one.nfe, seconds))
+            sample = Sample(index, one.words, one.tokens, one.nfe, seconds, one.log_z)
+            done[job.position].append(sample)
         taken = set(places)
         waiting = [job for i, job in enumerate(waiting) if i not in taken]
         while sent < len(targets) and len(done[sent]) == samples:
