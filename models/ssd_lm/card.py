@@ -35,7 +35,7 @@ def simplex_role(name: str, title: str, preset: Any) -> Role:
 
 @dataclass(frozen=True)
 class SimplexCard(GuidedCard):
-    """Classifiers of words guide it as they are: of clean text."""
+    """Guided by the classifiers of words, which are told that what they read has no noise."""
 
     Settings: type = SimplexSettings
     tables: frozenset[str] = frozenset({CONTROL})

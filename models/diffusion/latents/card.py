@@ -66,21 +66,36 @@ def classifier_section(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class LatentCard(Card):
-    """Guided by scores. ``network``: the role of its network. ``own``: it is guided by its own
-    words alone."""
+class NetworkCard(Card):
+    """What decodes a network of latents in ``sampling.steps`` steps. ``network``: its role."""
+
+    group: str = "continuous"
+    steps: str = "sampling.steps"
+    network: str = ""
+
+    def check(self, config: Any, task: Task | None) -> None:
+        assert task is not None
+        sampling = getattr(config, self.name).sampling
+        check_decoding(getattr(config, self.network), sampling, f"{self.name}.sampling")
+        if task.fills:
+            check_filling(config, self.network)
+
+    def room(self, config: Any, task: Task) -> int | None:
+        return int(getattr(config, self.network).length) - 2
+
+
+@dataclass(frozen=True)
+class LatentCard(NetworkCard):
+    """Guided by scores. ``own``: it is guided by its own words alone."""
 
     Settings: type = LatentSettings
-    group: str = "continuous"
     tradeoff: str = "guidance.weight"
-    steps: str = "sampling.steps"
     ranges: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
             "guidance.weight": ("0.5", "1", "2", "4"),
             "sampling.score_temperature": ("0.5", "0.7", "1"),
         }
     )
-    network: str = ""
     own: bool = False
 
     def refuses(self, task: Task) -> str | None:
@@ -118,66 +133,33 @@ class LatentCard(Card):
         alone = len(parts(task.name)) == 1
         return WORD_TAGS.name if alone else f"{WORD_TAGS.name}:{part}"
 
-    def check(self, config: Any, task: Task | None) -> None:
-        assert task is not None
-        settings: LatentSettings = getattr(config, self.name)
-        trained = getattr(config, self.network)
-        check_decoding(trained, settings.sampling, f"{self.name}.sampling")
-        if task.fills:
-            check_filling(config, self.network)
-            return
-
-    def room(self, config: Any, task: Task) -> int | None:
-        return int(getattr(config, self.network).length) - 2
-
 
 @dataclass(frozen=True)
-class FillingCard(Card):
-    """Fills in between contexts that stay clean. ``network``: the role of its network."""
+class FillingCard(NetworkCard):
+    """Fills in between contexts that stay clean."""
 
     Settings: type = InfillingConfig
-    group: str = "continuous"
     tables: frozenset[str] = frozenset({INFILLING})
-    steps: str = "sampling.steps"
-    network: str = ""
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         return (self.network, "lengths")
 
-    def check(self, config: Any, task: Task | None) -> None:
-        sampling = getattr(config, self.name).sampling
-        check_decoding(getattr(config, self.network), sampling, f"{self.name}.sampling")
-        check_filling(config, self.network)
-
-    def room(self, config: Any, task: Task) -> int | None:
-        return int(getattr(config, self.network).length) - 2
-
 
 @dataclass(frozen=True)
-class PromptedCard(Card):
+class PromptedCard(NetworkCard):
     """Guided without a classifier. ``network``: the role of the network that those behind prompts
     are trained from, and ``prompted`` theirs, of which each part of a composition has its own."""
 
-    group: str = "continuous"
     trained: bool = True
     tradeoff: str = "weight"
-    steps: str = "sampling.steps"
     ranges: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
             "weight": ("0", "0.5", "1", "2"),
             "sampling.score_temperature": ("0.5", "0.7", "1"),
         }
     )
-    network: str = ""
     prompted: str = ""
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:
         assert task is not None
         return of_parts(self.prompted, task)
-
-    def check(self, config: Any, task: Task | None) -> None:
-        sampling = getattr(config, self.name).sampling
-        check_decoding(getattr(config, self.network), sampling, f"{self.name}.sampling")
-
-    def room(self, config: Any, task: Task) -> int | None:
-        return int(getattr(config, self.network).length) - 2
