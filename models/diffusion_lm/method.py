@@ -16,10 +16,9 @@ from models.diffusion.latents.decoding import InfillingConfig
 from models.diffusion.latents.diffusion import Diffusion, refuse_block
 from models.diffusion.latents.guided import Fluent, Free, Guided, LengthGuide
 from models.diffusion.latents.guides import guide_of
-from models.diffusion.latents.infilling import Infilling
+from models.diffusion.latents.loading import filling
 from models.diffusion.latents.method import Decoding
 from models.diffusion.latents.training import load_diffusion
-from models.diffusion.pinning import read_lengths
 from models.diffusion_lm.card import (
     DIFFUSION_LM,
     FAST,
@@ -29,7 +28,6 @@ from models.diffusion_lm.card import (
     DiffusionLMCard,
 )
 from models.diffusion_lm.config import guidance_for
-from models.nets.unk import repairer
 from tasks.base import Task
 
 
@@ -71,14 +69,11 @@ class DiffusionLM(Decoding):
     def load(
         cls, folders: Mapping[str, Path], task: Task, settings: Any, device: torch.device
     ) -> Self:
+        if task.fills:
+            given = settings.infilling or InfillingConfig()
+            return cls(filling("diffusion", folders, given, device))
         denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
         refuse_block(denoiser)
-        if task.fills:
-            filling = settings.infilling or InfillingConfig()
-            lengths = read_lengths(folders["lengths"]) if filling.middle == "variable" else None
-            repair = repairer(filling.unk, filling.repair_model, device)
-            diffusion = Diffusion(denoiser, filling.sampling, device)
-            return cls(Infilling(diffusion, vocabulary, filling, lengths, repair))
         diffusion = Diffusion(denoiser, settings.sampling, device)
         config = cls.card.guidance(settings, task.name)
         guides: list[MakeGuide] = []
