@@ -3,157 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
-from scipy.stats import chisquare
+from steered import (
+    ANTI,
+    CODEC,
+    EXPERT,
+    GROUP,
+    HEAD,
+    LM,
+    METHOD_NAMES,
+    PLAIN,
+    PROMPTED,
+    READS,
+    TARGET,
+    TARGETS,
+    TASK,
+    Law,
+    agrees,
+    base,
+    drawn,
+    expert,
+    finite,
+    holds,
+    ids,
+    law,
+    log_p,
+    make,
+    network,
+    plain,
+    seen,
+)
 
 from baselines import METHODS, suited
 from baselines.antiexpert import mismatched
-from baselines.autoregressive import Heads, uniforms
 from baselines.gedi import Discrimination, GeDiSettings
-from baselines.particles import Weights, systematic
 from eval.running.command import parse
-from models.base import Generator, Sample
-from models.jobs import Job
-from models.nets.backbones.gpt2 import GPT2
-from models.nets.codec import WordCodec
-from models.nets.config import DiscriminatorConfig
-from models.nets.decoding import sample
-from models.nets.discriminator import Discriminator
 from tasks import in_table, load_task
 from tasks.base import Target
 from tasks.common.errors import UserError
-from tasks.controls import Length
-from tasks.vocabulary import SPECIALS, Vocabulary
-
-GROUP = "steering"
-#: the settings under which a method is the language model that it draws from
-PLAIN = {
-    "gedi": {"weight": 0.0}, "dexperts": {"alpha": 0.0}, "ft_cfg": {"gamma": 0.0},
-    "best_of_n": {"n": 1}, "ft_rerank": {"n": 1}, "rejection": {"n": 1}, "smc": {"lam": 0.0},
-    "smc_rule": {"particles": 1},
-}  # fmt: skip
-#: those of the group whose networks are the ones below; others have tests of their own
-METHOD_NAMES = [name for name, card in METHODS.items() if card.group == GROUP and name in PLAIN]
-TASK = load_task("length")
-TARGET = Target("t", Length(2))
-TARGETS = [Target(f"t{n}", Length(n)) for n in (2, 1, 3)]
-CODEC = WordCodec(Vocabulary([*SPECIALS, "a", "b"]))
-READS = CODEC.with_prompt([token for t in TARGETS for token in TASK.prompt(t.control)])
-#: tokens of a text of two words, and of one that is cut
-LIMIT = CODEC.limit(2)
-Law = Mapping[tuple[int, ...], float]
-
-
-def network(seed: int, vocabulary: int) -> GPT2:
-    torch.manual_seed(seed)
-    model = GPT2.fresh(vocabulary, 16, 1, 16, 2, 0.0).eval().requires_grad_(False)
-    for weight in model.parameters():
-        weight.mul_(1.0 if weight.ndim == 1 else 3.0)
-    return model
-
-
-LM, EXPERT, ANTI = network(0, len(CODEC)), network(1, len(READS)), network(3, len(READS))
-torch.manual_seed(2)
-JUDGE = Discriminator(len(READS), DiscriminatorConfig(1, 16, 2, 0.0, 16, 16)).eval()
-JUDGE.requires_grad_(False)
-JUDGE.out.weight.mul_(8.0)
-
-
-def make(name: str, task: Any = TASK, parts: int = 1, lm: GPT2 = LM, **options: Any) -> Any:
-    cls: Any = METHODS.load(name)
-    other: Any = {"finetuned": EXPERT, "discriminator": JUDGE}.get(cls.card.role)
-    others = [] if other is None else [other] * parts
-    if options.get("anti") == "trained":
-        others = [*others, *[ANTI] * parts]
-    settings = cls.card.Settings(**{"max_words": 2, **options})
-    return cls(lm, CODEC, others, [READS] * len(others), task, settings)
-
-
-def drawn(generator: Generator, count: int, seed: int = 0, **more: Any) -> list[Any]:
-    (result,) = generator.generate([TARGET], count, seed, **{"batch": 512, **more})
-    return list(result.samples)
-
-
-def ids(one: Any) -> tuple[int, ...]:
-    return tuple(CODEC.vocabulary.ids[token] for token in one.tokens)
-
-
-def log_p(model: GPT2, head: Sequence[int], text: Sequence[int]) -> torch.Tensor:
-    """log p(next word | head, text) over the words that can come, computed without a cache."""
-    logits = model.logits(model.hidden(torch.tensor([[*head, *text]])))[0, -1].double()
-    logits = logits[: CODEC.text_size].clone()
-    logits[CODEC.forbidden] = -torch.inf
-    return logits.log_softmax(-1)
-
-
-HEAD = CODEC.head(())
-PROMPTED = READS.head(TASK.prompt(TARGET.control))
-
-
-def law(step: Callable[[tuple[int, ...]], torch.Tensor]) -> dict[tuple[int, ...], float]:
-    """The distribution of texts whose next word has log-weights ``step(text)``."""
-
-    def grow(text: tuple[int, ...], p: float) -> Iterator[tuple[tuple[int, ...], float]]:
-        if text and (text[-1] == CODEC.eos or len(text) == LIMIT):
-            yield text, p
-            return
-        for token, q in enumerate(step(text).softmax(-1).tolist()):
-            if q:
-                yield from grow((*text, token), p * q)
-
-    return dict(grow((), 1.0))
-
-
-def base(text: Sequence[int]) -> torch.Tensor:
-    return log_p(LM, HEAD, text)
-
-
-def expert(text: Sequence[int]) -> torch.Tensor:
-    return log_p(EXPERT, PROMPTED, text)
-
-
-def holds(text: Sequence[int]) -> float:
-    """p(control | text) by the discriminator."""
-    logit = JUDGE(torch.tensor([[*PROMPTED, *text]]))[0, -1]
-    return float(logit.double().sigmoid())
-
-
-def seen(model: Callable[[Sequence[int]], torch.Tensor], text: Sequence[int]) -> float:
-    return sum(float(model(text[:i])[token]) for i, token in enumerate(text))
-
-
-def finite(x: torch.Tensor) -> torch.Tensor:
-    return x.nan_to_num(neginf=0.0)
-
-
-def agrees(texts: Sequence[tuple[int, ...]], expected: Law) -> None:
-    """Chi-square, rare texts together."""
-    found = Counter(texts)
-    assert set(found) <= {text for text, p in expected.items() if p > 0}
-    common = [text for text, p in expected.items() if p * len(texts) >= 5]
-    counts = [found[text] for text in common]
-    shares = [expected[text] for text in common]
-    rest = 1 - sum(shares)
-    if rest * len(texts) >= 1:
-        counts, shares = [*counts, len(texts) - sum(counts)], [*shares, rest]
-    else:
-        shares = [share / sum(shares) for share in shares]
-        assert sum(counts) >= len(texts) - 10
-    wanted = [share * sum(counts) / sum(shares) for share in shares]
-    assert len(common) > 3
-    assert chisquare(counts, wanted).pvalue > 1e-3
-
-
-def plain(name: str, model: GPT2, head: Sequence[int], count: int) -> list[tuple[int, ...]]:
-    jobs = [Job(0, TARGET, i, Heads.of([head])) for i in range(count)]
-    codec = CODEC if model is LM else READS
-    u = uniforms(name, jobs, 0, LIMIT)
-    return [tuple(x) for x in sample(model, [head] * count, u, codec.eos, codec.forbidden)]
 
 
 def test_the_toys_differ() -> None:
@@ -321,76 +212,6 @@ def test_rejection_conditions_on_the_rule() -> None:
     assert all(one.nfe >= len(one.tokens) for one in samples)
 
 
-def log_z_of(samples: Sequence[Sample]) -> torch.Tensor:
-    return torch.tensor([one.log_z for one in samples], dtype=torch.float64)
-
-
-@pytest.mark.parametrize(("particles", "ess"), [(1, 0.5), (3, 1.0), (8, 0.0), (8, 0.9)])
-def test_particles_are_properly_weighted(particles: int, ess: float) -> None:
-    """The mean of exp(log_z) is Z, and that of exp(log_z) [y is drawn] is p(y) p(c | y)^lam, for
-    any number of particles, resampled or not."""
-    p, count = law(base), 600
-    wanted = {text: q * holds(text) ** 2 for text, q in p.items()}
-    generator = make("smc", particles=particles, ess=ess, lam=2.0)
-    samples = drawn(generator, count, seed=particles)
-    weights = log_z_of(samples).exp()
-
-    def close(values: torch.Tensor, to: float) -> None:
-        error = float(values.std()) / math.sqrt(count)
-        assert abs(float(values.mean()) - to) < 4 * error + 1e-9
-
-    close(weights, sum(wanted.values()))
-    texts = [ids(one) for one in samples]
-    for text in sorted(p, key=wanted.__getitem__)[-5:]:
-        close(weights * torch.tensor([float(one == text) for one in texts]), wanted[text])
-
-
-#: what p(text) is under the rule that the target states, not normalised
-RULE = {t: p for t, p in law(base).items() if len(CODEC.words(list(t))) == 2}
-
-
-@pytest.mark.parametrize(
-    ("particles", "lam", "ess"), [(1, 1.0, 0.5), (3, 0.0, 0.5), (3, 1.0, 1.0), (8, 2.0, 0.5)]
-)
-def test_the_rule_is_the_final_potential(particles: int, lam: float, ess: float) -> None:
-    """The mean of exp(log_z) is p(control), and that of exp(log_z) [y is drawn] is p(y), whatever
-    the twists and however often all particles die; where one is left, the text satisfies the
-    control."""
-    generator, count = make("smc_rule", particles=particles, lam=lam, ess=ess), 600
-    samples = drawn(generator, count, seed=particles)
-    log_z = log_z_of(samples)
-    texts = [ids(one) for one in samples]
-    (likely,) = sorted(RULE, key=RULE.__getitem__)[-1:]
-    for values, wanted in (
-        (log_z.exp(), sum(RULE.values())),
-        (log_z.exp() * torch.tensor([float(t == likely) for t in texts]), RULE[likely]),
-    ):
-        error = float(values.std()) / math.sqrt(count)
-        assert abs(float(values.mean()) - wanted) < 4 * error + 1e-9
-    right = [len(one.words) == 2 for one in samples]
-    assert right == log_z.isfinite().tolist() and any(right)
-    asked = 2 if lam and particles > 1 else 1
-    assert all(one.nfe >= asked * len(one.tokens) for one in samples)
-    if particles == 1:
-        assert not all(right) and set(log_z[log_z.isfinite()].tolist()) == {0.0}
-        assert texts == plain_of(count, particles)
-
-
-def plain_of(count: int, seed: int) -> list[tuple[int, ...]]:
-    jobs = [Job(0, TARGET, i, Heads.of([HEAD])) for i in range(count)]
-    u = uniforms("smc_rule", jobs, seed, LIMIT)
-    return [tuple(x) for x in sample(LM, [HEAD] * count, u, CODEC.eos, CODEC.forbidden)]
-
-
-def test_particles_draw_from_the_language_model_under_the_rule() -> None:
-    """Where one of them is left: without twists it is a draw of its own."""
-    total, generator = sum(RULE.values()), make("smc_rule", particles=32, lam=0.0)
-    samples = drawn(generator, 300)
-    left = [ids(one) for one, z in zip(samples, log_z_of(samples), strict=True) if z.isfinite()]
-    agrees(left, {text: p / total for text, p in RULE.items()})
-    assert abs(len(left) / 300 - (1 - (1 - total) ** 32)) < 0.1
-
-
 def test_an_anti_expert_learns_from_texts_that_lack_the_control() -> None:
     """And against its equal, an expert changes nothing."""
     pairs = [([str(n)], ("a",) * n) for n in (1, 2, 3)] * 20 + [(["5"], ("b",))]
@@ -403,34 +224,6 @@ def test_an_anti_expert_learns_from_texts_that_lack_the_control() -> None:
     cls: Any = METHODS.load("dexperts")
     equal = cls(LM, CODEC, [EXPERT] * 2, [READS] * 2, TASK, settings)
     assert [ids(one) for one in drawn(equal, 20)] == plain("dexperts", LM, HEAD, 20)
-
-
-def test_many_particles_draw_from_the_posterior() -> None:
-    wanted = {text: p * holds(text) ** 2 for text, p in law(base).items()}
-    total = sum(wanted.values())
-    agrees(
-        [ids(one) for one in drawn(make("smc", particles=32, lam=2.0), 300)],
-        {text: p / total for text, p in wanted.items()},
-    )
-
-
-def test_resampling_copies_in_proportion() -> None:
-    log = torch.tensor([[0.5, 0.3, 0.15, 0.05]], dtype=torch.float64).log().repeat(500, 1)
-    u = torch.linspace(0, 1, 501, dtype=torch.float64)[:-1]
-    copies = torch.nn.functional.one_hot(systematic(log, u), 4).sum(1)
-    assert set(copies[:, 0].tolist()) == {2} and set(copies[:, 1].tolist()) == {1, 2}
-    torch.testing.assert_close(copies.double().mean(0), 4 * log[0].exp(), atol=0.01, rtol=0)
-    weights = Weights(2, 4, torch.device("cpu"))
-    weights.log[0] = log[0] + 3.0
-    before = weights.log_z
-    assert weights.effective.tolist() == pytest.approx([1 / 0.365, 4.0])
-    every = torch.ones(2, dtype=torch.bool)
-    assert weights.resampled(0.5, every, u[:2]) is None
-    assert weights.resampled(0.9, ~every, u[:2]) is None
-    origin = weights.resampled(0.9, every, u[:2])
-    assert origin is not None and origin[1].tolist() == [0, 1, 2, 3]
-    torch.testing.assert_close(weights.log_z, before)
-    assert not weights.log.any()
 
 
 def content(results: Any) -> dict[str, list[tuple[Any, float]]]:
