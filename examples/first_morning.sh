@@ -24,7 +24,7 @@ control-bench generate task=length control=9 method=diffusion_lm,fudge samples=3
 control-bench targets task=length file=targets.jsonl
 sed -E 's/.*"id": "([^"]*)".*/{"target": "\1", "text": "The Vaults is a cheap place by the river ."}/' \
   targets.jsonl > texts.jsonl
-control-bench score task=length samples=texts.jsonl name=sed with=demo,mine out=sed
+control-bench score task=length samples=texts.jsonl name=river with=demo,mine out=river
 
 # 7. texts and labels of my own, with networks so small that they are trained in seconds
 for who in Mia Ben Zoe Tom; do

@@ -72,6 +72,10 @@ def drawn(generator: Generator, count: int, seed: int = 0, **more: Any) -> list[
     return list(result.samples)
 
 
+def content(results: Any) -> dict[str, list[tuple[Any, float]]]:
+    return {r.target_id: [(s.tokens, s.nfe) for s in r.samples] for r in results}
+
+
 def ids(one: Any) -> tuple[int, ...]:
     return tuple(CODEC.vocabulary.ids[token] for token in one.tokens)
 

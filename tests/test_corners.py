@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_steering import (
+from steered import (
     CODEC,
     EXPERT,
     HEAD,

@@ -64,9 +64,9 @@ def test_ten_commands_from_a_wheel_to_a_report(
     assert [len(rows) for rows in made] == [3, 3]
     assert all(len(row["words"]) == 9 for row in made[0])
     # texts of another program, and a corpus of one's own
-    table = (tmp_path / "sed" / "table.md").read_text()
-    assert "| sed |  | len_exact |" in table and "| retrieval | mine | len_exact |" in table
-    assert stored in table and len(lines(tmp_path / "sed/length/sed/samples.jsonl")) == 40
+    table = (tmp_path / "river" / "table.md").read_text()
+    assert "| river |  | len_exact |" in table and "| retrieval | mine | len_exact |" in table
+    assert stored in table and len(lines(tmp_path / "river/length/river/samples.jsonl")) == 40
     own = (tmp_path / "moods" / "table.md").read_text()
     assert "| fudge | value_stated |" in own and "| ft_sample | value_stated |" in own
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -121,6 +121,8 @@ def reads(command: str, folder: Path) -> None:
     name, *arguments = shlex.split(command)[1:]
     found = COMMANDS[name]
     values = [argument for argument in arguments if "=" in argument]
+    if name == "tune":  # a grid: each value of a setting is one that it may have
+        values = [one for value in values for one in alone(value)]
     known = keys_of(found.keys)
     of_run = keys_of(RUN) if set(RUN) <= set(found.keys) else {}
     own = [key for key in known if key not in of_run]
@@ -135,7 +137,8 @@ def reads(command: str, folder: Path) -> None:
             # an option of a method from a file, or of a section that the command hands on
             assert "." in key, f"{command}: {key}"
             methods.append(value)
-    passed = [v for v in values if v.partition("=")[0] not in {*own, *found.more}]
+    once = {v.partition("=")[0]: v for v in values}
+    passed = [value for key, value in once.items() if key not in {*own, *found.more}]
     if of_run:
         code = "import sys; from eval.running.command import parse; parse(sys.argv[1:])"
         started([sys.executable, "-c", code, *passed], folder)
@@ -147,6 +150,12 @@ def reads(command: str, folder: Path) -> None:
             "override(config, pairs(sys.argv[1:], type(config)))"
         )
         started([sys.executable, "-c", code, *methods], folder)
+
+
+def alone(value: str) -> list[str]:
+    """``METHOD.KEY=A,B`` as ``METHOD.KEY=A`` and ``METHOD.KEY=B``."""
+    key, _, text = value.partition("=")
+    return [f"{key}={one}" for one in text.split(",")] if "." in key else [value]
 
 
 def keys_of(places: Sequence[str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from steered import (
     Law,
     agrees,
     base,
+    content,
     drawn,
     expert,
     finite,
@@ -224,10 +225,6 @@ def test_an_anti_expert_learns_from_texts_that_lack_the_control() -> None:
     cls: Any = METHODS.load("dexperts")
     equal = cls(LM, CODEC, [EXPERT] * 2, [READS] * 2, TASK, settings)
     assert [ids(one) for one in drawn(equal, 20)] == plain("dexperts", LM, HEAD, 20)
-
-
-def content(results: Any) -> dict[str, list[tuple[Any, float]]]:
-    return {r.target_id: [(s.tokens, s.nfe) for s in r.samples] for r in results}
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)
