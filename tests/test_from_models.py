@@ -21,8 +21,9 @@ from eval.running.presets import PRESETS
 from eval.running.store import Store
 from eval.studies.ablation import AblationOptions, Variant, measure, plan, store
 from eval.studies.ablation import main as ablation_main
-from eval.studies.likelihood import LikelihoodOptions, find, likelihood_model, per_token
-from eval.studies.likelihood import measure as measure_likelihood
+from eval.studies.bounds import measure as measure_likelihood
+from eval.studies.bounds import per_token
+from eval.studies.likelihood import LikelihoodOptions, find, likelihood_model
 from eval.studies.trajectory import TrajectoryOptions, load_generator, trajectory
 from eval.studies.trajectory import main as trajectory_main
 from models.diffusion.config import SamplingConfig

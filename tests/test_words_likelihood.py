@@ -16,7 +16,8 @@ from baselines import METHODS
 from eval.reading.results import ResultSet
 from eval.running.roles import roles
 from eval.running.store import Store, seal
-from eval.studies.families import bounds, families
+from eval.studies.bounds import beside
+from eval.studies.families import bounds, families, stored
 from models.diffusion.words.likelihood import bound_terms, load_objective
 from tasks.common.errors import UserError
 from tasks.common.recipe import Spec
@@ -52,14 +53,35 @@ def test_families_of_a_set(tmp_path: Path) -> None:
     record["identity"]["artefacts"] = {"masked": key}
     place.write_text(json.dumps(record))
     results, store = ResultSet(tmp_path / "set"), Store(tmp_path / "store")
-    with pytest.raises(UserError, match=rf"{key} \(masked\) is not in"):
-        families(results, store)
+    named = families(results)
+    assert named == {"masked": (MASKED, key)}
+    with pytest.raises(UserError, match=rf"{key} \(masked\) is not in .* only="):
+        stored(named.values(), store)
     folder = fresh(tmp_path / "store" / key, METHODS.load("mdlm"))
     seal(folder, Spec("masked", {}, 1))
-    found = families(results, store)
+    found = stored(named.values(), store)
     assert [(role.name, path) for role, path in found] == [("masked", folder)]
     ((role, terms),) = bounds(found, TEXTS, 4, 0, CPU, lambda *_: None)
     assert role is MASKED and set(terms) == {"length", "words"}
     with pytest.raises(UserError, match="1 texts do not fit"):
         bounds(found, [*TEXTS, ("a",) * 20], 4, 0, CPU, lambda *_: None)
     assert len(WORDS) == 8
+
+
+def test_what_is_not_measured_again_stays() -> None:
+    """In its place, unless it was measured on other texts."""
+    first = {
+        "models": [{"model": name, "nats": 1.0} for name in ("lm", "masked", "simplex")],
+        "notes": ["256 texts"], "artefacts": {"lm": "lm-a", "masked": "masked-a"},
+    }  # fmt: skip
+    again = {
+        "models": [{"model": name, "nats": 2.0} for name in ("uniform", "masked")],
+        "notes": ["256 texts"], "artefacts": {"masked": "masked-b"}, "corpus": "e2e",
+    }  # fmt: skip
+    whole, lost = beside(first, again)
+    names = [(one["model"], one["nats"]) for one in whole["models"]]
+    assert names == [("lm", 1.0), ("masked", 2.0), ("simplex", 1.0), ("uniform", 2.0)]
+    assert whole["artefacts"] == {"lm": "lm-a", "masked": "masked-b"} and not lost
+    assert beside(None, again) == (again, [])
+    whole, lost = beside(first | {"notes": ["8 texts"]}, again)
+    assert whole == again and lost == ["lm", "simplex"]

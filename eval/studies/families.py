@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +24,31 @@ if TYPE_CHECKING:
 Family = tuple[Role, Path]
 
 
-def families(results: ResultSet, store: Store) -> list[Family]:
-    """The networks with a bound that the cells of a set name, in the order of roles. Raises
-    ``UserError`` for one that the store lacks."""
+def families(results: ResultSet) -> dict[str, tuple[Role, str]]:
+    """The networks with a bound that the cells of a set name: their roles and keys, in the order
+    of roles."""
     named = {
         role: key
         for cell in results.cells()
         for role, key in cell.config.get("identity", {}).get("artefacts", {}).items()
     }
+    return {
+        role.name: (role, named[role.name])
+        for role in roles().values()
+        if role.bound and role.name in named
+    }
+
+
+def stored(named: Iterable[tuple[Role, str]], store: Store) -> list[Family]:
+    """Raises ``UserError`` for one that the store lacks."""
     found = []
-    for role in roles().values():
-        if role.bound and role.name in named:
-            folder = store.find(named[role.name])
-            if folder is None:
-                raise UserError(f"{named[role.name]} ({role.name}) is not in {store.root}")
-            found.append((role, folder))
+    for role, key in named:
+        folder = store.find(key)
+        if folder is None:
+            raise UserError(
+                f"{key} ({role.name}) is not in {store.root}: set store=, or only= to leave it out"
+            )
+        found.append((role, folder))
     return found
 
 

@@ -9,27 +9,23 @@ bound on its likelihood is one on the text's.)
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from eval.reading.intervals import DRAWS
 from eval.reading.results import ResultSet
+from eval.reading.schema import Likelihood
 from eval.running.store import Store
-from eval.studies.families import Family, bounds, families
+from eval.studies.bounds import beside, measure
+from eval.studies.families import families, stored
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
+from tasks.common.schema import read_json
 from tasks.common.shipped import SHIPPED, ready
 
 if TYPE_CHECKING:
-    import torch
-
-    from tasks.base import Words
     from tasks.common.progress import Progress
     from tasks.common.recipe import Recipe
 
@@ -47,22 +43,6 @@ Beside the keys below, the settings of the networks to train may be replaced: di
 as python -m eval.run --help lists them.
 """
 LIKELIHOOD = "likelihood.json"
-MODELS = {
-    "diffusion": "Diffusion-LM, upper bound",
-    "bound": "Diffusion-LM trained under the bound, upper bound",
-    "simplex": "one-hot diffusion (appendix F), upper bound",
-}
-#: of families that a text's number of words comes first in
-LENGTH_FIRST = {
-    "length": "length: the number of words, from the training texts",
-    "words": "words: the bound given their number",
-}
-LABELS = {
-    "prior": "prior: x_T against pure noise",
-    "denoising": "denoising: the sum over t",
-    "start": "start: x_0 given the least noise",
-    "rounding": "rounding: words given x_0",
-}
 
 
 @dataclass(frozen=True)
@@ -82,6 +62,9 @@ class LikelihoodOptions(Checked):
     train: str = ""
     #: training steps of each; 0 takes those of the set's Diffusion-LM
     train_steps: int = ranged(0, least=0, most=10**9)
+    #: models to measure, separated by commas: lm, diffusion, those of train=, and networks of the
+    #: set's families (masked, ...); the others stay as they were measured; by default all
+    only: str = ""
     #: seed of noise and noise levels
     seed: int = a_seed()
     #: folder of the official corpus files; by default that of the run
@@ -108,23 +91,47 @@ def main(given: Sequence[str]) -> None:
 
     results = ResultSet(Path(chosen.run))
     store = Store(Path(chosen.store), ready(chosen.prebuilt))
+    trained, only = (
+        several(key, text) for key, text in (("train", chosen.train), ("only", chosen.only))
+    )
+    named = families(results)
+    for name in only:
+        if name not in (known := ("diffusion", "lm", *trained, *named)):
+            raise unknown("model", name, known)
     folders = {role: find(results, store, role) for role in ("diffusion", "lm")}
     data = chosen.data or results.settings.get("data")
     display, device = Display(), pick_device(chosen.device)
-    for kind in (part for part in chosen.train.split(",") if part):
+    found = stored((one for name, one in named.items() if not only or name in only), store)
+    for kind in trained:
         wanted = likelihood_model(results, chosen, kind, data, network)
         folders[kind] = store.resolve(wanted, lambda part: display.stage(part.title))
     valid = load_corpus(results.corpus, Path(data) if data else None).valid
-    with display.stage(f"measure the likelihood of {chosen.texts} texts") as progress:
-        found = families(results, store)
-        words = [t.words for t in valid]
-        stored = measure(folders, words, chosen, device, progress, found=found)
-    stored |= {"corpus": results.corpus, "artefacts": {r: f.name for r, f in folders.items()}}
     path = results.folder / LIKELIHOOD
-    write_text(path, json_text(stored, indent=1) + "\n")
-    for model in stored["models"]:
+    before: Any = read_json(path, Likelihood) if path.exists() else None
+    with display.stage(f"measure the likelihood of {chosen.texts} texts") as progress:
+        words = [t.words for t in valid]
+        made = measure(folders, words, chosen, device, progress, found=found, only=only)
+    measured = {one["model"] for one in made["models"]}
+    folders |= {role.name: folder for role, folder in found}
+    artefacts = {role: folder.name for role, folder in folders.items() if role in measured}
+    made |= {"corpus": results.corpus, "artefacts": artefacts}
+    whole, lost = beside(before, made)
+    write_text(path, json_text(whole, indent=1) + "\n")
+    for model in made["models"]:
         display.say(f"{model['label']}: {model['nats']:.3f} nats, {model['bits']:.3f} bits a token")
+    if lost:
+        display.say(f"left out, of other texts or steps: {', '.join(lost)}")
     display.say(str(path))
+
+
+def several(key: str, text: str) -> Sequence[str]:
+    """Models separated by commas. Raises ``UserError`` for one that is empty or given twice."""
+    from eval.running.values import cut
+
+    try:
+        return cut(text, "models") if text else ()
+    except ValueError as error:
+        raise UserError(f"{key}={text}: {error}") from None
 
 
 def likelihood_model(
@@ -191,114 +198,3 @@ def find(results: ResultSet, store: Store, role: str) -> Path:
     if not folders:
         raise UserError(f"{', '.join(sorted(named))} ({role}) is not in {store.root}: set store=")
     return folders[0]
-
-
-def measure(
-    folders: Mapping[str, Path],
-    texts: Sequence[Words],
-    chosen: LikelihoodOptions,
-    device: torch.device,
-    progress: Progress,
-    *,
-    found: Sequence[Family] = (),
-) -> dict[str, Any]:
-    """What ``likelihood.json`` holds. ``folders``: the roles ``diffusion`` and ``lm``, and those
-    models that were trained under the bound; ``found``: families with a bound of their own.
-    """
-    from models.diffusion.latents.bound import load_bound
-    from models.diffusion.latents.likelihood import bound_terms
-    from models.diffusion.latents.training import load_diffusion
-    from models.nets.sequences import encode
-    from models.nets.teacher import Teacher
-
-    denoiser, vocabulary = load_diffusion(folders["diffusion"], device)
-    length = denoiser.config.length
-    fitting = [words for words in texts if len(words) + 2 <= length]
-    used = fitting[: chosen.texts]
-    if not used:
-        raise UserError(f"no validation text fits the {length} positions of this Diffusion-LM")
-    nats, counts = map(np.array, zip(*Teacher.load(folders["lm"], device).score(used), strict=True))
-    # words and one end, which either model predicts
-    tokens = np.array([len(words) + 1 for words in used])
-    if not np.array_equal(tokens, counts):
-        raise UserError("the causal LM has other tokens than words: likelihoods a token differ")
-    models: list[dict[str, Any]] = [
-        {"model": "lm", "label": "causal LM, exact", **per_token(nats, tokens)}
-    ]
-    ids = encode(used, vocabulary, length, "pad").to(device)
-    diffusion = [kind for kind in folders if kind != "lm"]
-    for number, kind in enumerate(diffusion):
-        loaded = (denoiser, bound_terms) if kind == "diffusion" else None
-        module, terms = loaded or load_bound(folders[kind], kind, device)[:2]
-
-        def report(done: float, total: float, note: str = "") -> None:
-            progress(number * total + done, len(diffusion) * total, note)  # noqa: B023
-
-        parts = _bound(module, terms, ids, chosen, report)
-        models.append(_model(kind, MODELS[kind], parts, tokens, LABELS))
-    labels = LABELS | LENGTH_FIRST
-    for role, parts in bounds(found, used, chosen.steps, chosen.seed, device, progress):
-        models.append(_model(role.name, f"{role.title}, upper bound", parts, tokens, labels))
-    left_out = len(texts) - len(fitting)
-    return {
-        "models": models,
-        "notes": [
-            f"{len(used)} validation texts, {int(tokens.sum())} tokens: words and the end of each "
-            f"text. {left_out} of {len(texts)} validation texts do not fit and are left out.",
-            f"Bounds: {chosen.steps} of T = {denoiser.config.steps} noise levels for each text, an "
-            "unbiased estimate of the sum over all.",
-            "95 % interval: bootstrap over texts. The set's Diffusion-LM was trained under "
-            "L_simple, which is no bound.",
-        ],
-    }
-
-
-def _model(
-    name: str,
-    label: str,
-    parts: Mapping[str, np.ndarray],
-    tokens: np.ndarray,
-    labels: Mapping[str, str],
-) -> dict[str, Any]:
-    """A bound and its terms, as ``likelihood.json`` has them."""
-    return {
-        "model": name,
-        "label": label,
-        **per_token(np.sum(list(parts.values()), axis=0), tokens),
-        "terms": [
-            {"term": term, "label": labels[term], **per_token(values, tokens)}
-            for term, values in parts.items()
-        ],
-    }
-
-
-def _bound(
-    module: Any,
-    terms: Callable[..., dict[str, torch.Tensor]],
-    ids: torch.Tensor,
-    chosen: LikelihoodOptions,
-    progress: Progress,
-) -> dict[str, np.ndarray]:
-    """Each term in nats a text, (texts,)."""
-    import torch
-
-    from models.diffusion.latents.likelihood import TERMS
-
-    rng, noise = np.random.default_rng(chosen.seed), torch.Generator().manual_seed(chosen.seed)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in TERMS}
-    with torch.inference_mode():
-        for start in range(0, len(ids), chosen.batch):
-            batch = ids[start : start + chosen.batch]
-            for name, value in terms(module, batch, chosen.steps, rng, noise).items():
-                parts[name].append(value.cpu().numpy())
-            progress(min(start + chosen.batch, len(ids)), len(ids), "texts")
-    return {name: np.concatenate(values) for name, values in parts.items()}
-
-
-def per_token(nats: np.ndarray, tokens: np.ndarray) -> dict[str, float]:
-    """Sum over sum in nats and bits a token, with the 95 % interval of the nats."""
-    value = float(nats.sum() / tokens.sum())
-    drawn = np.random.default_rng(0).integers(len(nats), size=(DRAWS, len(nats)))
-    low, high = np.quantile(nats[drawn].sum(1) / tokens[drawn].sum(1), [0.025, 0.975])
-    figures = {"nats": value, "low": low, "high": high, "bits": value / math.log(2)}
-    return {name: float(f"{figure:.8g}") for name, figure in figures.items()}
