@@ -4,6 +4,7 @@ A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is
 ``<!-- brief SET NUMBER -->`` (control, lm and copies in one cell, one row a method) and
 ``<!-- end -->``. ``<!-- table SET NUMBER: NAME; NAME -->`` has the rows of these methods alone.
 ``<!-- middles SET COUNT: NAME; NAME -->``: what these answer to COUNT items drawn at random.
+``<!-- squares SET -->``: prompting against guidance, as ``eval.two_by_two`` stored it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ PAGES = (
     ROOT / "README.md",
     *(ROOT / "docs" / f"{name}.md" for name in ("evidence", "discrete", "steering")),
 )
+KINDS = "table|brief|middles|squares"
 BLOCK = re.compile(
-    r"(<!-- (table|brief|middles) (\S+) (\d+)(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
+    rf"(<!-- ({KINDS}) (\S+)(?: (\d+))?(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
 CTRL, LM = "ctrl", "lm"
 INFILLING = "infilling"
@@ -34,7 +36,10 @@ OURS, PAPER = "ours", "paper"
 
 def lines(name: str, number: int) -> list[str]:
     """The rows of a stored table, its notes left out."""
-    path = ROOT / "results" / name / "tables" / f"table{number}.md"
+    return rows_of(ROOT / "results" / name / "tables" / f"table{number}.md")
+
+
+def rows_of(path: Path) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").split("\n") if line.startswith("|")]
 
 
@@ -130,7 +135,9 @@ def filled(text: str) -> str:
 
     def one(match: re.Match[str]) -> str:
         names = match[5].split("; ") if match[5] else []
-        if match[2] == "middles":
+        if match[2] == "squares":
+            rows = rows_of(ROOT / "results" / match[3] / "two_by_two.md")
+        elif match[2] == "middles":
             rows = list(middles(match[3], int(match[4]), names))
         else:
             make = {"table": lines, "brief": brief}[match[2]]
