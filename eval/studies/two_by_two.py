@@ -84,12 +84,18 @@ def _tasks(results: ResultSet, given: str | None) -> list[str]:
 
 
 def table(results: ResultSet, found: Sequence[Square]) -> Grid:
-    """Four rows a square; what the fourth corner has over a neighbour stands in that one's row."""
+    """Four rows a square; what the fourth corner has over a neighbour stands in that one's row.
+    Squares that compare nothing stand in the notes."""
     rows, rules, lacking = list[list[Entry]](), list[int](), dict[str, None]()
     for square in found:
-        rules.append(len(rows))
         several = len(results.task(square.task).headlines) > 1
         name = results.task_name(square.task) + (f": {square.metric}" if several else "")
+        if not square.gains:
+            three = (square.corners[corner].reason for corner in (BOTH, *NEIGHBOURS))
+            why = next(filter(None, three), "no target in common")
+            lacking[f"{square.family}, {name}: left out: {why}"] = None
+            continue
+        rules.append(len(rows))
         for corner, one in square.corners.items():
             gain, last = square.gains.get(corner), corner == BOTH
             p = square.p
