@@ -225,6 +225,13 @@ class Card:
         if not self.label:
             object.__setattr__(self, "label", self.name)
 
+    @property
+    def contends(self) -> bool:
+        """Whether tables may set its figure in bold: it asks for the control, was not trained on
+        it and does not know the rule that it is measured by."""
+        asks = not self.floor and (self.corner is None or self.corner[1] != PLAIN)
+        return asks and not self.trained and not self.knows_rule
+
     def refuses(self, task: Task) -> str | None:
         """Why it has no cell for ``task`` ("no positional control"), or None."""
         if task.table in self.tables:

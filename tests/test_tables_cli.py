@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from stored import ROOT, TEXTS, fill, make_set
 
+from baselines import METHODS
 from eval.reading.measured import measured_tasks
 from eval.reading.results import ResultSet
 from eval.reading.tables.build import all_tables, write_tables
@@ -94,6 +95,23 @@ def test_significance_and_best(tmp_path: Path) -> None:
     shown = {plain(row[0]): row[at] for row in grid.rows if plain(row[1]) == "ours"}
     assert plain(shown["FUDGE"]) == "0.0†" and plain(shown["FT-sample"]) == "100.0"
     assert shown["Diffusion-LM"][0].style == "best" and shown["FT-sample"][0].style == ""
+
+
+def test_bold_is_what_contends(tmp_path: Path) -> None:
+    """Neither what was trained on the control or knows its rule, nor what asks for none."""
+    targets = {f"t{i}": Length(3) for i in range(12)}
+    good = {name: ["a b c"] * 3 for name in targets}
+    poor = {name: ["a b c d e f"] * 3 for name in targets}
+    some = {name: ["a b c", "a b c", "a b c d e f"] for name in targets}
+    aided = {"ft_sample": good, "rejection": good, "lm_plain": good}
+    results = ResultSet(
+        make_set(tmp_path / "set", aided | {"fudge": some, "diffusion_lm": poor}, targets)
+    )
+    grid = table2(results, measured_tasks(results))
+    at = [f"{c.group} {c.title}" for c in grid.columns].index("Length ctrl ↑")
+    rows = [row for row in grid.rows if plain(row[1]) == "ours" and row[at]]
+    assert [plain(row[0]) for row in rows if row[at][0].style == "best"] == ["FUDGE"]
+    assert {name for name in aided if not METHODS.card(name).contends} == set(aided)
 
 
 @pytest.mark.parametrize("methods", [["fudge"], ["diffusion_lm"], []])

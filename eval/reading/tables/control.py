@@ -128,12 +128,16 @@ class _ControlTable:
         return "" if number is None or number.ours is None else f"{number.ours:.{q.digits}f}"
 
     def _best(self, q: Quantity) -> str | None:
-        """The best method of a column among those that were not trained on the control."""
+        """The best method of a column among those that contend
+        (:attr:`models.base.Card.contends`)."""
         values: dict[str, float] = {}
         for method in self.tasks[q.task].methods:
             number = self._number(q, method)
-            trained = self.results.method(method).trained
-            if not trained and number is not None and number.ours is not None:
+            if (
+                self.results.method(method).contends
+                and number is not None
+                and number.ours is not None
+            ):
                 values[method] = -number.ours if q.lm else number.ours
         return max(values, key=values.__getitem__) if len(values) > 1 else None
 
@@ -193,8 +197,8 @@ class _ControlTable:
             if not note.startswith(ELSEWHERE)
         ]
         marks = (
-            f"† differs from {reference().label}, p < {LEVEL:g}. Bold: the best of those that "
-            "were not trained on the control."
+            f"† differs from {reference().label}, p < {LEVEL:g}. Bold: the best of those that ask "
+            "for the control and were neither trained on it nor told its rule."
         )
         general = [n for n in legend(self.results.corpus) if not n.startswith(ELSEWHERE)]
         return [marks, *dict.fromkeys(notes), *general]
