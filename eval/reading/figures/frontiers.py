@@ -101,8 +101,8 @@ def draw(results: ResultSet) -> Figure:
             f"no point of {results.folder / SWEEP} has distinct-2 and length: python -m eval.sweep "
             f"run={results.folder} stores some"
         )
-    columns = min(COLUMNS, len(tasks))
-    blocks = -(-len(tasks) // columns)
+    blocks = -(-len(tasks) // COLUMNS)
+    columns = -(-len(tasks) // blocks)
     figure, grid = axes(columns, blocks * len(ROWS), HIGH, max(WIDTH, WIDE * columns))
     labels: dict[Axes, list[Label]] = {}
     bare: dict[Axes, list[tuple[float, float]]] = {}
@@ -113,12 +113,13 @@ def draw(results: ResultSet) -> Figure:
         shown = panels(results, task, [one for one in every if one.task == task])
         for axis, (quantity, panel) in zip(stack, shown.items(), strict=True):
             _draw(axis, panel)
-            labels[axis] = [spot for _, _, line in panel.lines for spot in line]
+            labels[axis] = [spot for _, _, line in panel.lines for spot in _said(quantity, line)]
             stars = [(x, y) for x, y in panel.people.values() if y is not None]
-            bare[axis] = [*(at for _, at in panel.cells), *stars]
+            points = [(x, y) for _, _, line in panel.lines for x, y, _ in line]
+            bare[axis] = [*points, *(at for _, at in panel.cells), *stars]
             axis.set_ylabel(ROWS[quantity] if column == 0 else "")
         _join(stack)
-        stack[0].set(ylim=(-4, 104), title=title(results, task))
+        stack[0].set(ylim=(-4, 108), title=title(results, task))
         stack[-1].set_xlabel("lm: perplexity, lower is better")
         free -= set(stack)
     for axis in free:
@@ -126,6 +127,12 @@ def draw(results: ResultSet) -> Figure:
     _legend(figure, [axis for axis in grid if axis not in free], columns)
     annotate(figure, labels, bare)
     return figure
+
+
+def _said(quantity: str, line: Sequence[Label]) -> Sequence[Label]:
+    """The points of a line whose value stands beside them: all in the panel of control, below it,
+    at the same perplexities, the ends."""
+    return line if quantity == "ctrl" or len(line) < 3 else (line[0], line[-1])
 
 
 def _draw(axis: Axes, panel: Panel) -> None:
@@ -160,15 +167,17 @@ def _legend(figure: Figure, shown: Sequence[Axes], columns: int) -> None:
     for name in (STORED, *STARS):
         if name in handles:
             handles[name] = handles.pop(name)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns + 2)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=max(3, columns + 1)
+    )
 
 
 FRONTIERS = Plot(
     "frontiers",
     "Frontiers of control, diversity and length against fluency",
-    "A method is a line: through the values, beside each point, of a setting that trades control "
-    "for fluency or diversity (python -m eval.sweep). Ringed: the set's own cell, which tables "
-    "have. distinct-2 is of as many samples as in the table. Stars: what people wrote; dotted, its "
-    "lm where the quantity is not stored. Of a composition, the part that does worst.",
+    "A method is a line: through the values, beside their points, of a setting that trades "
+    "control for fluency or diversity (python -m eval.sweep). Ringed: the set's own cell, which "
+    "tables have. distinct-2 is of as many samples as in the table. Stars: what people wrote; "
+    "dotted, its lm where the quantity is not stored. Of a composition, the part that does worst.",
     draw,
 )
