@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +146,7 @@ def store(results: ResultSet, points: Sequence[dict[str, Any]]) -> None:
     """Adds points to the stored ones, in place of those of the same task, method, key and value."""
     path = results.folder / SWEEP
 
-    def name(point: dict[str, Any]) -> tuple[Any, ...]:
+    def name(point: Mapping[str, Any]) -> tuple[Any, ...]:
         return point["task"], point["method"], point["key"], point["value"]
 
     every = {name(point): point for point in [*swept(results), *points]}

@@ -72,7 +72,11 @@ def panels(results: ResultSet, task: str, swept: Sequence[Frontier]) -> dict[str
         for one in swept:
             label = literal(f"{results.method_name(one.method)}: {one.setting}")
             kept = [p for p in one.points if quantity != "distinct2" or p.get("samples") == count]
-            places = [(p["lm"][0], _value(p, quantity), f"{p['value']:g}") for p in kept]
+            places = [
+                (p["lm"][0], y, f"{p['value']:g}")
+                for p in kept
+                if (y := _value(p, quantity)) is not None
+            ]
             # a second setting of a method is told by empty markers
             more = any(one.method == other.method for other in swept[: swept.index(one)])
             look = series(number[one.method]) | ({"markerfacecolor": "white"} if more else {})
@@ -94,7 +98,7 @@ def _value(point: Point, quantity: str) -> float | None:
 
 
 def draw(results: ResultSet) -> Figure:
-    every = frontiers(results)
+    every = [one for one in frontiers(results) if one.task in measured_tasks(results)]
     tasks = list(dict.fromkeys(one.task for one in every))
     if not tasks:
         raise Missing(
