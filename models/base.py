@@ -193,7 +193,8 @@ class Card:
     ``tradeoff``: the key of its section that trades control for fluency. ``step_size``: that of its
     gradient steps' size. ``free``: settings of its section that must be in force for those keys to
     count. ``steps``: the key of its number of steps, where quality depends on it. ``ranges``: key
-    -> values that ``eval.tune`` tries unless it is told others. ``preset``: as of a :class:`Role`.
+    -> values that ``eval.tune`` and ``eval.sweep`` try unless they are told others. ``preset``: as
+    of a :class:`Role`.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from eval.reading.equivalence import Equivalence, Margins, tost
 from eval.reading.paired import LM
 from eval.reading.results import ResultSet
 from eval.reading.tables.grid import csv_text
-from eval.studies.sweep import SweepOptions, configured, store
+from eval.studies.sweep import configured, store
+from eval.studies.varied import Varied
 from tasks.common.errors import UserError
 from tasks.controls import Length
 
@@ -88,13 +90,13 @@ def test_sweep_replaces_a_point(tmp_path: Path) -> None:
 def test_sweep_keeps_the_other_settings(tmp_path: Path) -> None:
     command = "python -m eval.run task=all method=all targets=7 fudge.lam=9 out=x"
     results = ResultSet(make_set(tmp_path / "set", command=command))
-    chosen = SweepOptions(run=str(results.folder), store=str(tmp_path / "store"))
-    config, arguments = configured(results, "length", chosen, "fudge.lam", "4")
+    lam, artefacts = Varied("fudge", "fudge.lam", ["4"], ["length"]), str(tmp_path / "store")
+    config, arguments = configured(results, "length", lam, "4", artefacts)
     assert (config.targets, config.fudge.lam, config.task) == (7, 4.0, "length")
     assert config.folder == tmp_path / "store" / "sweep" / "set" / "length-fudge.lam-4"
     assert "fudge.lam=9" not in arguments
     with pytest.raises(UserError, match="lamb"):
-        configured(results, "length", chosen, "fudge.lamb", "4")
+        configured(results, "length", replace(lam, key="fudge.lamb"), "4", artefacts)
 
 
 def test_equivalence_by_hand() -> None:

@@ -22,7 +22,8 @@ from eval.run import guarded
 from eval.running.store import Store, seal
 from eval.studies import collect, human, likelihood, trajectory
 from eval.studies.ablation import AblationOptions, plan
-from eval.studies.sweep import SweepOptions, configured
+from eval.studies.sweep import configured
+from eval.studies.varied import Varied
 from tasks import TASKS
 from tasks.common.errors import UserError
 from tasks.common.names import TAKEN, check_name, is_key, is_name
@@ -141,8 +142,8 @@ def test_a_stored_method_is_never_run(reader: str, where: str, tmp_path: Path) -
 def test_a_value_of_a_sweep_is_no_path(tmp_path: Path) -> None:
     command = "python -m eval.run task=all method=all"
     results = ResultSet(make_set(tmp_path / "set", command=command))
-    chosen = SweepOptions(run=str(results.folder), store=str(tmp_path / "store"))
-    config, _ = configured(results, "length", chosen, "lm.pretrained", "../../../x")
+    one = Varied("fudge", "lm.pretrained", ["../../../x"], ["length"])
+    config, _ = configured(results, "length", one, "../../../x", str(tmp_path / "store"))
     assert config.folder.parent == tmp_path / "store" / "sweep" / "set"
     assert ".." not in config.folder.parts and "/" not in config.folder.name
 

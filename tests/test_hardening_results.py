@@ -48,7 +48,7 @@ FILES = (
 )
 #: file -> the figures that it is drawn in
 DRAWN = {
-    "sweep.json": ("control-fluency", "quality-steps"),
+    "sweep.json": ("control-fluency", "frontiers", "quality-steps"),
     "curves.json": ("training-curves", "classifier-noise"),
     "ablation.json": ("figure4-ablations",),
     "embedding.json": ("figure3-embeddings",),
@@ -77,7 +77,12 @@ TRIED = (
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_set("demo", tmp_path_factory.mktemp("sets") / "set", "length")
+    folder = small_set("demo", tmp_path_factory.mktemp("sets") / "set", "length")
+    stored = json.loads((folder / "sweep.json").read_text())
+    for point in stored["points"]:
+        point |= {"distinct2": 0.5, "samples": 4, "length": 9.5}
+    (folder / "sweep.json").write_text(json.dumps(stored))
+    return folder
 
 
 @pytest.fixture(autouse=True, scope="module")

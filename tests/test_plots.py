@@ -13,8 +13,8 @@ from stored import ROOT, make_set
 from eval.plots import main
 from eval.reading.figures.ablation import ABLATIONS
 from eval.reading.figures.build import PLOTS, svg_figures, write_figures
+from eval.reading.figures.points import points
 from eval.reading.figures.style import Missing
-from eval.reading.figures.tradeoff import points
 from eval.reading.figures.training import NOISE
 from eval.reading.figures.trajectory import positions
 from eval.reading.figures.tuned import TUNED, frontier
@@ -73,6 +73,7 @@ def full(tmp_path: Path) -> Path:
     variants += [{**point, **size, "group": "objective"} for point in variants]
     dump(folder / "ablation.json", {"variants": variants})
     own = {"task": "length", "ctrl": [50, 40, 60], "lm": [3, 2, 4]}
+    own |= {"distinct2": 0.5, "samples": 4, "length": 2.5}
     swept = [
         {**own, "method": method, "nfe": 5, "seconds": 0.1, "key": f"{method}.{key}", "value": v}
         for method, key in (("fudge", "lam"), ("diffusion_lm", "sampling.steps"))

@@ -44,6 +44,8 @@ class ProductCard(Card):
         return of_parts("finetuned", task)
 
 
+#: values that tuning and sweeps try: from few texts to those of the model itself
+RANGES = {"temperature": ("0.5", "0.7", "0.85", "1")}
 FT_SAMPLE = SingleCard(
     "ft_sample",
     "baselines.finetuned.method:FTSample",
@@ -56,6 +58,7 @@ FT_SAMPLE = SingleCard(
     brings=(FINETUNED,),
     trained=True,
     corner=("autoregressive", PROMPTED),
+    ranges=RANGES,
 )
 FT_SEARCH = SearchCard(
     "ft_search",
@@ -78,5 +81,6 @@ FT_POE = ProductCard(
     colour=5,
     Settings=FTPoESettings,
     brings=(FINETUNED,),
+    ranges=RANGES,
 )
 CARDS = (FT_SAMPLE, FT_SEARCH, FT_POE)

@@ -31,6 +31,7 @@ from eval.reading.rows import (
     method_rows,
     own_texts,
 )
+from eval.reading.sweeps import sweep_notes
 from eval.running.cells import external
 from models.base import CONTROL
 from tasks.common.errors import UserError
@@ -141,15 +142,18 @@ def measure(
     corpus: str,
     guests: Sequence[Guest] = (),
     stand_in: bool = False,
+    count: int | None = None,
 ) -> Measured:
     """The figures of one task. ``guests``: rows of other result sets. ``stand_in``: where the
-    reference method has no scores, paired tests are against the first row that has. Raises
+    reference method has no scores, paired tests are against the first row that has. ``count``: of
+    so many samples distinct-2 is; by default of as many as the fewest that a row has. Raises
     ``UserError`` for scores of another version that lack a metric of this one."""
     cells = [(method, "", results.cell(task.name, method)) for method in methods]
     cells += [(guest.method, guest.stored, guest.cell) for guest in guests]
     try:
         metrics = _used(results, task)
         counts = _counts(results, [cell for _, _, cell in cells])
+        fewest = min(counts, default=0) if count is None else count
         rows = [
             dataclasses.replace(row, stored=stored)
             for method, stored, cell in cells
@@ -160,10 +164,10 @@ def measure(
                 metrics=metrics,
                 refused=None if stored else refused.get((task.name, method)),
                 corpus=corpus,
-                count=min(counts, default=0),
+                count=fewest,
             )
         ]
-        floor = partial(floor_row, count=min(counts, default=0))
+        floor = partial(floor_row, count=fewest)
         for reference in (ceiling, own_texts, floor, copies_row):
             rows += reference(results, task, metrics)
         sides = [
@@ -183,15 +187,21 @@ def measure(
     if not (any(row.outside for row in rows) or external(results.folder / task.name)):
         rows = [dataclasses.replace(row, outside=None) for row in rows]
     notes = [*task_notes(results, task, meanings), *teacher_notes(rows)]
-    if len(counts) > 1:
+    if count is None and len(counts) > 1:
         notes.append(
-            f"distinct-2: of {min(counts)} samples of each row, as many as the fewest that any has,"
+            f"distinct-2: of {fewest} samples of each row, as many as the fewest that any has,"
             " in expectation over which (rarefaction)."
         )
+    notes += sweep_notes(results, task.name, methods)
     notes += chance_notes([cell for _, _, cell in cells if cell])
     notes += end_notes([cell for _, _, cell in cells if cell], partial(results.command, task.name))
     edited = list(repairs(results, task, methods))
     return Measured(task, meanings, rows, notes, paired, against.method, repairs=edited)
+
+
+def equal_count(results: ResultSet, task: str) -> int:
+    """Of how many samples of each row distinct-2 is in a task's table; 0 where none is judged."""
+    return min(_counts(results, list(results.cells(task))), default=0)
 
 
 def _counts(results: ResultSet, cells: Sequence[CellFiles | None]) -> set[int]:

@@ -18,6 +18,7 @@ from tasks.controls import Control, from_json
 POSITIONS = 512
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
 Perplexity = Annotated[float, Field(ge=0, le=1e300)]
 #: a figure and its interval
 Triple = Annotated[list[Real], Field(min_length=3, max_length=3)]
@@ -128,6 +129,9 @@ class Likelihood(TypedDict):
 
 @with_config(OPEN)
 class _SweepPoint(TypedDict):
+    """``distinct2``: of ``samples`` samples, as many as of each row of the set's table; ``length``:
+    mean words of a text. Earlier versions stored none of the three."""
+
     task: str
     method: str
     ctrl: Triple
@@ -136,6 +140,9 @@ class _SweepPoint(TypedDict):
     value: Real
     nfe: NotRequired[Amount | None]
     seconds: NotRequired[Amount | None]
+    distinct2: NotRequired[Share | None]
+    samples: NotRequired[Whole]
+    length: NotRequired[Amount | None]
 
 
 @with_config(OPEN)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eval.reading.figures.ablation import ABLATIONS
 from eval.reading.figures.embedding import EMBEDDINGS
+from eval.reading.figures.frontiers import FRONTIERS
 from eval.reading.figures.schedules import SCHEDULES
 from eval.reading.figures.style import Missing, Plot, looks, render, write_bytes
 from eval.reading.figures.tradeoff import PARETO, SECONDS, STEPS
@@ -22,6 +23,7 @@ PLOTS = (
     ABLATIONS,
     SCHEDULES,
     PARETO,
+    FRONTIERS,
     STEPS,
     SECONDS,
     TUNED,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.labels import Label, annotate
+from eval.reading.figures.points import human, numbered, points
 from eval.reading.figures.style import (
     BLACK,
     Missing,
@@ -13,75 +14,20 @@ from eval.reading.figures.style import (
     arms,
     axes,
     literal,
-    numbers,
     plain,
     series,
 )
-from eval.reading.measured import Measured, measured_tasks
 from eval.reading.names import method_name
 from eval.reading.results import ResultSet
-from eval.reading.schema import Sweep
+from eval.reading.sweeps import Point, over_steps
 from eval.running.scoring import HUMAN
-from tasks.common.schema import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SWEEP = "sweep.json"
 #: panels side by side, and where there are more than four
 COLUMNS, MANY = 2, 3
-#: a logarithmic axis where the values span more than this factor
-WIDE = 5.0
-
-Point = Mapping[str, Any]
-
-
-def points(results: ResultSet) -> list[Point]:
-    """One point a cell: ``task``, ``method``, ``ctrl``, ``lm`` (each value, low, high), ``nfe`` and
-    ``seconds`` a sample; then those of the stored sweep, with their ``key`` and ``value``."""
-    tasks = measured_tasks(results)
-    cells = [p for name in results.tasks if name in tasks for p in _cells(name, tasks[name])]
-    path = results.folder / SWEEP
-    return cells + (read_json(path, Sweep)["points"] if path.exists() else [])
-
-
-def numbered(results: ResultSet) -> dict[str, int]:
-    """Method -> the number of its series, the same in all panels and figures of a set."""
-    found = {p["method"] for p in points(results)}
-    names = [name for name in results.method_order(found) if name in found]
-    return dict(zip(names, numbers([results.method(name) for name in names]), strict=True))
-
-
-def _cells(name: str, measured: Measured) -> list[Point]:
-    shown = (point(name, measured, method) for method in measured.methods)
-    return [one for one in shown if one is not None]
-
-
-def point(task: str, measured: Measured, method: str) -> Point | None:
-    """A method or a reference row as a point of :func:`points`; None where it lacks control or
-    lm-score."""
-    rows = [measured.row(method, metric) for metric in measured.ctrl]
-    first = measured.first(method)
-    values = [row.ctrl for row in rows if row is not None and row.ctrl.ours is not None]
-    if not values or first is None or first.lm is None or first.lm.ours is None:
-        return None
-    # of a composition, the part that does worst
-    ctrl = min(values, key=lambda number: number.ours or 0.0)
-    return {
-        "task": task,
-        "method": method,
-        "ctrl": [ctrl.ours, ctrl.low, ctrl.high],
-        "lm": [first.lm.ours, first.lm.low, first.lm.high],
-        "nfe": first.nfe,
-        "seconds": first.seconds,
-    }
-
-
-def human(results: ResultSet, task: str) -> Point | None:
-    """What human text would be as a point: the ceiling of control, at its own perplexity."""
-    measured = measured_tasks(results).get(task)
-    return None if measured is None else point(task, measured, method_name(HUMAN))
 
 
 def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
@@ -117,14 +63,9 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
-def _title(results: ResultSet, task: str) -> str:
+def title(results: ResultSet, task: str) -> str:
+    """What a panel is called, a composition in two lines."""
     return literal(results.task_name(task).replace(" + ", " +\n"))
-
-
-def _over_steps(results: ResultSet, point: Point) -> bool:
-    """Whether a point of a sweep is of one over the method's number of steps."""
-    steps = results.method(point["method"]).steps
-    return bool(steps) and point["key"] == f"{point['method']}.{steps}"
 
 
 def pareto(results: ResultSet) -> Figure:
@@ -136,13 +77,14 @@ def pareto(results: ResultSet) -> Figure:
         for method in dict.fromkeys(p["method"] for p in members):
             line = [p for p in members if p["method"] == method]
             style = series(number[method])
-            swept = [p for p in line if "value" in p and not _over_steps(results, p)]
-            swept.sort(key=lambda p: p["value"])
-            if swept:
-                xs, ys = [p["lm"][0] for p in swept], [p["ctrl"][0] for p in swept]
+            card = results.method(method)
+            swept = [p for p in line if "value" in p and not over_steps(card, p)]
+            for key in dict.fromkeys(p["key"] for p in swept):
+                own = sorted((p for p in swept if p["key"] == key), key=lambda p: p["value"])
+                xs, ys = [p["lm"][0] for p in own], [p["ctrl"][0] for p in own]
                 axis.plot(xs, ys, **{**style, "markersize": 3})
                 named = labels.setdefault(axis, [])
-                named += [(p["lm"][0], p["ctrl"][0], f"{p['value']:g}") for p in swept]
+                named += [(p["lm"][0], p["ctrl"][0], f"{p['value']:g}") for p in own]
             for p in (p for p in line if "value" not in p):
                 x, y = p["lm"], p["ctrl"]
                 bare.setdefault(axis, []).append((x[0], y[0]))
@@ -164,7 +106,7 @@ def pareto(results: ResultSet) -> Figure:
             name = method_name(HUMAN)
             axis.plot(*at, color=BLACK, marker="*", markersize=9, linestyle="none", label=name)
         axis.set(
-            title=_title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
+            title=title(results, task), xlabel="lm: perplexity, lower is better", ylim=(-4, 104)
         )
         axis.set_ylabel("ctrl, percent")
         # a setting that goes too far leaves the language: perplexities in the hundreds
@@ -192,7 +134,8 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
         known = [p for p in members if p.get(name)]
         for method in dict.fromkeys(p["method"] for p in known):
             line = sorted((p for p in known if p["method"] == method), key=lambda p: p[name])
-            line = [p for p in line if "value" not in p or _over_steps(results, p)]
+            card = results.method(method)
+            line = [p for p in line if "value" not in p or over_steps(card, p)]
             xs, ys = [p[name] for p in line], [p["ctrl"][0] for p in line]
             spans = arms([(p["ctrl"][0], p["ctrl"][1], p["ctrl"][2]) for p in line])
             style = series(number[method])
@@ -200,9 +143,7 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             axis.plot([], [], **style, label=literal(results.method_name(method)))
             named = labels.setdefault(axis, [])
             named += [(p[name], p["ctrl"][0], f"lm {p['lm'][0]:.1f}") for p in line]
-        axis.set(
-            title=_title(results, task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108)
-        )
+        axis.set(title=title(results, task), xlabel=meaning, ylabel="ctrl, percent", ylim=(-4, 108))
         axis.set_xscale("log")
         axis.margins(x=0.15)
     if not any(labels.values()):

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from eval.reading.figures.points import human, numbered, points
 from eval.reading.figures.style import COLOURS, MARKERS, series
-from eval.reading.figures.tradeoff import human, numbered, points
 from eval.reading.finding import Average, Finding
 from eval.reading.names import method_name
 from eval.reading.results import ResultSet
