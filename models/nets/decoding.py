@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from models.nets.backbones import CachedNetwork, CausalLM
-from models.nets.finite import check
+from models.nets.finite import check, naming_rows
 
 #: what a token is drawn from, as errors call it
 LOGITS = "the logits of the next token"
@@ -31,6 +31,9 @@ class Reweighting(Protocol):
 
     def logits(self, logits: Tensor) -> Tensor:
         """(R, V) of the language model -> (R, V) to sample from; -inf excludes a token."""
+
+    def keep(self, rows: Tensor) -> None:
+        """From now on, beginning with :meth:`advance`, of the rows ``rows`` (N,) alone."""
 
     def advance(self, tokens: Tensor) -> None:
         """The tokens (R,) that were chosen."""
@@ -68,6 +71,10 @@ class Experts:
             total[:, : self.words] += said
         return total
 
+    def keep(self, rows: Tensor) -> None:
+        for network in self.networks:
+            network.reorder(rows)
+
     def advance(self, tokens: Tensor) -> None:
         self.hidden = [network.feed(tokens[:, None]) for network in self.networks]
 
@@ -81,6 +88,17 @@ def padded_rows(n: int, device: torch.device) -> int:
 def rows_at_once(batch: int, device: torch.device) -> int:
     """How many prompts of one length run together where up to ``batch`` may."""
     return batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
+
+
+def staying(ended: Tensor) -> Tensor | None:
+    """Which rows stay in a batch, given which have ``ended`` (R,): those that go on, in their
+    order, and of the others as many as fill up the padded number; None where all stay. Rows that
+    have ended cost as much as the others."""
+    if len(ended) == padded_rows(1, ended.device):
+        return None
+    going = (~ended).nonzero()[:, 0]
+    count = padded_rows(len(going), ended.device)
+    return torch.cat([going, ended.nonzero()[:, 0]])[:count] if count < len(ended) else None
 
 
 def stack(prompts: Sequence[Sequence[float]], device: torch.device) -> Tensor:
@@ -100,7 +118,8 @@ def truncate(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Te
         logits = logits.masked_fill(logits < bound, -torch.inf)
     if top_p < 1:
         ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-        before = ordered.double().softmax(-1).cumsum(-1) - ordered.double().softmax(-1)
+        shares = ordered.double().softmax(-1)
+        before = shares.cumsum(-1) - shares
         drop = (before >= top_p).scatter(-1, order, before >= top_p)
         logits = logits.masked_fill(drop, -torch.inf)
     return logits
@@ -134,33 +153,40 @@ def sample(
     """One sampled continuation for each prompt (all of one length), eos included where reached.
 
     ``uniforms`` (n, limit), fp64: row i's random numbers, one a token, and the limit on tokens.
-    ``forbidden`` ids never come out. Stops once all rows have ended, which changes no row.
+    ``forbidden`` ids never come out. Rows that have ended make room, which changes no other.
     """
     device = model.device
     ids = stack(prompts, device)
-    rows, limit = len(ids), uniforms.shape[1]
-    u = torch.zeros(rows, limit, dtype=torch.float64)
+    limit = uniforms.shape[1]
+    u = torch.zeros(len(ids), limit, dtype=torch.float64)
     u[: len(prompts)] = uniforms
     u = u.to(device)
-    ended = torch.zeros(rows, dtype=torch.bool, device=device)
-    ended[len(prompts) :] = True
+    places = torch.arange(len(ids), device=device)  # of which prompt each row is
+    ended = places >= len(prompts)
+    texts = torch.full((len(ids), limit), eos, device=device)
     network = CachedNetwork(model)
     hidden = network.feed(ids)
-    out = []
     for step in range(limit):
-        logits = model.logits(hidden).float()
-        logits[:, list(forbidden)] = -torch.inf
-        if reweighting is not None:
-            logits = reweighting.logits(logits)
-        token = draw(truncate(logits, temperature, top_k, top_p), u[:, step])
-        out.append(token)
-        ended |= token == eos
+        with naming_rows(places):
+            logits = model.logits(hidden).float()
+            logits[:, list(forbidden)] = -torch.inf
+            if reweighting is not None:
+                logits = reweighting.logits(logits)
+            token = draw(truncate(logits, temperature, top_k, top_p), u[places, step])
+        texts[places, step] = token
+        ended = ended | (token == eos)
         if step + 1 == limit or bool(ended.all()):
             break
+        stay = staying(ended)
+        if stay is not None:
+            places, ended, token = places[stay], ended[stay], token[stay]
+            network.reorder(stay)
+            if reweighting is not None:
+                reweighting.keep(stay)
         hidden = network.feed(token[:, None])
         if reweighting is not None:
             reweighting.advance(token)
-    return [until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
+    return [until(row, eos) for row in texts[: len(prompts)].tolist()]
 
 
 @torch.inference_mode()
@@ -195,15 +221,16 @@ def beam_search(
     open_ = torch.ones(count, dtype=torch.bool, device=device)
     open_[n:] = False
     steps = [0] * count
-    first = torch.arange(count, device=device)[:, None] * beams
+    place = list(range(count))  # of which prompt each of the rows below is
     for length in range(1, limit + 1):
         for p in open_.nonzero()[:, 0].tolist():
-            steps[p] = length
+            steps[place[p]] = length
         log_probs = model.logits(hidden).float().log_softmax(-1)
         log_probs[:, list(forbidden)] = -torch.inf
-        total = (log_probs.view(count, beams, -1) + score[:, :, None]).view(count, -1)
+        total = (log_probs.view(len(score), beams, -1) + score[:, :, None]).flatten(1)
         candidate, at = total.topk(2 * beams, dim=-1)
-        check(candidate[:, 0].isfinite() | ~open_, LOGITS)
+        with naming_rows(torch.tensor(place)):
+            check(candidate[:, 0].isfinite() | ~open_, LOGITS)
         origin, token = at // vocabulary, at % vocabulary
         sequences = torch.cat([running.gather(1, _wide(origin, running)), token[:, :, None]], 2)
         ends = token == eos
@@ -211,6 +238,7 @@ def beam_search(
             ends = torch.ones_like(ends)
         _finish(
             texts,
+            place,
             best,
             finished,
             open_=open_,
@@ -225,13 +253,21 @@ def beam_search(
         open_ &= possible
         if length == limit or not bool(open_.any()):
             break
-        network.reorder((first + origin.gather(1, keep)).flatten())
-        hidden = network.feed(token.gather(1, keep).view(-1, 1))
+        first = torch.arange(len(score), device=device)[:, None] * beams
+        rows, token = first + origin.gather(1, keep), token.gather(1, keep)
+        stay = staying(~open_)
+        if stay is not None:
+            rows, token, score, running = rows[stay], token[stay], score[stay], running[stay]
+            best, finished, open_ = best[stay], finished[stay], open_[stay]
+            place = [place[p] for p in stay.tolist()]
+        network.reorder(rows.flatten())
+        hidden = network.feed(token.view(-1, 1))
     return [(until(texts[p][0], eos), steps[p]) for p in range(n)]
 
 
 def _finish(
     texts: list[list[list[int]]],
+    place: Sequence[int],
     best: Tensor,
     finished: Tensor,
     *,
@@ -241,7 +277,8 @@ def _finish(
     sequences: Tensor,
     length: int,
 ) -> None:
-    """Merges the candidates that just ended into each open prompt's best finished ones."""
+    """Merges the candidates that just ended into each open prompt's best finished ones; ``place``:
+    where its texts are."""
     beams = best.shape[1]
     new = ends & open_[:, None]
     new[:, beams:] = False
@@ -249,8 +286,8 @@ def _finish(
         merged = torch.cat([best[p], torch.where(new[p], candidate[p] / length, -1e9)])
         flags = torch.cat([finished[p], new[p]])
         top, order = merged.topk(beams)
-        pool = [*texts[p], *sequences[p].tolist()]
-        texts[p] = [pool[i] for i in order.tolist()]
+        pool = [*texts[place[p]], *sequences[p].tolist()]
+        texts[place[p]] = [pool[i] for i in order.tolist()]
         best[p], finished[p] = top, flags[order]
 
 
