@@ -17,7 +17,11 @@ ROOM = 64
 
 class Roomy(DynamicLayer):
     """A layer's keys and values, (R, heads, n, width of a head) both, at the beginning of buffers
-    with room for further tokens, which are written there. Gradients do not pass."""
+    with room for further tokens, which are written there. Gradients do not pass.
+
+    In fp32 on a CPU alone: elsewhere, where the kernel of a product may be chosen by how its
+    numbers lie, they are joined at each token, as the library does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,9 +30,10 @@ class Roomy(DynamicLayer):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """The keys and values of all tokens so far, these included; views, which later calls leave
-        as they are."""
+        """The keys and values of all tokens so far, these included, as views of the buffers."""
         new = key_states, value_states
+        if key_states.device.type != "cpu" or key_states.dtype != torch.float32:
+            return super().update(*new)
         if not self.is_initialized:
             self.lazy_initialization(*new)
             self.buffers = [one[:, :, :0] for one in new]
@@ -44,19 +49,22 @@ class Roomy(DynamicLayer):
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Row i goes on from what row ``beam_idx[i]`` has read; there may be fewer rows than
         before, or more."""
-        if length := self.get_seq_length():
-            self._move(beam_idx, length, length + 1)
+        if not self.buffers:
+            super().reorder_cache(beam_idx)  # type: ignore[arg-type]
+        elif length := self.get_seq_length():
+            self._move(beam_idx, length, length)
             self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
 
     def _move(self, rows: Tensor, length: int, least: int) -> None:
-        """The first ``length`` tokens of ``rows`` into new buffers of at least ``least``."""
+        """The first ``length`` tokens of ``rows`` into buffers of at least ``least``, the same ones
+        where they are large enough."""
         room = -(-least // ROOM) * ROOM
-        old, self.buffers = self.buffers, []
-        for buffer in old:
-            heads, width = buffer.shape[1], buffer.shape[3]
-            moved = buffer.new_empty(len(rows), heads, room, width)
-            moved[:, :, :length] = buffer[:, :, :length].index_select(0, rows)
-            self.buffers.append(moved)
+        for i, old in enumerate(self.buffers):
+            moved = old[:, :, :length].index_select(0, rows)
+            if len(rows) > len(old) or least > old.shape[2]:
+                old = old.new_empty(len(rows), old.shape[1], room, old.shape[3])
+            self.buffers[i] = old[: len(rows)]
+            self.buffers[i][:, :, :length] = moved
 
 
 def roomy(config: Any) -> DynamicCache:

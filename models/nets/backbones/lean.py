@@ -7,7 +7,7 @@ order, and so are all results, bit for bit.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,8 @@ def states(
         positions = torch.arange(before, before + n, device=embeds.device)[None]
     hidden: Tensor = embeds + F.embedding(positions, body.wpe.weight)
     unseen = None if n == 1 and mask is None else _unseen(hidden, before, mask)
-    for i, block in enumerate(body.h):
+    blocks: Any = body.h
+    for i, block in enumerate(blocks):
         attention = block.attn
         parts = attention.c_attn(block.ln_1(hidden)).split(width, 2)
         query, key, value = (
