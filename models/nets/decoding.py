@@ -106,8 +106,9 @@ def staying(ended: Tensor, least: int = 1) -> Tensor | None:
 
 def least_rows(model: CausalLM) -> int | None:
     """How many rows of ``model`` stay at least, that each is the same bit for bit with those beside
-    it and without; None where that was not found, of a network that is not in fp32."""
-    return LEAST_TOKENS if model.table.dtype == torch.float32 else None
+    it and without; None where they are not: in bf16, and in products of CPUs without AVX-512."""
+    alike = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return LEAST_TOKENS if alike and model.table.dtype == torch.float32 else None
 
 
 def stack(prompts: Sequence[Sequence[float]], device: torch.device) -> Tensor:
