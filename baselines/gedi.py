@@ -108,6 +108,10 @@ class Discrimination(Contrast):
         odds = math.log(options.prior / (1 - options.prior))
         return F.logsigmoid(options.scale / self.tokens * evidence + odds)
 
+    def keep(self, rows: Tensor) -> None:
+        super().keep(rows)
+        self.after = self.after[:, rows]
+
     def advance(self, tokens: Tensor) -> None:
         super().advance(tokens)
         at = tokens[None, :, None].expand(len(self.after), -1, 1)

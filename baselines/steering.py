@@ -160,6 +160,9 @@ class Contrast(ABC):
         mixed[:, : self.experts.words] = self.mix(base, said).masked_fill(out, -torch.inf)
         return mixed
 
+    def keep(self, rows: Tensor) -> None:
+        self.experts.keep(rows)
+
     def advance(self, tokens: Tensor) -> None:
         self.experts.advance(tokens)
 

@@ -317,6 +317,9 @@ def test_reweighting_samples_from_the_product() -> None:
             out[:, 6] = math.log(0.75)
             return out
 
+        def keep(self, rows: torch.Tensor) -> None:
+            raise AssertionError("no row ends")
+
         def advance(self, tokens: torch.Tensor) -> None:
             assert set(tokens.tolist()) <= {5, 6}
 

@@ -12,7 +12,8 @@ from transformers.generation.logits_process import (
 
 from models.nets.backbones import CausalLM
 from models.nets.backbones.gpt2 import GPT2
-from models.nets.decoding import CPU_ROWS, beam_search, draw, rows_at_once, sample, truncate
+from models.nets.beam import beam_search
+from models.nets.decoding import CPU_ROWS, draw, rows_at_once, sample, truncate
 
 EOS = 1
 

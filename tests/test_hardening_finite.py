@@ -21,8 +21,9 @@ from models.diffusion.gaussian import Gaussian
 from models.diffusion.loop import walk
 from models.diffusion.schedule import make_schedule
 from models.nets.backbones.gpt2 import GPT2
+from models.nets.beam import beam_search
 from models.nets.codec import WordCodec
-from models.nets.decoding import beam_search, draw, sample
+from models.nets.decoding import draw, sample
 from models.nets.finite import NotFinite, Watch, numbers, sizes
 from models.nets.teacher import Teacher
 from tasks.common.errors import UserError

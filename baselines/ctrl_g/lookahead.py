@@ -122,7 +122,7 @@ class LookAhead:
 
     def __init__(self, tables: Sequence[Table], weight: float) -> None:
         self.weight, self.t = weight, 0
-        self.rows = [
+        self.rows: list[Row | None] = [
             Row(one, one.model.initial, None if one.log_p == -math.inf else one.automaton.start)
             for one in tables
         ]
@@ -130,16 +130,20 @@ class LookAhead:
     def logits(self, logits: Tensor) -> Tensor:
         out = logits.double()
         for i, row in enumerate(self.rows):
-            if row.state is not None:
+            if row is not None and row.state is not None:
                 ratios = row.table.ratios(row.state, self.t, row.belief).to(out.device)
                 out[i, : len(ratios)] += self.weight * ratios
                 out[i, len(ratios) :] = -torch.inf
         return out
 
+    def keep(self, rows: Tensor) -> None:
+        known = len(self.rows)
+        self.rows = [self.rows[i] if i < known else None for i in rows.tolist()]
+
     def advance(self, tokens: Tensor) -> None:
         self.t += 1
         for row, token in zip(self.rows, tokens.tolist()):
-            if row.state is None:
+            if row is None or row.state is None:
                 continue
             edges = row.table.automaton.edges(row.state)
             row.state = next((q for q, weights in edges if float(weights[token]) > 0), None)

@@ -26,9 +26,10 @@ from baselines.finetuned.settings import FTPoESettings
 from models.base import Card, TargetSamples
 from models.jobs import Job
 from models.nets.backbones import CausalLM
+from models.nets.beam import beam_search
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
-from models.nets.decoding import Experts, beam_search, sample
+from models.nets.decoding import Experts, sample
 from tasks.base import Target, Task
 from tasks.common.progress import Progress, silent
 from tasks.controls import Control

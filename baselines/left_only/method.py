@@ -50,6 +50,9 @@ class StopAfter:
         only[:, self.eos] = 0.0
         return torch.where(self.over[:, None], only, logits)
 
+    def keep(self, rows: Tensor) -> None:
+        self.over = None if self.over is None else self.over[rows]
+
     def advance(self, tokens: Tensor) -> None:
         now = torch.isin(tokens, torch.tensor(self.marks, device=tokens.device))
         self.over = now if self.over is None else self.over | now

@@ -13,8 +13,7 @@ row's loss, norms and random numbers are its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -31,8 +30,8 @@ from models.jobs import Job
 from models.nets.backbones import CausalLM, Past
 from models.nets.causal import load_lm
 from models.nets.codec import Codec
-from models.nets.decoding import draw, padded_rows, truncate
-from models.nets.finite import NotFinite, check, sizes
+from models.nets.decoding import draw, padded_rows, staying, truncate
+from models.nets.finite import check, naming_rows, sizes
 from tasks.base import Task
 from tasks.controls import Control
 
@@ -108,17 +107,6 @@ def pairs(tensors: Sequence[Tensor]) -> Past:
     return list(zip(tensors[::2], tensors[1::2], strict=True))
 
 
-@contextmanager
-def _by_job(rows: Tensor) -> Iterator[None]:
-    """Numbers that are not finite in this block are those of the job that ``rows`` gives."""
-    try:
-        yield
-    except NotFinite as error:
-        if error.row is not None:
-            error.row = int(rows[error.row])
-        raise
-
-
 class PPLM(Autoregressive):
     """PPLM over the language model that FUDGE steers, and a linear attribute head on it.
 
@@ -173,25 +161,23 @@ class PPLM(Autoregressive):
             unsteered = self.model.logits(hidden).log_softmax(-1)
             if step:
                 context = Context(embedded, plain, unsteered, total, step, wanted)
-                with _by_job(rows):
+                with naming_rows(rows):
                     past = steering.steer(past, context)
             bent, past = steering.feed(embedded, past)
             steered = (self.model.logits(bent) / settings.temperature).log_softmax(-1)
             logits = settings.gm_scale * steered + (1 - settings.gm_scale) * unsteered
             logits[:, self.codec.forbidden] = -torch.inf
-            with _by_job(rows):
+            with naming_rows(rows):
                 last = draw(truncate(logits, 1.0, settings.top_k, 1.0), u[rows, step])
             total = total + hidden
             for row, token, over in zip(rows.tolist(), last.tolist(), ended.tolist(), strict=True):
                 if not over:
                     sequences[row].append(token)
             ended = ended | (last == self.codec.eos)
-            going = (~ended).nonzero()[:, 0]
-            if not len(going):
+            if bool(ended.all()):
                 break
-            if padded_rows(len(going), device) < len(rows):
-                # rows that have ended cost as much as the others: they make room
-                keep = torch.cat([going, ended.nonzero()[:, 0]])[: padded_rows(len(going), device)]
+            keep = staying(ended)
+            if keep is not None:
                 rows, last, total = rows[keep], last[keep], total[keep]
                 wanted, ended = wanted[keep], ended[keep]
                 plain, past = ([(k[keep], v[keep]) for k, v in one] for one in (plain, past))

@@ -26,6 +26,10 @@ class OneLine:
         only[:, self.end] = 0.0
         return torch.where(self.done[:, None], only, logits)
 
+    def keep(self, rows: Tensor) -> None:
+        if self.begun is not None and self.done is not None:
+            self.begun, self.done = self.begun[rows], self.done[rows]
+
     def advance(self, tokens: Tensor) -> None:
         if self.begun is None or self.done is None:
             self.begun = self.done = torch.zeros_like(tokens, dtype=torch.bool)

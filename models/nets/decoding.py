@@ -1,4 +1,5 @@
-"""Sampling and beam search for causal language models, cached and batched over many prompts.
+"""Sampling from causal language models, cached and batched over many prompts; what beam search
+(:mod:`models.nets.beam`) shares with it.
 
 A row's result depends on its own prompt and random numbers and on nothing else. That holds bit for
 bit because (1) rows run together only if their prompts are equally long, so that nothing is padded
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor
 
 from models.nets.backbones import CachedNetwork, CausalLM
-from models.nets.finite import check
+from models.nets.finite import check, naming_rows
+from models.nets.precision import LEAST_TOKENS
 
 #: what a token is drawn from, as errors call it
 LOGITS = "the logits of the next token"
@@ -31,6 +33,9 @@ class Reweighting(Protocol):
 
     def logits(self, logits: Tensor) -> Tensor:
         """(R, V) of the language model -> (R, V) to sample from; -inf excludes a token."""
+
+    def keep(self, rows: Tensor) -> None:
+        """From now on, beginning with :meth:`advance`, of the rows ``rows`` (N,) alone."""
 
     def advance(self, tokens: Tensor) -> None:
         """The tokens (R,) that were chosen."""
@@ -68,6 +73,10 @@ class Experts:
             total[:, : self.words] += said
         return total
 
+    def keep(self, rows: Tensor) -> None:
+        for network in self.networks:
+            network.reorder(rows)
+
     def advance(self, tokens: Tensor) -> None:
         self.hidden = [network.feed(tokens[:, None]) for network in self.networks]
 
@@ -81,6 +90,25 @@ def padded_rows(n: int, device: torch.device) -> int:
 def rows_at_once(batch: int, device: torch.device) -> int:
     """How many prompts of one length run together where up to ``batch`` may."""
     return batch if device.type == "cpu" else min(batch, DEVICE_ROWS)
+
+
+def staying(ended: Tensor, least: int = 1) -> Tensor | None:
+    """Which rows stay in a batch, given which have ``ended`` (R,): those that go on, in their
+    order, and of the others as many as fill up the padded number of at least ``least``; None where
+    all stay. Rows that have ended cost as much as the others."""
+    device = ended.device
+    if len(ended) <= padded_rows(least, device):
+        return None
+    going = (~ended).nonzero()[:, 0]
+    count = padded_rows(max(least, len(going)), device)
+    return torch.cat([going, ended.nonzero()[:, 0]])[:count] if count < len(ended) else None
+
+
+def least_rows(model: CausalLM) -> int | None:
+    """How many rows of ``model`` stay at least, that each is the same bit for bit with those beside
+    it and without; None where they are not: in bf16, and in products of CPUs without AVX-512."""
+    alike = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return LEAST_TOKENS if alike and model.table.dtype == torch.float32 else None
 
 
 def stack(prompts: Sequence[Sequence[float]], device: torch.device) -> Tensor:
@@ -100,7 +128,8 @@ def truncate(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Te
         logits = logits.masked_fill(logits < bound, -torch.inf)
     if top_p < 1:
         ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-        before = ordered.double().softmax(-1).cumsum(-1) - ordered.double().softmax(-1)
+        shares = ordered.double().softmax(-1)
+        before = shares.cumsum(-1) - shares
         drop = (before >= top_p).scatter(-1, order, before >= top_p)
         logits = logits.masked_fill(drop, -torch.inf)
     return logits
@@ -134,128 +163,40 @@ def sample(
     """One sampled continuation for each prompt (all of one length), eos included where reached.
 
     ``uniforms`` (n, limit), fp64: row i's random numbers, one a token, and the limit on tokens.
-    ``forbidden`` ids never come out. Stops once all rows have ended, which changes no row.
+    ``forbidden`` ids never come out. Rows that have ended make room, which changes no other.
     """
     device = model.device
     ids = stack(prompts, device)
-    rows, limit = len(ids), uniforms.shape[1]
-    u = torch.zeros(rows, limit, dtype=torch.float64)
+    limit = uniforms.shape[1]
+    u = torch.zeros(len(ids), limit, dtype=torch.float64)
     u[: len(prompts)] = uniforms
     u = u.to(device)
-    ended = torch.zeros(rows, dtype=torch.bool, device=device)
-    ended[len(prompts) :] = True
-    network = CachedNetwork(model)
+    places = torch.arange(len(ids), device=device)  # of which prompt each row is
+    ended = places >= len(prompts)
+    texts = torch.full((len(ids), limit), eos, device=device)
+    network, least = CachedNetwork(model), least_rows(model)
     hidden = network.feed(ids)
-    out = []
     for step in range(limit):
-        logits = model.logits(hidden).float()
-        logits[:, list(forbidden)] = -torch.inf
-        if reweighting is not None:
-            logits = reweighting.logits(logits)
-        token = draw(truncate(logits, temperature, top_k, top_p), u[:, step])
-        out.append(token)
-        ended |= token == eos
+        with naming_rows(places):
+            logits = model.logits(hidden).float()
+            logits[:, list(forbidden)] = -torch.inf
+            if reweighting is not None:
+                logits = reweighting.logits(logits)
+            token = draw(truncate(logits, temperature, top_k, top_p), u[places, step])
+        texts[places, step] = token
+        ended = ended | (token == eos)
         if step + 1 == limit or bool(ended.all()):
             break
+        stay = None if least is None else staying(ended, least)
+        if stay is not None:
+            places, ended, token = places[stay], ended[stay], token[stay]
+            network.reorder(stay)
+            if reweighting is not None:
+                reweighting.keep(stay)
         hidden = network.feed(token[:, None])
         if reweighting is not None:
             reweighting.advance(token)
-    return [until(row, eos) for row in torch.stack(out, 1)[: len(prompts)].tolist()]
-
-
-@torch.inference_mode()
-def beam_search(
-    model: CausalLM,
-    prompts: Sequence[Sequence[int]],
-    limit: int,
-    eos: int,
-    forbidden: Sequence[int],
-    beams: int = 4,
-) -> list[tuple[list[int], int]]:
-    """The best continuation of each prompt (all of one length), and how many steps it took.
-
-    The rules are those of ``transformers``' ``generate(num_beams=beams)`` with its defaults
-    (length_penalty 1, early_stopping False): a hypothesis that ends among the best ``beams`` of
-    2 * ``beams`` candidates is kept with its log-probability divided by its number of tokens (eos
-    included); a prompt is done once its best running score over the current length cannot beat
-    the worst of ``beams`` finished ones; at the limit running hypotheses count as finished.
-    """
-    device = model.device
-    n = len(prompts)
-    ids = stack(prompts, device)  # (P, L), one row a prompt, fillers repeat the first
-    count, vocabulary = len(ids), model.vocabulary
-    network = CachedNetwork(model)
-    hidden = network.feed(ids.repeat_interleave(beams, 0))
-    running = torch.zeros(count, beams, 0, dtype=torch.long, device=device)
-    score = torch.full((count, beams), -1e9, device=device)
-    score[:, 0] = 0.0
-    best = torch.full((count, beams), -1e9, device=device)  # finished, normalised, descending
-    finished = torch.zeros(count, beams, dtype=torch.bool, device=device)
-    texts: list[list[list[int]]] = [[[] for _ in range(beams)] for _ in range(count)]
-    open_ = torch.ones(count, dtype=torch.bool, device=device)
-    open_[n:] = False
-    steps = [0] * count
-    first = torch.arange(count, device=device)[:, None] * beams
-    for length in range(1, limit + 1):
-        for p in open_.nonzero()[:, 0].tolist():
-            steps[p] = length
-        log_probs = model.logits(hidden).float().log_softmax(-1)
-        log_probs[:, list(forbidden)] = -torch.inf
-        total = (log_probs.view(count, beams, -1) + score[:, :, None]).view(count, -1)
-        candidate, at = total.topk(2 * beams, dim=-1)
-        check(candidate[:, 0].isfinite() | ~open_, LOGITS)
-        origin, token = at // vocabulary, at % vocabulary
-        sequences = torch.cat([running.gather(1, _wide(origin, running)), token[:, :, None]], 2)
-        ends = token == eos
-        if length == limit:
-            ends = torch.ones_like(ends)
-        _finish(
-            texts,
-            best,
-            finished,
-            open_=open_,
-            candidate=candidate,
-            ends=ends,
-            sequences=sequences,
-            length=length,
-        )
-        score, keep = candidate.masked_fill(ends, -1e9).topk(beams, dim=-1)
-        running = sequences.gather(1, _wide(keep, sequences))
-        possible = score[:, 0] / length > torch.where(finished, best, -1e9).min(1).values
-        open_ &= possible
-        if length == limit or not bool(open_.any()):
-            break
-        network.reorder((first + origin.gather(1, keep)).flatten())
-        hidden = network.feed(token.gather(1, keep).view(-1, 1))
-    return [(until(texts[p][0], eos), steps[p]) for p in range(n)]
-
-
-def _finish(
-    texts: list[list[list[int]]],
-    best: Tensor,
-    finished: Tensor,
-    *,
-    open_: Tensor,
-    candidate: Tensor,
-    ends: Tensor,
-    sequences: Tensor,
-    length: int,
-) -> None:
-    """Merges the candidates that just ended into each open prompt's best finished ones."""
-    beams = best.shape[1]
-    new = ends & open_[:, None]
-    new[:, beams:] = False
-    for p in new.any(1).nonzero()[:, 0].tolist():
-        merged = torch.cat([best[p], torch.where(new[p], candidate[p] / length, -1e9)])
-        flags = torch.cat([finished[p], new[p]])
-        top, order = merged.topk(beams)
-        pool = [*texts[p], *sequences[p].tolist()]
-        texts[p] = [pool[i] for i in order.tolist()]
-        best[p], finished[p] = top, flags[order]
-
-
-def _wide(index: Tensor, like: Tensor) -> Tensor:
-    return index[:, :, None].expand(-1, -1, like.shape[2])
+    return [until(row, eos) for row in texts[: len(prompts)].tolist()]
 
 
 def until(row: list[int], eos: int) -> list[int]:

@@ -294,6 +294,11 @@ class PrefixScorer:
         parts = zip(self.hidden.split(rows), candidates.split(rows), strict=True)
         return torch.cat([self.network.score(hidden, tokens) for hidden, tokens in parts])
 
+    def keep(self, rows: Tensor) -> None:
+        """From now on, beginning with :meth:`advance`, of the rows ``rows`` (N,) alone."""
+        self.cached.reorder(rows)
+        self.odds = None if self.odds is None else self.odds[rows]
+
     def advance(self, tokens: Tensor) -> None:
         """The tokens (R,) that were chosen."""
         self.hidden = self.cached.feed(tokens[:, None])
@@ -315,6 +320,10 @@ class Steering:
             check(sizes(term), "the discriminator's weighted log-probabilities")
             value = value + term
         return torch.full_like(logits, -torch.inf).scatter(-1, token, value)
+
+    def keep(self, rows: Tensor) -> None:
+        for scorer in self.scorers:
+            scorer.keep(rows)
 
     def advance(self, tokens: Tensor) -> None:
         for scorer in self.scorers:

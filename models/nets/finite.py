@@ -102,6 +102,18 @@ def naming(target: str) -> Iterator[None]:
         raise error.of(target) from None
 
 
+@contextmanager
+def naming_rows(rows: Tensor) -> Iterator[None]:
+    """Numbers that are not finite in this block are those of the row that ``rows`` (R,) gives for
+    the one that they stand in."""
+    try:
+        yield
+    except NotFinite as error:
+        if error.row is not None:
+            error.row = int(rows[error.row])
+        raise
+
+
 def check_weights(module: nn.Module, place: Any) -> None:
     """Raises ``UserError`` naming the first parameter or buffer of ``module``, read from ``place``,
     that holds a NaN or an infinity."""

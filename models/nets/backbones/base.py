@@ -26,8 +26,10 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, body: Any) -> None:
+        from models.nets.backbones.lean import is_plain
+
         super().__init__()
-        self.body = body
+        self.body, self._plain = body, is_plain(body)
 
     @property
     def device(self) -> torch.device:
@@ -94,6 +96,12 @@ class Decoder(nn.Module):
 
         ``mask`` (R, past + n): 1 for the tokens that are read; ``positions`` (R, n).
         """
+        if self._lean:
+            from models.nets.backbones.caches import Joined
+            from models.nets.backbones.lean import states
+
+            joined = Joined(past)
+            return states(self.body, embeds, joined, mask, positions), joined.layers
         from transformers import DynamicCache
 
         config = self.body.config
@@ -107,6 +115,22 @@ class Decoder(nn.Module):
         )
         layers: Any = cache.layers
         return out.last_hidden_state, [(layer.keys, layer.values) for layer in layers]
+
+    def go_on(self, ids: Tensor, cache: Any) -> Tensor:
+        """``ids`` (R, n) behind ``cache``, one of :func:`models.nets.backbones.caches.roomy`, which
+        grows -> hidden states (R, n, D)."""
+        if self._lean:
+            from models.nets.backbones.lean import states
+
+            return states(self.body, self.embed(ids), cache)
+        read: Tensor = self.body(
+            input_ids=ids, past_key_values=cache, use_cache=True
+        ).last_hidden_state
+        return read
+
+    @property
+    def _lean(self) -> bool:
+        return self._plain and not self.body.training
 
 
 def cross_cache(body: nn.Module) -> Any:
@@ -136,19 +160,17 @@ class CachedNetwork:
     """A decoder with its key-value cache: feeds tokens in, gives the last hidden state back."""
 
     def __init__(self, decoder: Decoder) -> None:
-        from transformers import DynamicCache
+        from models.nets.backbones.caches import roomy
 
         self.decoder = decoder
-        self.cache = DynamicCache(config=decoder.body.config)
+        self.cache = roomy(decoder.body.config)
 
     def feed(self, ids: Tensor) -> Tensor:
         """``ids`` (R, n) following what was fed before -> hidden state of the last one (R, D)."""
-        out = self.decoder.body(input_ids=ids, past_key_values=self.cache, use_cache=True)
-        last: Tensor = out.last_hidden_state[:, -1]
-        return last
+        return self.decoder.go_on(ids, self.cache)[:, -1]
 
     def reorder(self, rows: Tensor) -> None:
-        """Row i goes on from what row ``rows[i]`` has read."""
+        """Row i goes on from what row ``rows[i]`` has read; there may be fewer rows than before."""
         self.cache.reorder_cache(rows)  # type: ignore[arg-type]
 
 
