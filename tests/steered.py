@@ -92,11 +92,14 @@ HEAD = CODEC.head(())
 PROMPTED = READS.head(TASK.prompt(TARGET.control))
 
 
-def law(step: Callable[[tuple[int, ...]], torch.Tensor]) -> dict[tuple[int, ...], float]:
-    """The distribution of texts whose next word has log-weights ``step(text)``."""
+def law(
+    step: Callable[[tuple[int, ...]], torch.Tensor], codec: WordCodec = CODEC, limit: int = LIMIT
+) -> dict[tuple[int, ...], float]:
+    """The distribution of texts whose next word has log-weights ``step(text)``, cut at ``limit``
+    tokens."""
 
     def grow(text: tuple[int, ...], p: float) -> Iterator[tuple[tuple[int, ...], float]]:
-        if text and (text[-1] == CODEC.eos or len(text) == LIMIT):
+        if text and (text[-1] == codec.eos or len(text) == limit):
             yield text, p
             return
         for token, q in enumerate(step(text).softmax(-1).tolist()):

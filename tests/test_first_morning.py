@@ -15,8 +15,8 @@ from built import ROOT
 SCRIPT = ROOT / "examples" / "first_morning.sh"
 #: commands of the script, at most
 MOST = 10
-#: seconds of CPU, at most: a fast core takes a third of it, a slow one that is shared two thirds
-LIMIT = 300
+#: seconds of CPU, at most: what it takes is about half of it
+LIMIT = 180
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
+from steered import law as enumerated
 
 from baselines import METHODS
 from baselines.autoregressive import Heads, uniforms
@@ -69,15 +70,7 @@ def after(text: Sequence[int]) -> torch.Tensor:
 
 
 def law(step: Any = after) -> Law:
-    def grow(text: tuple[int, ...], p: float) -> Iterator[tuple[tuple[int, ...], float]]:
-        if text and (text[-1] == CODEC.eos or len(text) == LIMIT):
-            yield text, p
-            return
-        for token, q in enumerate(step(text).softmax(-1).tolist()):
-            if q:
-                yield from grow((*text, token), p * q)
-
-    return dict(grow((), 1.0))
+    return enumerated(step, CODEC, LIMIT)
 
 
 BASE = law()
