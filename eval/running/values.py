@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eval.running.texts import listed
+from tasks.common.errors import UserError
 
 #: how a setting that may be left out is left out
 NULL = "null"
@@ -173,3 +174,11 @@ def cut(text: str, what: str) -> Sequence[str]:
     if doubled is not None:
         raise ValueError(f"{doubled} is given twice")
     return values
+
+
+def several(key: str, text: str, what: str) -> Sequence[str]:
+    """As :func:`cut`, of the value of ``key``. Raises ``UserError`` naming both."""
+    try:
+        return cut(text, what)
+    except ValueError as error:
+        raise UserError(f"{key}={shown(text)}: {error}") from None

@@ -87,13 +87,13 @@ def main(given: Sequence[str]) -> None:
         return
     from eval.running.display import Display
     from eval.running.plan import pick_device
+    from eval.running.values import several
     from tasks.corpora import load_corpus
 
     results = ResultSet(Path(chosen.run))
     store = Store(Path(chosen.store), ready(chosen.prebuilt))
-    trained, only = (
-        several(key, text) for key, text in (("train", chosen.train), ("only", chosen.only))
-    )
+    trained = several("train", chosen.train, "models") if chosen.train else ()
+    only = several("only", chosen.only, "models") if chosen.only else ()
     named = families(results)
     for name in only:
         if name not in (known := ("diffusion", "lm", *trained, *named)):
@@ -122,16 +122,6 @@ def main(given: Sequence[str]) -> None:
     if lost:
         display.say(f"left out, of other texts or steps: {', '.join(lost)}")
     display.say(str(path))
-
-
-def several(key: str, text: str) -> Sequence[str]:
-    """Models separated by commas. Raises ``UserError`` for one that is empty or given twice."""
-    from eval.running.values import cut
-
-    try:
-        return cut(text, "models") if text else ()
-    except ValueError as error:
-        raise UserError(f"{key}={text}: {error}") from None
 
 
 def likelihood_model(

@@ -59,7 +59,7 @@ from eval.running.config import RunConfig
 from eval.running.help import asks_help
 from eval.running.keys import override, pairs
 from eval.running.target_lists import TargetLists
-from eval.running.values import cut, shown
+from eval.running.values import several
 from eval.studies.choosing import Best, Fewest, Fluent, Point, Rule, Tried, pooled
 from eval.targets import split
 from tasks import load_task
@@ -99,10 +99,7 @@ def grid(method: str, given: Mapping[str, str]) -> list[Point]:
     """Every combination of the values given for keys of ``method``, or of its card's ranges."""
     values: dict[str, Sequence[str]] = {}
     for key, text in given.items():
-        try:
-            values[key] = cut(text, "values")
-        except ValueError as error:
-            raise UserError(f"{key}={shown(text)}: {error}") from None
+        values[key] = several(key, text, "values")
     if not values:
         ranges = METHODS.card(method).ranges
         values |= {f"{method}.{key}": tried for key, tried in ranges.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from baselines import METHODS
 from eval.reading.results import ResultSet
-from eval.running.values import cut, read, shown
+from eval.running.values import cut, read, several, shown
 from tasks.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ def varied(
     ``given`` values, or those that its card proposes; under ``task``, or all tasks that the set has
     of it. Raises ``UserError`` for a key of another method, for a task without judged samples, and
     naming every method whose card proposes no setting, or no values where none are given."""
-    try:
-        methods = cut(asked, "methods")
-    except ValueError as error:
-        raise UserError(f"method={shown(asked)}: {error}") from None
+    methods = several("method", asked, "methods")
     if key:
         _check_key(key, methods)
     keys = {method: key or _key(METHODS.card(method)) for method in methods}
