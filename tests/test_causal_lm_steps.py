@@ -18,7 +18,7 @@ from models.nets.backbones.caches import ROOM
 from models.nets.backbones.gpt2 import GPT2
 from models.nets.beam import beam_search
 from models.nets.config import DiscriminatorConfig
-from models.nets.decoding import Experts, least_rows, sample, stack, staying
+from models.nets.decoding import LONG, Experts, least_rows, sample, stack, staying
 from models.nets.discriminator import Discriminator, PrefixScorer, Steering
 from models.nets.finite import NotFinite
 from models.nets.precision import LEAST_TOKENS
@@ -181,6 +181,30 @@ def test_rows_that_leave_change_no_bit_of_the_others(kind: str, width: int) -> N
     for i, text in enumerate(texts):
         for step in range(len(text)):
             assert torch.equal(few.said[i, step], all_rows.said[i, step])
+
+
+@pytest.mark.parametrize("width", [32, 224])
+def test_a_long_prompt_is_read_once_for_its_rows(width: int, monkeypatch: Any) -> None:
+    """And gives them the bits that reading it for each of them gives."""
+    model = made(width, 4)
+    random = torch.Generator().manual_seed(0)
+    few = torch.randint(2, 12, (3, LONG), generator=random).tolist()
+    prompts = [few[i % 3] for i in range(20)]
+    u = torch.rand(20, 30, dtype=torch.float64, generator=random)
+    read: list[tuple[int, ...]] = []
+    feed = CachedNetwork.feed
+
+    def counted(self: CachedNetwork, ids: Tensor) -> Tensor:
+        read.append(tuple(ids.shape))
+        return feed(self, ids)
+
+    monkeypatch.setattr(CachedNetwork, "feed", counted)
+    found = sample(model, prompts, u, EOS, [0])
+    assert read[0] == ((3, LONG) if least_rows(model) is not None else (24, LONG))
+    monkeypatch.setattr(decoding, "LONG", LONG + 1)
+    read.clear()
+    assert sample(model, prompts, u, EOS, [0]) == found
+    assert read[0] == (24, LONG) and len(set(map(tuple, found))) > 3
 
 
 @pytest.mark.parametrize("limit", [3, 30])

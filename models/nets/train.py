@@ -99,8 +99,9 @@ class State:
         for name, buffer in self.buffers:
             buffer.copy_(tensors[f"buffer.{name}"])
         for name, parameter in moved:
+            # the number of steps too: a fused optimiser counts them on the device
             self.optimiser.state[parameter] = {
-                k: v if k == "step" else v.to(parameter.device) for k, v in moments[name].items()
+                k: v.to(parameter.device) for k, v in moments[name].items()
             }
 
 
