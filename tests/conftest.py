@@ -33,6 +33,15 @@ SLOW = Path(__file__).with_name("slow.txt")
 LIMIT = 0.25
 #: longer ones that are fast all the same: from a command line to samples, and these the committed
 KEPT = ("test_committed_samples.py",)
+#: files of minutes, the longest first: they start first, so that no process waits for another's
+LONGEST = (
+    "test_slurm_real.py",
+    "test_readme_blocks.py",
+    "test_plots.py",
+    "test_first_morning.py",
+    "test_site_browser.py",
+    "test_hardening_torture.py",
+)
 #: a line of pytest's list of durations
 DURATION = re.compile(r"^([\d.]+)s (?:setup|call|teardown) +tests/(\S+\.py::.*?) *$")
 
@@ -59,7 +68,13 @@ def slow_tests(log: Iterable[str]) -> list[str]:
     return sorted(name for name in long if not name.startswith(KEPT))
 
 
+def place(item: pytest.Item) -> int:
+    name = item.path.name
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=place)
     names = set(slow_names())
     for item in items:
         node = item.nodeid.removeprefix("tests/")

@@ -15,6 +15,8 @@ PYTHON = re.compile(r"3\.[0-9]{1,2}")
 #: one part of ``fit=``, and what ``bench=`` is made of
 PART = re.compile(r"([a-z][a-z_]*):([0-9]{1,6}(?:\.[0-9]{1,9})?)")
 NAMES = re.compile(r"[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*")
+#: of the minutes of a visit, what is kept for packing up, and the most of it in seconds
+KEPT, LONGEST = 0.1, 60.0
 
 
 def minutes_of(fit: str) -> dict[str, float]:
@@ -78,6 +80,11 @@ class MachineConfig(Checked):
     #: methods whose speed is measured in the time that is left in the end, as eval.bench does; all:
     #: every one of the tasks packed; empty: none
     bench: str = maybe_empty("")
+    #: networks and cells that are made at a time, each by a process of its own: a small network
+    #: leaves most of a card idle
+    jobs: int = ranged(1, least=1, most=1024)
+    #: one of them alone, a network by its key or a cell as task/method; nothing is packed up
+    only: str = maybe_empty("")
     #: folder of what goes home; null: back/ in the pack
     back: str | None = None
     #: networks that go home whole: those that judge, all (and what training has saved), or none
@@ -90,7 +97,7 @@ class MachineConfig(Checked):
     device: str = "auto"
     #: samples decoded at once; 0: as the pack says. Changes the speed and never a sample
     batch: int = ranged(0, least=0, most=10**6)
-    #: CPU threads; 0 leaves torch's choice
+    #: CPU threads; 0 leaves torch's choice, or with jobs= gives each process its share
     threads: int = ranged(0, least=0, most=1024)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from eval.run import guarded, stopping
 from eval.running.command import parse
 from eval.running.options import options
-from slurm.packing.config import MachineConfig
+from slurm.packing.beside import SideBySide
+from slurm.packing.config import KEPT, LONGEST, MachineConfig
 from slurm.packing.contents import CONTROLS, HERE, Pack, arguments, given, read_pack
 from slurm.packing.fitting import check_sections, chosen
 from slurm.packing.parcel import RESULTS, STORE
@@ -37,8 +38,6 @@ time is left out; the same command goes on with it.
 """
 #: when the call began, in seconds since 1970, as run.sh notes it
 BEGAN = "PACK_BEGAN"
-#: of the minutes, what is kept for packing up, and the most of it in seconds
-KEPT, LONGEST = 0.1, 60.0
 
 
 def main(given: Sequence[str]) -> int:
@@ -66,11 +65,19 @@ def _main(given: Sequence[str]) -> None:
         try:
             settings = chosen(place / WORK, plain, config.fit, partial(print, flush=True))
             visit = Visit(place, pack, config, opened(place, pack, config, settings), settings)
-            visit.work()
+            if config.only:
+                visit.alone(config.only)
+                return
+            if config.jobs > 1:
+                SideBySide(visit, config, given[1:]).work()
+            else:
+                visit.work()
             if speed is not None and not complete(place / WORK / BENCH):
                 every = config.bench == EVERY
                 visit.attempt("bench", partial(measure, speed, place / WORK / BENCH, every))
         except stop.Stopped:
+            if config.only:
+                return
             print("the time is over: packing up what is there", flush=True)
     if visit is None:  # not even the pace of a training was measured
         visit = Visit(place, pack, config, opened(place, pack, config, settings), settings)

@@ -15,7 +15,7 @@ from slurm.packing.parcel import BACK, MIB, NETWORKS, PROVENANCE, RESULTS, STORE
 from slurm.packing.speed import BENCH
 from slurm.packing.start import MANIFEST, WORK
 from tasks.common import stop
-from tasks.common.errors import UserError
+from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 
 if TYPE_CHECKING:
@@ -63,12 +63,28 @@ class Visit:
     def work(self) -> None:
         """Every cell, its networks just before it, then the networks that judge. One that fails is
         passed over with all that needs it. Raises ``Stopped`` when it is asked to."""
-        wanted = [self.run.plan.role(role) for role in self.pack["teachers"]]
         for job in self.run.cells:
             if self._built(list(job.recipes.values())):
                 self.attempt(cell(job), partial(self._sample, job))
                 self.pack_up()
-        self._built(wanted)
+        self._built(self.judges())
+
+    def judges(self) -> list[Recipe]:
+        """The networks that judge and are trained here."""
+        return [self.run.plan.role(role) for role in self.pack["teachers"]]
+
+    def alone(self, name: str) -> None:
+        """A network by its key, or a cell as task/method, and nothing else. Raises ``UserError``
+        where that fails or there is none of that name, ``Stopped`` when it is asked to."""
+        jobs = {cell(job): job for job in self.run.cells}
+        if name in jobs:
+            self._sample(jobs[name])
+            return
+        recipes = [*self.judges(), *(one for job in jobs.values() for one in job.recipes.values())]
+        known = {one.key: one for one in self.run.store.missing(recipes)}
+        if name not in known and self.run.store.find(name) is None:
+            raise unknown("network or cell", name, [*known, *jobs])
+        self.run.build([known[name]] if name in known else [])
 
     def _built(self, recipes: Sequence[Recipe]) -> bool:
         """Whether these are there now, each that was missing having been tried once."""
