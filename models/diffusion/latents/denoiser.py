@@ -54,7 +54,8 @@ class Denoiser(Network):
         goal = self.prediction.goal(noised.x0, x_t, t, noised.noise)
         terms = {"mse": noised.squared_error(goal, out, x0_hat)}
         if self.config.objective == "anchor":
-            nll = rounding_nll(out, self.embedding.weight, self.head_bias, noised.ids)
+            read = out * self.reading
+            nll = rounding_nll(read, self.embedding.weight, self.head_bias, noised.ids)
             terms["anchor"] = noised.average(nll)
         return terms
 

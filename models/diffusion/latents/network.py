@@ -250,11 +250,21 @@ class Network(nn.Module, ABC):
             self._times[index.device] = told.to(index.device)
         return self._times[index.device][index]
 
+    @property
+    def reading(self) -> float:
+        """What latents are multiplied by where words are read off them. Under objective=anchor one
+        estimate answers for its squared error, which wants the norm of an embedding, and for the
+        words' probabilities: dot products of embeddings of D coordinates of unit variance say D for
+        the word itself and sqrt(D) for any other, far more than an uncertain estimate may. There
+        words are read off by embeddings of unit norm (Gao et al. 2022 scale the same table up by
+        sqrt(D) before noise is added)."""
+        return float(self.config.embedding**-0.5) if self.config.objective == "anchor" else 1.0
+
     def logits(self, x: Tensor) -> Tensor:
-        """Rounding logits of latents (B, L, D): dot products with the embeddings plus a bias;
-        (B, L, V), fp32."""
+        """Rounding logits of latents (B, L, D): dot products with the embeddings, times
+        :attr:`reading`, plus a bias; (B, L, V), fp32."""
         table = self.embedding.weight.float()
-        return nn.functional.linear(x.float(), table, self.head_bias.float())
+        return nn.functional.linear(x.float() * self.reading, table, self.head_bias.float())
 
     def nearest(self, x: Tensor) -> Tensor:
         """Each latent replaced by its nearest word embedding (L2), the clamping of section 4.2."""
