@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ import torch
 from latents import PLAIN, WORDS, network, silenced
 from torch import Tensor
 
+from baselines import METHODS
 from models.base import sample_rng
+from models.diffusion.classifiers.base import Guide
 from models.diffusion.config import SamplingConfig
+from models.diffusion.latents import loading
 from models.diffusion.latents.decoding import ScoreGuidanceConfig
 from models.diffusion.latents.diffusion import Diffusion
 from models.diffusion.latents.guided import Free
@@ -19,6 +23,7 @@ from models.diffusion.latents.own_words import SMOOTHING, TagsOfWords, length, s
 from models.diffusion.latents.steered import Steered
 from models.diffusion.latents.steering import Part, Steering
 from models.jobs import Job, Made
+from tasks import load_task
 from tasks.base import Target
 from tasks.common.errors import UserError
 from tasks.common.progress import silent
@@ -135,6 +140,39 @@ def test_a_value_may_stand_anywhere() -> None:
     either = (p[0, 1, b] + p[0, 2, b]).log()
     torch.testing.assert_close(got, torch.stack([either, (p[1, 1, b] * p[1, 2, c]).log()]))
     assert torch.equal(stated(rows[:1], FEW, CPU)(words[:1]), got[:1])
+
+
+class Coin(Guide):
+    """The mean of three log-probabilities, as classifiers of several positions give it."""
+
+    per_row = ()
+
+    def __call__(self, x: Tensor, s: int | Tensor) -> Tensor:
+        return x[:, :3].mean(-1).sigmoid().log().mean(1)
+
+    @property
+    def terms(self) -> int:
+        return 3
+
+
+def test_classifiers_guide_by_the_log_probability_of_the_whole_control(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bayes' rule adds a sum over positions, of which classifiers say the mean."""
+    made, x, t = network(**PLAIN), latents(2), 5
+    monkeypatch.setattr(loading, "load_diffusion", lambda *given: (made, WORDS))
+    monkeypatch.setattr(loading, "guide_of", lambda *given: lambda controls: Coin())
+    card, task = METHODS.card("narrow"), load_task("parts_of_speech")
+    settings = card.Settings(sampling=SamplingConfig(steps=STEPS, clamp=False))
+    folders = {name: Path("x") for name in card.needs(task, settings)}
+    way = loading.steered(card, folders, task, settings, CPU)
+    y = x.clone().requires_grad_(True)
+    (expected,) = torch.autograd.grad(y[:, :3].mean(-1).sigmoid().log().sum(), y)
+    guidance = way.guidance([TagSequence(("DET",))] * 2)
+    assert guidance is not None
+    a = float(way.diffusion.schedule.alpha_bar[t])
+    weight = settings.guidance.weight
+    torch.testing.assert_close(guidance(x, t)[1], weight * (1 - a) / a**0.5 * expected)
 
 
 def test_another_control_is_refused() -> None:

@@ -308,3 +308,16 @@ class Guide(ABC):
         for name in self.per_row:
             setattr(taken, name, getattr(self, name)[rows])
         return taken
+
+
+@dataclass(frozen=True)
+class Summed:
+    """Makes functions that say log p(control | x_s, s) itself, the sum of what guides take the mean
+    of: where a gradient is used as long as it is (Dhariwal and Nichol 2021), and not as long as
+    Adagrad makes it."""
+
+    make: Callable[[Sequence[Control]], Guide]
+
+    def __call__(self, controls: Sequence[Control]) -> Callable[[Tensor, int], Tensor]:
+        guide = self.make(controls)
+        return lambda x, s: guide(x, s) * guide.terms

@@ -12,7 +12,6 @@ from torch import Tensor
 from models.diffusion.classifiers.base import Guide
 from models.diffusion.classifiers.training import (
     MakeClassifierGuide,
-    MakeGuide,
     load_guide,
     trained_steps,
 )
@@ -22,7 +21,9 @@ from tasks.controls import Control
 from tasks.vocabulary import Vocabulary
 
 
-def guide_of(control: str, folder: Path, diffusion: Diffusion, vocabulary: Vocabulary) -> MakeGuide:
+def guide_of(
+    control: str, folder: Path, diffusion: Diffusion, vocabulary: Vocabulary
+) -> MakeClassifierGuide:
     """What guides a kind of control in ``diffusion``, from the classifier in ``folder``. At each
     decoding step it is told the one of its own steps whose noise is nearest. Raises ``UserError``
     as :func:`models.diffusion.classifiers.training.load_classifier`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from models.diffusion.classifiers.base import Summed
 from models.diffusion.classifiers.kinds import GUIDED_BY, control_kinds
 from models.diffusion.latents.card import LatentCard, owns
 from models.diffusion.latents.decoding import InfillingConfig, LatentSettings
@@ -54,7 +55,7 @@ def steered(
         if not owns(kind, settings):
             folder = folders[card.classifier(GUIDED_BY[kind])]
             made = guide_of(kind, folder, diffusion, vocabulary)
-            guides.append(Part(classifier=made))
+            guides.append(Part(classifier=Summed(made)))
         elif kind == TagSequence.kind:
             table = read_tags(folders[card.tags(task, part)], len(vocabulary))
             guides.append(Part(own=TagsOfWords(table, vocabulary, device)))
