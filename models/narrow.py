@@ -54,6 +54,7 @@ CARD = LatentCard(
     order=160,
     Settings=NarrowSettings,
     brings=ROLES,
+    knows_rule=False,
     network=NETWORK,
 )
 OWN_WORDS = LatentCard(
@@ -63,7 +64,6 @@ OWN_WORDS = LatentCard(
     paper="Gulrajani and Hashimoto 2023, section 5",
     order=160,
     brings=ROLES,
-    knows_rule=True,
     network=NETWORK,
     own=True,
 )

@@ -5,6 +5,8 @@ A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is
 ``<!-- end -->``. ``<!-- table SET NUMBER: NAME; NAME -->`` has the rows of these methods alone.
 ``<!-- middles SET COUNT: NAME; NAME -->``: what these answer to COUNT items drawn at random.
 ``<!-- squares SET -->``: prompting against guidance, as ``eval.two_by_two`` stored it.
+``<!-- ladder FOLDER: TEXT = SET; TEXT = SET -->``: the fluency and diversity of the first row of
+each of the sets in a folder of them.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eval.reading.results import ResultSet
@@ -22,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: the files that hold such blocks
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("evidence", "discrete", "steering")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("evidence", "discrete", "steering", "successors")),
 )
-KINDS = "table|brief|middles|squares"
+KINDS = "table|brief|middles|squares|ladder"
 BLOCK = re.compile(
     rf"(<!-- ({KINDS}) (\S+)(?: (\d+))?(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
@@ -126,6 +128,29 @@ def _answers(results: ResultSet, method: str) -> dict[str, str]:
     return {one["target"]: " ".join(one["words"]).replace("|", "\\|") for one in chosen}
 
 
+def ladder(folder: str, steps: Sequence[str]) -> Iterator[str]:
+    """One row a set, of the samples of its first method."""
+    from tasks.common.schema import read_json
+
+    yield _row(["", "lm ↓", "95 %", "entropy ↑", "distinct-2 ↑", "length"])
+    yield _row(["---", "---:", *["---:"] * 4])
+    for step in steps:
+        text, _, name = step.rpartition(" = ")
+        stored: Any = read_json(ROOT / "results" / folder / name / "table.json", dict[str, Any])
+        row = stored["tables"][0]["rows"][0]
+        lm = row["lm"]
+        yield _row(
+            [
+                text,
+                f"{lm['ours']:.2f}",
+                f"[{lm['low']:.2f}, {lm['high']:.2f}]",
+                f"{row['entropy']:.2f}",
+                f"{row['distinct2']:.3f}",
+                f"{row['length']:.1f}",
+            ]
+        )
+
+
 def _row(made: list[str]) -> str:
     return f"| {' | '.join(made)} |"
 
@@ -139,6 +164,8 @@ def filled(text: str) -> str:
             rows = rows_of(ROOT / "results" / match[3] / "two_by_two.md")
         elif match[2] == "middles":
             rows = list(middles(match[3], int(match[4]), names))
+        elif match[2] == "ladder":
+            rows = list(ladder(match[3], names))
         else:
             make = {"table": lines, "brief": brief}[match[2]]
             rows = list(make(match[3], int(match[4])))

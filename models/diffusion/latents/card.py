@@ -97,6 +97,8 @@ class LatentCard(NetworkCard):
         }
     )
     own: bool = False
+    #: own words are asked what the metric asks; a family that asks classifiers alone says otherwise
+    knows_rule: bool = True
 
     def refuses(self, task: Task) -> str | None:
         if task.fills and task.table in self.tables:
