@@ -12,8 +12,19 @@ from stored import ROOT
 
 from baselines import METHODS
 from eval.reading.figures.labels import annotate
-from eval.reading.figures.style import BLACK, COLOURS, MARKERS, axes, looks, numbers, series
+from eval.reading.figures.style import (
+    BLACK,
+    COLOURS,
+    MARKERS,
+    Missing,
+    Plot,
+    axes,
+    looks,
+    numbers,
+    series,
+)
 from eval.reading.figures.tradeoff import PARETO, STEPS, pareto, seconds
+from eval.reading.figures.training import TRAINING
 from eval.reading.results import ResultSet
 
 if TYPE_CHECKING:
@@ -96,3 +107,16 @@ def test_a_method_looks_alike_in_all_figures_of_a_set() -> None:
             line = handle[0] if isinstance(handle, tuple) else handle
             found.setdefault(name, set()).add(str(line.get_color()))
     assert len(found) > 8 and all(len(colours) == 1 for colours in found.values())
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-steering", "small-e2e"])
+@pytest.mark.parametrize("plot", [PARETO, TRAINING], ids=lambda plot: plot.name)
+def test_no_legend_is_wider_than_its_figure(name: str, plot: Plot) -> None:
+    try:
+        figure = plot.draw(ResultSet(ROOT / "results" / name))
+    except Missing:
+        pytest.skip(f"{name} has no {plot.name}")
+    figure.canvas.draw()
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width

@@ -16,6 +16,7 @@ from eval.reading.figures.style import (
     Missing,
     Plot,
     axes,
+    below,
     literal,
     plain,
     series,
@@ -171,9 +172,7 @@ def _legend(figure: Figure, shown: Sequence[Axes], columns: int) -> None:
     for name in (STORED, *STARS):
         if name in handles:
             handles[name] = handles.pop(name)
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=max(3, columns + 1)
-    )
+    below(figure, handles, max(3, columns + 1))
 
 
 FRONTIERS = Plot(

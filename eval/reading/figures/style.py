@@ -7,7 +7,7 @@ marker and line as well, so that figures read in black and white.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,3 +187,15 @@ def write_bytes(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
     part.replace(path)
+
+
+def below(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
+    """A legend below the panels, name -> handle, in at most so many columns: as many as are no
+    wider than the figure."""
+    for count in range(columns, 0, -1):
+        made = figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=count
+        )
+        if count == 1 or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()

@@ -13,6 +13,7 @@ from eval.reading.figures.style import (
     Plot,
     arms,
     axes,
+    below,
     literal,
     plain,
     series,
@@ -60,7 +61,7 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
         handles[last] = handles.pop(last)
     rows = -(-len(handles) // 6)
     columns = -(-len(handles) // rows)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+    below(figure, handles, columns)
 
 
 def title(results: ResultSet, task: str) -> str:

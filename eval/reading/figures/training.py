@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.figures.style import Missing, Plot, axes, literal, plain, series
+from eval.reading.figures.style import Missing, Plot, axes, below, literal, plain, series
 from eval.reading.names import network, task_order
 from eval.reading.results import ResultSet
 from eval.reading.schema import Curves
@@ -69,8 +69,7 @@ def curves(results: ResultSet) -> Figure:
     for axis in panels[len(by_kind) :]:
         axis.set_visible(False)
     if lines:
-        columns = min(COLUMNS, len(lines))
-        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=columns)
+        below(figure, lines, min(COLUMNS, len(lines)))
     return figure
 
 
