@@ -111,12 +111,14 @@ def test_a_method_looks_alike_in_all_figures_of_a_set() -> None:
 
 @pytest.mark.parametrize("name", ["demo", "demo-steering", "small-e2e"])
 @pytest.mark.parametrize("plot", [PARETO, TRAINING], ids=lambda plot: plot.name)
-def test_no_legend_is_wider_than_its_figure(name: str, plot: Plot) -> None:
+def test_legends_and_titles_are_no_wider_than_their_figure(name: str, plot: Plot) -> None:
     try:
         figure = plot.draw(ResultSet(ROOT / "results" / name))
     except Missing:
         pytest.skip(f"{name} has no {plot.name}")
     figure.canvas.draw()
-    for legend in figure.legends:
-        box = legend.get_window_extent()
+    titles = [axis.title for axis in figure.axes if axis.get_visible()]
+    titles += [axis._left_title for axis in figure.axes if axis.get_visible()]  # type: ignore[attr-defined]
+    for one in (*figure.legends, *titles):
+        box = one.get_window_extent()
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width

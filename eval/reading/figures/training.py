@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.style import Missing, Plot, axes, below, literal, plain, series
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 CURVES = "curves.json"
 COLUMNS = 3
+#: letters of a title that a panel has room for
+TITLE = 17
 
 
 def artefacts(results: ResultSet) -> dict[str, dict[str, Any]]:
@@ -61,7 +64,9 @@ def curves(results: ResultSet) -> Figure:
             if artefact["tasks"] or len(members) > 1:
                 lines.setdefault(text, line)
         axis.set(
-            title=literal(shown.title), xlabel="training step", ylabel=literal(shown.curve_label)
+            title=fill(literal(shown.title), TITLE),
+            xlabel="training step",
+            ylabel=literal(shown.curve_label),
         )
         if shown.log_scale:
             axis.set_yscale("log")
