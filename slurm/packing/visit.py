@@ -56,8 +56,8 @@ class Visit:
         for job in self.run.cells:
             for recipe in job.recipes.values():
                 visit(recipe)
-        for role in self.pack["teachers"]:
-            visit(self.run.plan.role(role))
+        for recipe in self.judges():
+            visit(recipe)
         return list(found)
 
     def work(self) -> None:
@@ -177,7 +177,7 @@ class Visit:
         """The files of the networks that go home whole, judges first, as far as they fit."""
         from eval.running.store import BUILDING
 
-        judges = {self.run.plan.role(role).key for role in self.pack["teachers"]}
+        judges = {one.key for one in self.judges()}
         wanted = {"none": set[str](), "judge": judges, "all": set(self.trained)}
         files: dict[str, Path] = {}
         self.stayed = []
