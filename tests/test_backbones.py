@@ -1,6 +1,7 @@
 """Language models behind one interface: each architecture gives what the library itself gives."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,49 @@ def test_a_cache_goes_on_where_it_stood(kind: str) -> None:
         second, longer = model.read(model.embed(IDS[:, 2:]), past)
         torch.testing.assert_close(torch.cat([first, second], 1), whole)
         assert past[0][0].shape[2] == 2 and longer[0][0].shape[2] == IDS.shape[1]
+
+
+def wide() -> CausalLM:
+    """A layer of the width of a model that people use."""
+    torch.manual_seed(0)
+    config = llama(True)
+    config.hidden_size, config.num_attention_heads, config.num_key_value_heads = 576, 9, 3
+    config.intermediate_size, config.max_position_embeddings, config.head_dim = 1536, 700, 64
+    return Llama(LlamaForCausalLM(config)).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def test_a_prompt_that_rows_share_is_kept_once() -> None:
+    """The states are those of rows that read it each for itself, and a row's are the same bit for
+    bit whatever stands beside it, while rows end."""
+    model = wide()
+    rng = torch.Generator().manual_seed(1)
+    prompt = torch.randint(0, SIZE, (1, 600), generator=rng)
+    tokens = torch.randint(0, SIZE, (64, 3), generator=rng)
+
+    def states(rows: Sequence[int], leaving: bool = False) -> torch.Tensor:
+        network = CachedNetwork(model)
+        first = network.feed(prompt)
+        network.spread(len(rows))
+        assert network.cache.front(0)[0].shape == (3, 600, 64)
+        told = [first.expand(len(rows), -1)]
+        here = torch.tensor(list(rows))
+        for at in range(tokens.shape[1]):
+            told.append(network.feed(tokens[here, at : at + 1]))
+            if leaving and at == 1:
+                here = here[:16]
+                network.reorder(torch.arange(16))
+        assert network.cache.get_seq_length() == 603
+        return torch.stack([one[:16] for one in told], 1)
+
+    alone = states(range(16))
+    whole = torch.cat([prompt.expand(16, -1), tokens[:16]], 1)
+    torch.testing.assert_close(alone, model.hidden(whole)[:, 599:], rtol=1e-4, atol=1e-5)
+    for rows in (range(24), range(40), range(64)):
+        assert torch.equal(states(rows), alone)
+        assert torch.equal(states(rows, leaving=True), alone)
+    back = states(range(15, -1, -1))
+    assert torch.equal(back.flip(0), alone)
 
 
 def test_gradients_pass_through_a_cache() -> None:

@@ -97,7 +97,8 @@ class Local:
         return Heads.of([head])
 
     def alike(self, given: Heads) -> object:
-        return given.lengths
+        """Answers to one prompt run together: it is what takes the memory, and is kept once."""
+        return tuple(given.head)
 
     def rows(self, batch: int) -> int:
         return rows_at_once(batch, self.network.device)
@@ -136,6 +137,7 @@ class Local:
             top_k=settings.top_k,
             top_p=settings.top_p,
             reweighting=OneLine(self.visible, self.breaks, self.codec.eos),
+            one=True,
         )
         said = [self.codec._tokenizer.decode(ids) for ids in texts]
         return [

@@ -150,11 +150,16 @@ def draw(logits: Tensor, uniforms: Tensor) -> Tensor:
     return torch.minimum(chosen, last)
 
 
-def read(network: CachedNetwork, ids: Tensor, once: bool) -> Tensor:
+def read(network: CachedNetwork, ids: Tensor, once: bool, one: bool = False) -> Tensor:
     """The last hidden states (R, D) behind the prompts ``ids`` (R, L). ``once``: a long prompt is
-    read once however many rows it has, where :func:`least_rows` says that no row sees another."""
+    read once however many rows it has, where :func:`least_rows` says that no row sees another, and
+    kept once where there is never more than ``one``."""
     if not once or ids.device.type != "cpu" or ids.shape[1] < LONG:
         return network.feed(ids)
+    if one:
+        hidden = network.feed(ids[:1])
+        network.spread(len(ids))
+        return hidden.expand(len(ids), -1)
     distinct, rows = ids.unique(dim=0, return_inverse=True)
     hidden = network.feed(distinct)
     network.reorder(rows)
@@ -173,11 +178,13 @@ def sample(
     top_k: int = 0,
     top_p: float = 1.0,
     reweighting: Reweighting | None = None,
+    one: bool = False,
 ) -> list[list[int]]:
     """One sampled continuation for each prompt (all of one length), eos included where reached.
 
     ``uniforms`` (n, limit), fp64: row i's random numbers, one a token, and the limit on tokens.
     ``forbidden`` ids never come out. Rows that have ended make room, which changes no other.
+    ``one``: the caller never has rows of different prompts run together.
     """
     device = model.device
     ids = stack(prompts, device)
@@ -189,7 +196,7 @@ def sample(
     ended = places >= len(prompts)
     texts = torch.full((len(ids), limit), eos, device=device)
     network, least = CachedNetwork(model), least_rows(model)
-    hidden = read(network, ids, once=least is not None)
+    hidden = read(network, ids, once=least is not None, one=one)
     for step in range(limit):
         with naming_rows(places):
             logits = model.logits(hidden).float()

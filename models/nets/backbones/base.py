@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from models.nets.backbones.lean import Reading
 
 Past = Sequence[tuple[Tensor, Tensor]]
 """Each layer's cached keys and values, (R, heads, tokens, D / heads) both."""
@@ -26,10 +29,10 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, body: Any) -> None:
-        from models.nets.backbones.lean import is_plain
+        from models.nets.backbones.lean import reading
 
         super().__init__()
-        self.body, self._plain = body, is_plain(body)
+        self.body, self._reading = body, reading(body)
 
     @property
     def device(self) -> torch.device:
@@ -96,12 +99,11 @@ class Decoder(nn.Module):
 
         ``mask`` (R, past + n): 1 for the tokens that are read; ``positions`` (R, n).
         """
-        if self._lean:
+        if (lean := self._lean) is not None:
             from models.nets.backbones.caches import Joined
-            from models.nets.backbones.lean import states
 
             joined = Joined(past)
-            return states(self.body, embeds, joined, mask, positions), joined.layers
+            return lean(self.body, embeds, joined, mask, positions), joined.layers
         from transformers import DynamicCache
 
         config = self.body.config
@@ -117,20 +119,18 @@ class Decoder(nn.Module):
         return out.last_hidden_state, [(layer.keys, layer.values) for layer in layers]
 
     def go_on(self, ids: Tensor, cache: Any) -> Tensor:
-        """``ids`` (R, n) behind ``cache``, one of :func:`models.nets.backbones.caches.roomy`, which
-        grows -> hidden states (R, n, D)."""
-        if self._lean:
-            from models.nets.backbones.lean import states
-
-            return states(self.body, self.embed(ids), cache)
+        """``ids`` (R, n) behind ``cache``, a :class:`models.nets.backbones.caches.RoomyCache`,
+        which grows -> hidden states (R, n, D)."""
+        if (lean := self._lean) is not None:
+            return lean(self.body, self.embed(ids), cache)
         read: Tensor = self.body(
             input_ids=ids, past_key_values=cache, use_cache=True
         ).last_hidden_state
         return read
 
     @property
-    def _lean(self) -> bool:
-        return self._plain and not self.body.training
+    def _lean(self) -> Reading | None:
+        return None if self.body.training else self._reading
 
 
 def cross_cache(body: nn.Module) -> Any:
@@ -160,10 +160,10 @@ class CachedNetwork:
     """A decoder with its key-value cache: feeds tokens in, gives the last hidden state back."""
 
     def __init__(self, decoder: Decoder) -> None:
-        from models.nets.backbones.caches import roomy
+        from models.nets.backbones.caches import RoomyCache
 
         self.decoder = decoder
-        self.cache = roomy(decoder.body.config)
+        self.cache = RoomyCache(decoder.body.config)
 
     def feed(self, ids: Tensor) -> Tensor:
         """``ids`` (R, n) following what was fed before -> hidden state of the last one (R, D)."""
@@ -172,6 +172,15 @@ class CachedNetwork:
     def reorder(self, rows: Tensor) -> None:
         """Row i goes on from what row ``rows[i]`` has read; there may be fewer rows than before."""
         self.cache.reorder_cache(rows)  # type: ignore[arg-type]
+
+    def spread(self, rows: int) -> None:
+        """What one row has read is from now on what ``rows`` have read."""
+        from models.nets.backbones.lean import shares
+
+        if shares(self.decoder.body):
+            self.cache.share()
+        else:
+            self.reorder(torch.zeros(rows, dtype=torch.long, device=self.decoder.device))
 
 
 class CausalLM(Decoder):

@@ -26,18 +26,33 @@ class Roomy(DynamicLayer):
     def __init__(self) -> None:
         super().__init__()
         self.buffers: list[Tensor] = []
+        self.front: tuple[Tensor, Tensor] | None = None
+
+    def share(self) -> None:
+        """What was read, by one row, stands from now on in front of however many follow."""
+        assert self.keys is not None and self.values is not None
+        self.front = self.keys[0], self.values[0]
+        self.buffers, self.is_initialized = [], False
+
+    def get_seq_length(self) -> int:
+        """How many tokens have been read."""
+        return self._own() + (0 if self.front is None else self.front[0].shape[1])
+
+    def _own(self) -> int:
+        return int(super().get_seq_length()) if self.is_initialized else 0
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """The keys and values of all tokens so far, these included, as views of the buffers."""
+        """The keys and values of all tokens behind the front, these included, as views of the
+        buffers."""
         new = key_states, value_states
         if key_states.device.type != "cpu" or key_states.dtype != torch.float32:
             return super().update(*new)
         if not self.is_initialized:
             self.lazy_initialization(*new)
             self.buffers = [one[:, :, :0] for one in new]
-        before = self.get_seq_length()
+        before = self._own()
         length = before + key_states.shape[2]
         if length > self.buffers[0].shape[2]:
             self._move(torch.arange(len(key_states), device=key_states.device), before, length)
@@ -49,9 +64,12 @@ class Roomy(DynamicLayer):
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Row i goes on from what row ``beam_idx[i]`` has read; there may be fewer rows than
         before, or more."""
+        length = self._own()
+        if not length:
+            return
         if not self.buffers:
             super().reorder_cache(beam_idx)  # type: ignore[arg-type]
-        elif length := self.get_seq_length():
+        else:
             self._move(beam_idx, length, length)
             self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
 
@@ -67,12 +85,23 @@ class Roomy(DynamicLayer):
             self.buffers[i][:, :, :length] = moved
 
 
-def roomy(config: Any) -> DynamicCache:
+class RoomyCache(DynamicCache):
     """An empty cache of a network of the library's ``config``; layers that do not keep all tokens
     (sliding windows) are the library's own."""
-    cache = DynamicCache(config=config)
-    cache.layers = [Roomy() if type(one) is DynamicLayer else one for one in cache.layers]
-    return cache
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config=config)
+        self.layers = [Roomy() if type(one) is DynamicLayer else one for one in self.layers]
+
+    def share(self) -> None:
+        """As :meth:`Roomy.share`; of networks whose reading looks at the front."""
+        for layer in self.layers:
+            assert isinstance(layer, Roomy)
+            layer.share()
+
+    def front(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """Keys and values (heads, n, width of a head) in front of those of every row."""
+        return getattr(self.layers[layer], "front", None)
 
 
 class Joined:
@@ -86,6 +115,9 @@ class Joined:
     def get_seq_length(self) -> int:
         """How many tokens ``past`` holds."""
         return int(self.past[0][0].shape[2]) if self.past else 0
+
+    def front(self, layer: int) -> None:
+        """None: the past is each row's own."""
 
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         """Those of the past in front of these, for the next ``layer``."""
