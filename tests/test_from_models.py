@@ -17,12 +17,14 @@ import eval.studies.ablation
 from eval.reading.results import ResultSet
 from eval.running.display import Display
 from eval.running.options import section
+from eval.running.plan import Plan
 from eval.running.presets import PRESETS
 from eval.running.store import Store
 from eval.studies.ablation import AblationOptions, Variant, measure, plan, store
 from eval.studies.ablation import main as ablation_main
 from eval.studies.bounds import measure as measure_likelihood
 from eval.studies.bounds import per_token
+from eval.studies.families import bounded, families
 from eval.studies.likelihood import LikelihoodOptions, find, likelihood_model
 from eval.studies.trajectory import TrajectoryOptions, load_generator, trajectory
 from eval.studies.trajectory import main as trajectory_main
@@ -131,7 +133,9 @@ def test_likelihood_errors(tmp_path: Path) -> None:
     results = ResultSet(make_set(tmp_path / "set"))
     with pytest.raises(UserError, match="no cell of .* was made with an artefact 'lm'"):
         find(results, Store(tmp_path), "lm")
-    with pytest.raises(UserError, match="unknown likelihood model 'simple'"):
+    with pytest.raises(
+        UserError, match="unknown likelihood model 'simple': did you mean 'simplex'"
+    ):
         likelihood_model(results, LikelihoodOptions(), "simple", None, {})
     with pytest.raises(UserError, match="no validation text fits"):
         measure_likelihood(
@@ -192,6 +196,18 @@ def test_settings_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for changed in ({}, network, {"diffusion.train.compile": "true"})
     }
     assert len(keys) == 2
+
+
+def test_a_family_that_the_set_lacks_is_trained_as_its_methods_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eval.running.oracles, "corpus_digest", lambda *_: "0")
+    results = ResultSet(make_set(tmp_path / "set"))
+    assert "uniform" not in families(results)
+    wanted = likelihood_model(results, LikelihoodOptions(), "uniform", None, {})
+    run = Plan(results.config("store", "").having(method="udlm"))
+    assert wanted.key == run.role("uniform").key and wanted.key.startswith("uniform-")
+    assert {"uniform", "masked"} <= set(bounded()) and "lm" not in bounded()
 
 
 def test_ablation_samples_a_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 Family = tuple[Role, Path]
 
 
+def bounded() -> dict[str, Role]:
+    """The roles of networks with a bound, by name."""
+    return {role.name: role for role in roles().values() if role.bound}
+
+
 def families(results: ResultSet) -> dict[str, tuple[Role, str]]:
     """The networks with a bound that the cells of a set name: their roles and keys, in the order
     of roles."""
@@ -32,11 +37,7 @@ def families(results: ResultSet) -> dict[str, tuple[Role, str]]:
         for cell in results.cells()
         for role, key in cell.config.get("identity", {}).get("artefacts", {}).items()
     }
-    return {
-        role.name: (role, named[role.name])
-        for role in roles().values()
-        if role.bound and role.name in named
-    }
+    return {name: (role, named[name]) for name, role in bounded().items() if name in named}
 
 
 def stored(named: Iterable[tuple[Role, str]], store: Store) -> list[Family]:

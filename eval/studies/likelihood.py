@@ -18,7 +18,7 @@ from eval.reading.results import ResultSet
 from eval.reading.schema import Likelihood
 from eval.running.store import Store
 from eval.studies.bounds import beside, measure
-from eval.studies.families import families, stored
+from eval.studies.families import bounded, families, stored
 from tasks.common.errors import UserError, unknown
 from tasks.common.files import json_text, write_text
 from tasks.common.ranges import Checked, a_seed, maybe_empty, ranged
@@ -58,9 +58,10 @@ class LikelihoodOptions(Checked):
     #: texts at once
     batch: int = ranged(32, least=1, most=10**6)
     #: likelihood models to train and measure too, separated by commas: bound (the set's network
-    #: trained under the bound itself), simplex (one-hot latents, appendix F)
+    #: trained under the bound itself), simplex (one-hot latents, appendix F), and networks of
+    #: families that the set was made without (masked, uniform, ...), with the set's settings
     train: str = ""
-    #: training steps of each; 0 takes those of the set's Diffusion-LM
+    #: training steps of bound and simplex; 0 takes those of the set's Diffusion-LM
     train_steps: int = ranged(0, least=0, most=10**9)
     #: models to measure, separated by commas: lm, diffusion, those of train=, and networks of the
     #: set's families (masked, ...); the others stay as they were measured; by default all
@@ -88,6 +89,7 @@ def main(given: Sequence[str]) -> None:
     from eval.running.display import Display
     from eval.running.plan import pick_device
     from eval.running.values import several
+    from models.diffusion.latents.bound import KINDS
     from tasks.corpora import load_corpus
 
     results = ResultSet(Path(chosen.run))
@@ -103,8 +105,14 @@ def main(given: Sequence[str]) -> None:
     display, device = Display(), pick_device(chosen.device)
     found = stored((one for name, one in named.items() if not only or name in only), store)
     for kind in trained:
+        if kind in named:
+            continue
         wanted = likelihood_model(results, chosen, kind, data, network)
-        folders[kind] = store.resolve(wanted, lambda part: display.stage(part.title))
+        folder = store.resolve(wanted, lambda part: display.stage(part.title))
+        if kind in KINDS:
+            folders[kind] = folder
+        else:
+            found.append((bounded()[kind], folder))
     valid = load_corpus(results.corpus, Path(data) if data else None).valid
     path = results.folder / LIKELIHOOD
     before: Any = read_json(path, Likelihood) if path.exists() else None
@@ -132,17 +140,20 @@ def likelihood_model(
     network: dict[str, str],
 ) -> Recipe:
     """A network trained under the bound, at the size and on the texts of the set's Diffusion-LM
-    but for the settings ``network``. Raises ``UserError`` for an unknown kind or setting."""
+    but for the settings ``network``; of a family of diffusion, the network that its methods have.
+    Raises ``UserError`` for an unknown kind or setting."""
     from eval.running.keys import override
     from eval.running.plan import Plan
     from models.diffusion.latents.bound import KINDS, train_bound
     from tasks.common.recipe import recipe, settings
     from tasks.corpora.stored import VALID, read_corpus, read_vocabulary
 
-    if kind not in KINDS:
-        raise unknown("likelihood model", kind, KINDS)
+    if kind not in (known := (*KINDS, *bounded())):
+        raise unknown("likelihood model", kind, known)
     base = results.config(chosen.store, chosen.prebuilt).having(data=data)
     run = Plan(base.having(device=chosen.device))
+    if kind not in KINDS:
+        return run.role(kind)
     # laid over the copy: the corpus and the vocabulary stay those of the set
     config = override(base, network).diffusion
     train = config.train.lasting(chosen.train_steps or config.train.steps)
