@@ -142,6 +142,18 @@ def test_a_prompt_that_rows_share_is_kept_once() -> None:
     assert torch.equal(back.flip(0), alone)
 
 
+@pytest.mark.parametrize("width", [128, 256, 576])
+@torch.no_grad()
+def test_a_row_has_the_logits_that_it_has_among_others(width: int) -> None:
+    """Plain products of fewer than 16 rows are summed in another order, from widths of 192 on."""
+    torch.manual_seed(0)
+    model = GPT2(GPT2LMHeadModel(gpt2(401, 12, 1, width, 4, 0.0))).eval()
+    hidden = torch.randn(40, width)
+    for rows in (1, 8, 15, 16, 24):
+        assert torch.equal(model.logits(hidden[:rows]), model.logits(hidden)[:rows])
+    assert torch.equal(model.logits(hidden[:8, None])[:, 0], model.logits(hidden[:8]))
+
+
 def test_gradients_pass_through_a_cache() -> None:
     model = made("gpt2")
     _, past = model.read(model.embed(IDS[:, :2]))

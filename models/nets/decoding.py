@@ -114,10 +114,10 @@ def least_rows(model: CausalLM) -> int | None:
     return LEAST_TOKENS if alike and model.table.dtype == torch.float32 else None
 
 
-def stack(prompts: Sequence[Sequence[float]], device: torch.device) -> Tensor:
+def stack(prompts: Sequence[Sequence[float]], device: torch.device, least: int = 1) -> Tensor:
     """Prompts of one length, or other numbers of theirs, as (R, L), the first repeated up to the
-    padded number of rows."""
-    filler = padded_rows(len(prompts), device) - len(prompts)
+    padded number of rows, of at least ``least``."""
+    filler = padded_rows(max(least, len(prompts)), device) - len(prompts)
     return torch.tensor([*prompts, *[prompts[0]] * filler], device=device)
 
 
@@ -186,8 +186,8 @@ def sample(
     ``forbidden`` ids never come out. Rows that have ended make room, which changes no other.
     ``one``: the caller never has rows of different prompts run together.
     """
-    device = model.device
-    ids = stack(prompts, device)
+    device, least = model.device, least_rows(model)
+    ids = stack(prompts, device, (least or 1) if one else 1)
     limit = uniforms.shape[1]
     u = torch.zeros(len(ids), limit, dtype=torch.float64)
     u[: len(prompts)] = uniforms
@@ -195,7 +195,7 @@ def sample(
     places = torch.arange(len(ids), device=device)  # of which prompt each row is
     ended = places >= len(prompts)
     texts = torch.full((len(ids), limit), eos, device=device)
-    network, least = CachedNetwork(model), least_rows(model)
+    network = CachedNetwork(model)
     hidden = read(network, ids, once=least is not None, one=one)
     for step in range(limit):
         with naming_rows(places):

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nets.precision import by_token
+
 if TYPE_CHECKING:
     from models.nets.backbones.lean import Reading
 
@@ -209,8 +211,7 @@ class CausalLM(Decoder):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits of the next token (..., V)."""
-        logits: Tensor = self.network.get_output_embeddings()(hidden)
-        return logits
+        return by_token(self.network.get_output_embeddings(), hidden)
 
     @classmethod
     @abstractmethod
