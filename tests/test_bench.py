@@ -35,11 +35,13 @@ def test_figures(tmp_path: Path) -> None:
         assert found["tokens/s"] > found["steps/s"] and found["GiB by its shape"] > 0
         assert found["FLOP a step"] > 0
         assert found["FLOP/s"] == pytest.approx(found["FLOP a step"] * found["steps/s"])
-        # a CPU has no data sheet here
-        assert "model FLOP utilisation" not in found
+        assert found["bytes a step"] > 4 * found["parameters"]
+        assert found["share of peak"] == pytest.approx(found["FLOP/s"] / figures["peak FLOP/s"])
     for method in ("diffusion_lm", "fudge", "ft_sample", "ft_search"):
         assert figures[f"decode {method}"]["samples/s"] > 0
-        assert figures[f"decode {method}"]["FLOP a sample"] > 0
+        found = figures[f"decode {method}"]
+        assert found["FLOP a sample"] > 0 and found["bytes a sample"] > 0
+        assert 0 < found["share of peak"] < 1
     guided = figures["decode diffusion_lm"]
     # 20 steps of the denoiser, and 3 gradients at each of the 10 guided ones
     assert guided["network evaluations a sample"] == 50
@@ -87,5 +89,5 @@ def test_a_gpu_is_waited_for_where_its_time_begins_and_ends() -> None:
             clock(done, 20)
             if done == clocks.BEFORE:  # the step that is counted
                 torch.ones(2, 3) @ torch.ones(3, 5)
-    assert waited == [1, 2, 3, 4, 20] and clock.flops == 2 * 2 * 3 * 5
+    assert waited == [1, 2, 3, 4, 20] and clock.counts.flops == 2 * 2 * 3 * 5
     assert len(clock.times[clocks.BEFORE :]) == 17

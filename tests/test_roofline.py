@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -11,9 +12,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from eval.run import guarded
-from eval.studies import bench, roofline
-from models.nets.cards import SHEETS, sheet, utilisation
-from models.nets.counting import Kernel, Operations, Work, counted, shapes_alone
+from eval.studies import bench, clocks, roofline
+from models.nets.cards import SHEETS, sheet
+from models.nets.counting import Kernel, Operations, Traffic, Work, counted, shapes_alone
 from tests.test_bench import TOY
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -93,10 +94,20 @@ def test_the_slower_of_computing_and_moving() -> None:
 def test_cards(name: str, found: str | None) -> None:
     sheet_of = sheet(name)
     assert (sheet_of.name if sheet_of else None) == found
-    share = utilisation(SHEETS["h100"].flops, 2.0, name)
-    assert (share is None) == (found is None)
-    if found == "H100":
-        assert share == 0.5
+    with patch.object(torch.cuda, "get_device_name", lambda _: name):
+        most = clocks.peak_flops(torch.device("cuda"))
+    assert most == (0.0 if found is None else SHEETS[found.lower()].flops)
+
+
+def test_bytes_of_what_runs_once_for_each_tensor() -> None:
+    """A product reads both of its factors and writes its result; a view moves nothing."""
+    a, b = torch.ones(2, 3), torch.ones(4, 3, dtype=torch.bfloat16)
+    with Traffic() as traffic:
+        (a @ a.T) + 0.0
+        b.T.expand(5, 3, 4).neg()
+    product, added = 4 * (6 + 6 + 4), 4 * (4 + 4)
+    assert traffic.bytes == product + added + 2 * (12 + 60)
+    assert traffic.flops == 2 * 2 * 3 * 2
 
 
 def toy(*more: str) -> list[str]:

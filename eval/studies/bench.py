@@ -26,17 +26,18 @@ from eval.running.store import Store
 from eval.studies.clocks import (
     BEFORE,
     Clock,
+    Counts,
     Operations,
     card_name,
     forget_peak,
     network_time,
     parameters,
+    peak_flops,
     peak_memory,
     threads,
 )
 from eval.targets import split, writable
 from models.nets.cards import card as card_of
-from models.nets.cards import utilisation
 from models.nets.config import TrainConfig
 from models.nets.shapes import GIB, Shape, shape
 from tasks.base import Corpus, Target, Task, Text
@@ -159,14 +160,15 @@ class Bench:
         self.plan = MadeUp(self.config)
         self.store = Store(folder)
         self.task, self.peak = timed_task(self.plan), 0.0
-        self.card = card_name(self.device)
+        self.most = peak_flops(self.device)
         self.figures: dict[str, Any] = {
             "preset": config.preset,
             "device": str(self.device),
             "threads": threads(),
+            "peak FLOP/s": self.most,
         }
         if self.device.type == "cuda":
-            self.figures["card"] = self.card
+            self.figures["card"] = card_name(self.device)
 
     def run(self, compare: bool = True) -> dict[str, Any]:
         """The figures; ``compare``: with those of :meth:`compare`. Raises ``Stopped`` when it is
@@ -214,12 +216,18 @@ class Bench:
                 figures["tokens/s"] = own.tokens / step
                 # weights, gradients, optimiser and activations, as models.nets.shapes has them
                 figures["GiB by its shape"] = own.training / GIB
-            figures |= {"FLOP a step": float(clock.flops), "FLOP/s": clock.flops / step}
-            share = utilisation(clock.flops, step, self.card)
-            if share is not None:
-                figures["model FLOP utilisation"] = share
+            figures |= self.rate(clock.counts, "step", step)
             weights = self.store.root / f".building-{made.key}" / "weights.safetensors"
             self.note(f"train {made.spec.kind}", **figures, parameters=parameters(weights))
+
+    def rate(self, counts: Counts, unit: str, seconds: float) -> dict[str, float]:
+        """What a unit of work that took ``seconds`` asks for, and the share of the peak that this
+        is (model FLOP utilisation: Chowdhery et al. 2022, appendix B)."""
+        flops, moved = map(float, counts)
+        figures = {f"FLOP a {unit}": flops, f"bytes a {unit}": moved, "FLOP/s": flops / seconds}
+        if self.most:
+            figures["share of peak"] = flops / seconds / self.most
+        return figures
 
     def shape(self, made: Recipe) -> Shape:
         """Of a network that is trained; where its settings do not say how long sequences are, that
@@ -244,7 +252,7 @@ class Bench:
         cls, options = METHODS.load(card.name), getattr(self.config, card.name)
         generator = cls.load(folders, self.task, options, self.device)
         each = self.config.samples if self.plan.stories else 1
-        flops = self.counted(generator, each)
+        counts = self.counted(generator, each)
         if self.device.type == "cuda":  # libraries load, and graphs are recorded, with the first
             list(generator.generate(self.targets(), each, 0, self.config.batch))
             forget_peak(self.device)
@@ -257,7 +265,7 @@ class Bench:
             "seconds": seconds,
             "samples/s": len(samples) / seconds,
             "network evaluations a sample": float(np.mean([s.nfe for s in samples])),
-            "FLOP a sample": flops,
+            **self.rate(counts, "sample", seconds / len(samples)),
         }
         if self.plan.stories:
             figures["seconds an item"] = seconds / len(done)
@@ -266,15 +274,16 @@ class Bench:
             figures["share outside networks"] = 1 - inside["seconds"] / seconds
         self.note(f"decode {card.name}", **figures)
 
-    def counted(self, generator: Any, each: int) -> float:
-        """Floating-point operations of a sample, in a small batch."""
+    def counted(self, generator: Any, each: int) -> Counts:
+        """Of a sample, in a small batch."""
         targets = self.targets()[: 1 if self.plan.stories else COUNTED]
         operations = Operations()
         try:
             done = list(generator.generate(targets, each, 0, self.config.batch))
         finally:
-            flops = operations.stop()
-        return flops / sum(len(one.samples) for one in done)
+            counts = operations.stop()
+        made = sum(len(one.samples) for one in done)
+        return Counts(counts.flops // made, counts.bytes // made)
 
     def compare(self) -> None:
         """PPLM in a batch against one sample after another; FUDGE's discriminator with its cache

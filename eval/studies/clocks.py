@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 #: steps before the one whose operations are counted, after which steps are timed
 BEFORE = 3
+#: rows of a product that is timed, and how many are
+PRODUCT, PRODUCTS = 2048, 12
 
 
 class Clock:
-    """A ``Progress`` that notes when each training step ended, and counts the floating-point
-    operations of one of the first ones, which is not timed. A compiled network is counted, and
+    """A ``Progress`` that notes when each training step ended, and counts the operations of one of
+    the first ones, which is not timed. A compiled network is counted, and
     neither compiled nor recorded, in that step."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.times, self.flops = device, list[float](), 0
+        self.device, self.times, self.counts = device, list[float](), Counts(0, 0)
         self._counter: Operations | None = None
 
     def __call__(self, done: float, total: float, note: str = "") -> None:
@@ -40,7 +42,7 @@ class Clock:
     def close(self) -> None:
         """Counts no further."""
         if self._counter is not None:
-            self.flops = self._counter.stop()
+            self.counts = self._counter.stop()
             self._counter = None
 
     def step(self) -> float:
@@ -56,22 +58,50 @@ def step_seconds(times: Sequence[float], device: torch.device) -> float:
     return float(statistics.median(np.diff(times)))
 
 
+class Counts(NamedTuple):
+    """Floating-point operations, and bytes of the tensors that operations read and write."""
+
+    flops: int
+    bytes: int
+
+
 class Operations:
-    """Counts floating-point operations from when it is made until :meth:`stop`."""
+    """Counts from when it is made until :meth:`stop`."""
 
     def __init__(self) -> None:
         import torch
 
         from models.nets import counting
 
-        self._counter, self._open = counting.Operations(), ExitStack()
+        self._counter, self._open = counting.Traffic(), ExitStack()
         # what is compiled is counted as it was written
         self._open.enter_context(torch.compiler.set_stance("force_eager"))
         self._open.enter_context(self._counter)
 
-    def stop(self) -> int:
+    def stop(self) -> Counts:
         self._open.close()
-        return int(self._counter.flops)
+        return Counts(int(self._counter.flops), int(self._counter.bytes))
+
+
+def peak_flops(device: torch.device) -> float:
+    """FLOP/s of the matrix products that networks ask for: on a GPU of the data sheet, 0 for one
+    without; on a CPU those of the fastest of a few large products, measured now with the threads
+    that there are."""
+    import torch
+
+    from models.nets.cards import sheet
+    from models.nets.precision import matrix_dtype
+
+    if device.type == "cuda":
+        known = sheet(card_name(device))
+        return 0.0 if known is None else known.flops
+    a, b = (torch.ones(PRODUCT, PRODUCT, dtype=matrix_dtype(device)) for _ in range(2))
+    fastest = float("inf")
+    for _ in range(PRODUCTS):
+        began = time.perf_counter()
+        a @ b
+        fastest = min(fastest, time.perf_counter() - began)
+    return 2 * PRODUCT**3 / fastest
 
 
 def parameters(weights: Path) -> int:

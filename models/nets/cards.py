@@ -55,10 +55,3 @@ def card(name: str) -> Sheet:
     if found is None:
         raise unknown("card", name, SHEETS)
     return found
-
-
-def utilisation(flops: float, seconds: float, name: str) -> float | None:
-    """Model FLOP utilisation: ``flops`` in ``seconds`` as a share of the peak of the GPU ``name``
-    (Chowdhery et al. 2022, appendix B); None for one without a sheet, and for a CPU."""
-    known = sheet(name)
-    return None if known is None else flops / seconds / known.flops

@@ -157,6 +157,21 @@ class Operations(TorchDispatchMode):
         return out
 
 
+class Traffic(Operations):
+    """Adds up in ``bytes``, too, those of the tensors that each operation reads and writes, as if
+    nothing were kept in a cache."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0.0
+
+    def note(self, name: str, flops: float, given: Any, out: Any) -> None:
+        super().note(name, flops, given, out)
+        for tree in (given, out):
+            tensors = {id(one): one for one in tree_leaves(tree) if isinstance(one, Tensor)}
+            self.bytes += sum(map(_shown, tensors.values()))
+
+
 class Counting(Operations):
     """Notes in ``work`` what runs inside, and holds all of its buffers. ``parameters``: tensors
     whose bytes are told apart."""
@@ -180,11 +195,14 @@ class Counting(Operations):
         found: dict[int, float] = {}
         for one in tree_leaves(tree):
             if isinstance(one, Tensor):
-                # a view that repeats what it shows is no larger than that
-                size = min(one.numel() * one.element_size(), one.untyped_storage().nbytes())
                 at = self._buffer(one)
-                found[at] = max(float(size), found.get(at, 0.0))
+                found[at] = max(_shown(one), found.get(at, 0.0))
         return found
+
+
+def _shown(tensor: Tensor) -> float:
+    """Bytes of a tensor; a view that repeats what it shows is no larger than that."""
+    return float(min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()))
 
 
 def _is_leaf(func: Any) -> bool:
