@@ -154,6 +154,23 @@ def test_a_row_has_the_logits_that_it_has_among_others(width: int) -> None:
     assert torch.equal(model.logits(hidden[:8, None])[:, 0], model.logits(hidden[:8]))
 
 
+@torch.no_grad()
+def test_a_llama_reads_a_row_as_it_does_among_others() -> None:
+    """Token by token behind prompts of their own, from a single row on."""
+    model = wide()
+    ids = torch.randint(0, SIZE, (40, 12), generator=torch.Generator().manual_seed(2))
+
+    def states(rows: int) -> torch.Tensor:
+        network = CachedNetwork(model)
+        told = [network.feed(ids[:rows, :9])]
+        told += [network.feed(ids[:rows, at : at + 1]) for at in range(9, 12)]
+        return torch.stack(told, 1)
+
+    whole = states(40)
+    for rows in (8, 16, 24):
+        assert torch.equal(states(rows), whole[:rows])
+
+
 def test_gradients_pass_through_a_cache() -> None:
     model = made("gpt2")
     _, past = model.read(model.embed(IDS[:, :2]))

@@ -11,6 +11,7 @@ from transformers import LlamaModel
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from models.nets.backbones.lean import Cache, unseen
+from models.nets.precision import by_token
 
 
 def is_plain(body: nn.Module) -> bool:
@@ -37,14 +38,14 @@ def states(
     for i, block in enumerate(blocks):
         attention, inner = block.self_attn, block.input_layernorm(hidden)
         query, key, value = (
-            part(inner).view(rows, n, -1, attention.head_dim).transpose(1, 2)
+            by_token(part, inner).view(rows, n, -1, attention.head_dim).transpose(1, 2)
             for part in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
         query, key = apply_rotary_pos_emb(query, key, *turn)
         own = cache.update(key, value, i)
         seen = _attended(query * attention.scaling, own, cache.front(i), added)
-        hidden = hidden + attention.o_proj(seen)
-        hidden = hidden + block.mlp(block.post_attention_layernorm(hidden))
+        hidden = hidden + by_token(attention.o_proj, seen)
+        hidden = hidden + by_token(block.mlp, block.post_attention_layernorm(hidden))
     last: Tensor = body.norm(hidden)
     return last
 
