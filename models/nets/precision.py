@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -12,12 +13,6 @@ LEAST_ROWS = 8
 #: a call with fewer tokens than 12 in all its rows takes other fp32 kernels on a CPU, with another
 #: order of summation (measured at widths of 32 to 768)
 LEAST_TOKENS = 16
-
-# Numbers below 1.2e-38 count as 0 in the whole process. A CPU takes some two hundred times as long
-# over a product of them, and gradients through a softmax that has made up its mind are full of
-# them: a training took 0.83 s a step with them and 0.36 without, growing as it learned. Threads
-# take it over from the one that starts them, so it must be said before the first product.
-torch.set_flush_denormal(True)
 
 
 def matrix_dtype(device: torch.device) -> torch.dtype:
@@ -50,3 +45,21 @@ def by_token(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         return network(x)
     output = network(torch.cat([flat, flat.new_zeros(lacking, x.shape[-1])]))
     return output[: len(flat)].view(*x.shape[:-1], -1)
+
+
+@contextmanager
+def flushing() -> Iterator[None]:
+    """Numbers below 1.2e-38 count as 0 inside, in this thread and those that it starts.
+
+    A CPU takes some two hundred times as long over a product of them, and gradients through a
+    softmax that has made up its mind are full of them: a training took 0.83 s a step with them and
+    0.36 without, growing as it learned.
+    """
+    if float(torch.tensor(1e-37) * 0.01) == 0:  # they do already
+        yield
+        return
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -17,7 +17,7 @@ from models.nets import checkpoint, compiling, facts, logs, parallel
 from models.nets.ahead import step_seed
 from models.nets.config import TrainConfig
 from models.nets.learned import Learned, Learns
-from models.nets.precision import matrix_dtype
+from models.nets.precision import flushing, matrix_dtype
 from tasks.common import stop
 from tasks.common.errors import UserError
 from tasks.common.files import write_text
@@ -139,7 +139,7 @@ def fit(
     raise ``Follower``. Each point of the curve goes to the log of the process too
     (:mod:`models.nets.logs`), if there is one.
     """
-    with logs.opened(folder.name.removeprefix(".building-")) as log:
+    with flushing(), logs.opened(folder.name.removeprefix(".building-")) as log:
         return _fit(
             objective, config, folder, seed, device or torch.device("cpu"), progress, log=log
         )

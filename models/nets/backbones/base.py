@@ -31,7 +31,7 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, body: Any) -> None:
-        from models.nets.backbones.lean import reading
+        from models.nets.backbones.readings import reading
 
         super().__init__()
         self.body, self._reading = body, reading(body)
@@ -177,7 +177,7 @@ class CachedNetwork:
 
     def spread(self, rows: int) -> None:
         """What one row has read is from now on what ``rows`` have read."""
-        from models.nets.backbones.lean import shares
+        from models.nets.backbones.readings import shares
 
         if shares(self.decoder.body):
             self.cache.share()

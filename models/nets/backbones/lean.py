@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Cache(Protocol):
@@ -38,24 +38,6 @@ class Reading(Protocol):
         mask: Tensor | None = None,
         positions: Tensor | None = None,
     ) -> Tensor: ...
-
-
-def reading(body: nn.Module) -> Reading | None:
-    """What says what ``body`` does in eval mode, where its architecture is known."""
-    from models.nets.backbones import lean_gpt2, lean_llama
-
-    for module in (lean_gpt2, lean_llama):
-        if module.is_plain(body):
-            states: Reading = module.states
-            return states
-    return None
-
-
-def shares(body: nn.Module) -> bool:
-    """Whether :func:`reading` looks at the front of a cache."""
-    from models.nets.backbones import lean_llama
-
-    return lean_llama.is_plain(body)
 
 
 def unseen(hidden: Tensor, before: int, mask: Tensor | None) -> Tensor:
