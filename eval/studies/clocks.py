@@ -24,8 +24,8 @@ PRODUCT, PRODUCTS = 2048, 12
 
 class Clock:
     """A ``Progress`` that notes when each training step ended, and counts the operations of one of
-    the first ones, which is not timed. A compiled network is counted, and
-    neither compiled nor recorded, in that step."""
+    the first ones, which is not timed. A compiled network is counted, and neither compiled nor
+    recorded, in that step."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.times, self.counts = device, list[float](), Counts(0, 0)
