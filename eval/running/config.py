@@ -18,6 +18,7 @@ from baselines import GROUPS, METHODS, suited
 from eval.running.infilling import BertScoreSection
 from eval.running.roles import roles
 from models.base import NoSettings
+from models.nets.pretraining import PretrainConfig
 from tasks import COMPOSITIONS, TASKS, load_task, parts
 from tasks import suited as suited_tasks
 from tasks.common.errors import UserError, unknown
@@ -52,7 +53,8 @@ class RunConfig(Checked):
     preset: str = "demo"
     #: grammar (embedded) or e2e; stories (embedded), rocstories or anlg for infilling; or your own:
     #: path/to/file.jsonl (or .csv, .tsv), one text a row (text or words; fields, tags, tree and
-    #: split where there are any), a folder that datasets loads, or owner/name[:config] at the hub
+    #: split where there are any), prose as path/to/book.txt, a folder that datasets loads, or
+    #: owner/name[:config] at the hub
     corpus: str = "grammar"
     #: folder of the official corpus files; without it the public source is asked
     data: str | None = None
@@ -112,6 +114,7 @@ class RunConfig(Checked):
     log: Literal["none", "tensorboard", "wandb"] = "none"
     #: folder of these logs, one for each network: tensorboard --logdir runs
     log_folder: str = "runs"
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     bertscore: BertScoreSection = field(default_factory=BertScoreSection)
 
     if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from models.base import Plan, Role, stream_seed
 from models.nets.config import DiscriminatorConfig, LMConfig, TeacherConfig, long_enough
 from models.nets.presets import sized
+from models.nets.pretraining import START_FROM, begin, start
 from tasks.base import Task, Text, Words
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
@@ -31,9 +32,10 @@ def plain_lm(
     config: LMConfig,
     seed: int,
     reverse: bool = False,
+    judges: bool = False,
 ) -> Recipe:
     """A language model without prompts. ``read``: the sequences that it is trained on; ``reverse``:
-    they are from right to left."""
+    they are from right to left; ``judges``: it reads nothing but the corpus."""
 
     def build(folder: Path, deps: Folders, progress: Progress) -> None:
         from models.nets.causal import adopt_lm, train_lm
@@ -47,15 +49,19 @@ def plain_lm(
             [((), words) for words in read(texts)] for texts in (corpus.train, held_out(corpus))
         )
         train_lm(
-            folder, train, valid, codec, config.fresh, seed, device=plan.device, progress=progress
-        )
+            folder, train, valid, codec, config.fresh, seed, device=plan.device, progress=progress,
+            init=deps.get(START_FROM),
+        )  # fmt: skip
 
+    deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}
+    if not judges and not (config.zero_shot and not reverse):
+        deps |= start(plan, kind, "lm")
     return recipe(
         kind,
         title,
         build,
         settings(config, seed=seed) | plan.window,
-        deps={"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")},
+        deps=deps,
         parallel=True,
         pace=config,
     )
@@ -70,7 +76,7 @@ def teacher(plan: Plan, task: str) -> Recipe:
     """Judges fluency; with another seed than any language model that it judges."""
     title = "train the teacher of lm-score"
     config, seed = plan.config.teacher.first, plan.config.train_seed + 1
-    return plain_lm(plan, "teacher", title, plan.seen, config=config, seed=seed)
+    return plain_lm(plan, "teacher", title, plan.seen, config=config, seed=seed, judges=True)
 
 
 def subwords(plan: Plan, task: str) -> Recipe:
@@ -154,11 +160,13 @@ def text_role(
             torch.manual_seed(stream_seed(seed, name, "init"))
             network, facts = build(config, vocabulary)
             batches = BatchPlan(len(ids), config.train.batch, seed)
+            begin(network, deps, **facts, vocabulary=vocabulary.digest)
             descent = objective(network.to(plan.device), ids, held, batches)
             fit(descent, config.train, folder, seed, plan.device, progress)
             save_network(folder, network, config, facts, words=("vocabulary", vocabulary))
 
         deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}
+        deps |= start(plan, name)
         options = settings(config, seed=seed) | plan.window
         return recipe(name, f"train {title}", train, options, deps=deps, pace=config)
 

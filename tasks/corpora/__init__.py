@@ -38,7 +38,7 @@ CORPORA = Registry(
 #: letters of a path, beyond which there is none
 LONGEST = 1000
 #: how a list of corpora calls those of the user's own
-OWN_CORPORA = "path/to/file.jsonl (.csv, .tsv), a folder or owner/name[:config] of datasets"
+OWN_CORPORA = "path/to/file.jsonl (.csv, .tsv, .txt), a folder or owner/name[:config] of datasets"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from models.base import Plan, Role
 from models.diffusion.latents.config import DiffusionConfig
 from models.nets.config import EncoderConfig, TrainConfig
 from models.nets.presets import sized
+from models.nets.pretraining import start
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
@@ -84,11 +85,13 @@ def latent_role(
                 middles=middles,
                 table=table,
                 Objective=getattr(made, called) if objective else DiffusionObjective,
+                deps=deps,
             )
 
         deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}
         if words:
             deps[words] = plan.role(words)
+        deps |= start(plan, name)
         return recipe(
             name,
             f"train {title}",

@@ -21,12 +21,14 @@ from models.diffusion.warp import spread
 from models.nets import parallel
 from models.nets.ahead import Draws, moved
 from models.nets.artefact import load_network, save_network
+from models.nets.pretraining import begin
 from models.nets.sequences import encode
 from models.nets.train import fit
 from tasks.base import Words
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
+from tasks.common.recipe import Folders
 from tasks.vocabulary import Vocabulary
 
 VALIDATION_TEXTS = 256
@@ -229,11 +231,13 @@ def train_diffusion(
     middles: tuple[Sequence[Middle], Sequence[Middle]] | None = None,
     table: Tensor | None = None,
     Objective: type[DiffusionObjective] = DiffusionObjective,
+    deps: Folders | None = None,
 ) -> None:
     """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``.
 
     ``middles``: of each text of ``train`` and of ``valid``, its words (start, stop) that
-    ``config.clean_contexts`` noises alone; ``table`` (V, D): the embeddings that words start with.
+    ``config.clean_contexts`` noises alone; ``table`` (V, D): the embeddings that words start with;
+    ``deps``: what it was made from, where a network to start from may be among them.
     Raises ``UserError`` if contexts are asked for without middles, or for a table of another size.
     """
     torch.manual_seed(stream_seed(seed, "diffusion", "init"))
@@ -243,6 +247,7 @@ def train_diffusion(
     denoiser.prepare(ids, vocabulary)
     if table is not None:
         adopt(denoiser, table)
+    begin(denoiser, deps or {}, **_facts(config), vocabulary=vocabulary.digest)
     contexts = None
     if config.clean_contexts:
         if middles is None or config.padding == "block":

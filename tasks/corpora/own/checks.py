@@ -30,7 +30,7 @@ LONGEST = 10_000
 ALIKE = 0.8
 #: what no name of a label can hold: controls are typed as ``label=value; label=value``
 SIGNS = "=;"
-_MARKS = tuple(SPECIALS[i] for i in (START, END, PAD))
+MARKS = tuple(SPECIALS[i] for i in (START, END, PAD))
 
 
 def form_of(record: Mapping[str, Any]) -> str:
@@ -117,7 +117,7 @@ def _check_words(words: Words, form: str) -> None:
         raise UserError(f"'{form}' is empty")
     if len(words) > LONGEST:
         raise UserError(f"'{form}': {len(words)} words in one text, more than {LONGEST}")
-    for mark in _MARKS:
+    for mark in MARKS:
         if mark in words:
             raise UserError(f"'{form}': the word '{mark}' marks where texts begin and end")
 

@@ -1,4 +1,4 @@
-"""The rows of a file: JSON lines, or a table with one row a text.
+"""The rows of a file: JSON lines, a table with one row a text, or plain text.
 
 Columns of a table are ``text``, ``words`` and ``tags`` (their words separated by spaces), ``tree``
 and ``split``; every other column is a label, whose empty cells say that a text has none of it.
@@ -12,12 +12,14 @@ from typing import Any
 
 from tasks.common.errors import UserError
 from tasks.common.given import numbered, parse_json, read_text, table_rows
-from tasks.corpora.own.checks import KEYS
+from tasks.corpora.own.checks import KEYS, MARKS
 
 #: (what names the row in an error, what it says)
 Rows = Iterator[tuple[str, Mapping[str, Any]]]
 #: letters of one line, beyond which a file is taken for something else
 LONGEST_LINE = 1_000_000
+#: sentences of a passage of prose, as many as a story of ROCStories has
+PASSAGE = 5
 
 
 def json_rows(path: Path) -> Rows:
@@ -65,9 +67,45 @@ def _empty(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
+def passages(path: Path) -> Rows:
+    """Prose: paragraphs with blank lines between them, or one a line where there are none. A row is
+    up to ``PASSAGE`` consecutive sentences of one, as spaCy's ``sentencizer`` tells them apart."""
+    import spacy
+
+    english = spacy.blank("en")
+    english.add_pipe("sentencizer")
+    for place, text in _paragraphs(path):
+        english.max_length = max(english.max_length, len(text))
+        # "THE END" is no prose, and END a mark
+        sentences = [
+            one.text.strip()
+            for one in english(text).sents
+            if any(map(str.isalnum, one.text))
+            and not any(word.text in MARKS for word in one)
+        ]
+        for at in range(0, len(sentences), PASSAGE):
+            yield place, {"sentences": sentences[at : at + PASSAGE]}
+
+
+def _paragraphs(path: Path) -> Iterator[tuple[str, str]]:
+    """(what names the first line of a paragraph, all of it on one line)."""
+    lines = read_text(path, "corpus file").splitlines()
+    apart = any(not line.strip() for line in "\n".join(lines).strip().splitlines())
+    block: list[str] = []
+    first = 1
+    for number, line in enumerate([*lines, ""], start=1):
+        if line.strip():
+            first = first if block else number
+            block.append(" ".join(line.split()))
+        if block and not (apart and line.strip()):
+            yield f"{path.name} line {first}", " ".join(block)
+            block = []
+
+
 #: the suffix of a file -> how it is read
 READERS: Mapping[str, Callable[[Path], Rows]] = {
     ".jsonl": json_rows,
     ".csv": separated(","),
     ".tsv": separated("\t"),
+    ".txt": passages,
 }
