@@ -80,8 +80,7 @@ def passages(path: Path) -> Rows:
         sentences = [
             one.text.strip()
             for one in english(text).sents
-            if any(map(str.isalnum, one.text))
-            and not any(word.text in MARKS for word in one)
+            if any(map(str.isalnum, one.text)) and not any(word.text in MARKS for word in one)
         ]
         for at in range(0, len(sentences), PASSAGE):
             yield place, {"sentences": sentences[at : at + PASSAGE]}
