@@ -14,6 +14,7 @@ from torch import nn
 
 from eval.run import main
 from eval.running.command import parse
+from eval.running.hub import LEFT_OUT
 from eval.running.plan import Plan
 from models.nets.artefact import WEIGHTS, save_module
 from models.nets.pretraining import START_FROM, begin, sayable
@@ -87,14 +88,14 @@ def test_a_network_starts_from_weights_and_keeps_its_counts(tmp_path: Path) -> N
     other.counts += 1
     other.weight.data = other.weight.data.bfloat16().float()
     save_module(tmp_path / WEIGHTS, other, {"vocabulary": "x"})
-    begin(own, {START_FROM: tmp_path}, vocabulary="x")
+    begin(own, tmp_path, vocabulary="x")
     assert torch.equal(own.weight, other.weight) and torch.equal(own.bias, other.bias)
     assert own.counts.tolist() == [0, 0]
     before = untouched.weight.clone()
-    begin(untouched, {})
+    begin(untouched, None)
     assert torch.equal(untouched.weight, before)
     with pytest.raises(UserError, match="was made for vocabulary='x', not 'y'"):
-        begin(own, {START_FROM: tmp_path}, vocabulary="y")
+        begin(own, tmp_path, vocabulary="y")
 
 
 def test_every_network_of_texts_starts_from_the_plain_text(tmp_path: Path) -> None:
@@ -125,6 +126,8 @@ def test_every_network_of_texts_starts_from_the_plain_text(tmp_path: Path) -> No
         assert kinds[1] - kinds[0] == {START_FROM}
         start = plans[1].role(role).deps[START_FROM]
         assert START_FROM not in start.deps
+        # texts, which are not published
+        assert start.deps["corpus"].spec.kind in LEFT_OUT
         assert start.deps["vocabulary"].key == plans[0].role("vocabulary").key
     assert plans[0].role("teacher").key == plans[1].role("teacher").key
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.base import Plan, Role, stream_seed
 from models.diffuser.config import EditModelConfig, preset
-from models.nets.pretraining import begin, start
+from models.nets.pretraining import START_FROM, begin, start
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
@@ -48,7 +48,7 @@ def edit_model(plan: Plan, task: str) -> Recipe:
                 network.encoder, network.encoder.word_embedding, config.init_pretrained,
                 vocabulary, config=config.network, keys=(NAME, "length"),
             )  # fmt: skip
-        begin(network, deps, **facts, vocabulary=vocabulary.digest)
+        begin(network, deps.get(START_FROM), **facts, vocabulary=vocabulary.digest)
         descent = EditObjective(network.to(plan.device), config, ours, others, seed)
         fit(descent, config.train, folder, seed, plan.device, progress)
         files = {LENGTHS: count_lengths(plan.seen(corpus.train))}

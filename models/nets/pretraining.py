@@ -1,8 +1,8 @@
 """Training on plain text before the corpus (``pretrain.corpus``).
 
 Every network of texts alone, of whichever method, then starts from one of its own kind that read
-the plain text with the vocabulary of the run's corpus. Judges of fluency, and networks that start
-from a pretrained BERT or GPT-2 that is asked as it is, do not. Free of torch at import.
+the plain text with the vocabulary of the run's corpus. Judges of fluency, and a pretrained model
+that is asked as it is, do not. Free of torch at import.
 """
 
 from __future__ import annotations
@@ -80,15 +80,15 @@ def start(plan: Plan, role: str, section: str = "") -> dict[str, Recipe]:
     return {START_FROM: replace(made, title=f"{made.title} on {label(given.corpus)} first")}
 
 
-def begin(network: nn.Module, deps: Folders, **facts: Any) -> None:
-    """Fills a fresh network with the weights that it starts from, if there are any. Its buffers,
-    which are counted in the corpus, stay. ``facts``: what the file must agree with."""
-    if START_FROM not in deps:
+def begin(network: nn.Module, init: Path | None, **facts: Any) -> None:
+    """Fills a fresh network with the weights in the folder ``init``, where there is one. Its
+    buffers, which are counted in the corpus, stay. ``facts``: what the file must agree with."""
+    if init is None:
         return
     from models.nets.artefact import WEIGHTS, load_module
 
     own = {name: one.clone() for name, one in network.named_buffers()}
-    load_module(deps[START_FROM] / WEIGHTS, network, facts)
+    load_module(init / WEIGHTS, network, facts)
     for name, one in network.named_buffers():
         one.copy_(own[name])
 
@@ -108,10 +108,10 @@ def _sayable(corpus: Recipe, vocabulary: Recipe, given: PretrainConfig) -> Recip
         write_corpus(folder, Corpus(texts.name, train, valid))
 
     return recipe(
-        "plain_texts",
+        "corpus",
         f"keep what the vocabulary can say of {label(given.corpus)}",
         build,
-        {"unknown": given.unknown},
+        {"name": label(given.corpus), "unknown": given.unknown},
         deps={"corpus": corpus, "vocabulary": vocabulary},
         cheap=True,
     )

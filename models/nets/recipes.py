@@ -160,7 +160,7 @@ def text_role(
             torch.manual_seed(stream_seed(seed, name, "init"))
             network, facts = build(config, vocabulary)
             batches = BatchPlan(len(ids), config.train.batch, seed)
-            begin(network, deps, **facts, vocabulary=vocabulary.digest)
+            begin(network, deps.get(START_FROM), **facts, vocabulary=vocabulary.digest)
             descent = objective(network.to(plan.device), ids, held, batches)
             fit(descent, config.train, folder, seed, plan.device, progress)
             save_network(folder, network, config, facts, words=("vocabulary", vocabulary))

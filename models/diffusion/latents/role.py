@@ -12,7 +12,7 @@ from models.base import Plan, Role
 from models.diffusion.latents.config import DiffusionConfig
 from models.nets.config import EncoderConfig, TrainConfig
 from models.nets.presets import sized
-from models.nets.pretraining import start
+from models.nets.pretraining import START_FROM, start
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe, settings
@@ -85,7 +85,7 @@ def latent_role(
                 middles=middles,
                 table=table,
                 Objective=getattr(made, called) if objective else DiffusionObjective,
-                deps=deps,
+                init=deps.get(START_FROM),
             )
 
         deps = {"corpus": plan.role("corpus"), "vocabulary": plan.role("vocabulary")}

@@ -28,7 +28,6 @@ from tasks.base import Words
 from tasks.common.batching import BatchPlan
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress, silent
-from tasks.common.recipe import Folders
 from tasks.vocabulary import Vocabulary
 
 VALIDATION_TEXTS = 256
@@ -231,13 +230,13 @@ def train_diffusion(
     middles: tuple[Sequence[Middle], Sequence[Middle]] | None = None,
     table: Tensor | None = None,
     Objective: type[DiffusionObjective] = DiffusionObjective,
-    deps: Folders | None = None,
+    init: Path | None = None,
 ) -> None:
     """Trains on ``train`` and writes weights, vocabulary, config and curve to ``folder``.
 
     ``middles``: of each text of ``train`` and of ``valid``, its words (start, stop) that
     ``config.clean_contexts`` noises alone; ``table`` (V, D): the embeddings that words start with;
-    ``deps``: what it was made from, where a network to start from may be among them.
+    ``init``: folder of another such network to start from.
     Raises ``UserError`` if contexts are asked for without middles, or for a table of another size.
     """
     torch.manual_seed(stream_seed(seed, "diffusion", "init"))
@@ -247,7 +246,7 @@ def train_diffusion(
     denoiser.prepare(ids, vocabulary)
     if table is not None:
         adopt(denoiser, table)
-    begin(denoiser, deps or {}, **_facts(config), vocabulary=vocabulary.digest)
+    begin(denoiser, init, **_facts(config), vocabulary=vocabulary.digest)
     contexts = None
     if config.clean_contexts:
         if middles is None or config.padding == "block":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from models.base import Plan, Role, stream_seed
 from models.diffusion.words.config import WordsConfig
 from models.diffusion.words.presets import words_preset
-from models.nets.pretraining import begin, start
+from models.nets.pretraining import START_FROM, begin, start
 from models.nets.recipes import examples, for_task, single
 from tasks.base import Words
 from tasks.common.progress import Progress
@@ -83,7 +83,7 @@ def words_role(
                     network, network.word_embedding, config.init_pretrained, vocabulary,
                     config=config.network, keys=(name, "length"),
                 )  # fmt: skip
-            begin(network, deps, **facts, vocabulary=vocabulary.digest)
+            begin(network, deps.get(START_FROM), **facts, vocabulary=vocabulary.digest)
             descent = Objective(network.to(plan.device), config, ours, others, seed)
             fit(descent, config.train, folder, seed, plan.device, progress)
             save_network(

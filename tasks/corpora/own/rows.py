@@ -88,11 +88,11 @@ def passages(path: Path) -> Rows:
 
 def _paragraphs(path: Path) -> Iterator[tuple[str, str]]:
     """(what names the first line of a paragraph, all of it on one line)."""
-    lines = read_text(path, "corpus file").splitlines()
-    apart = any(not line.strip() for line in "\n".join(lines).strip().splitlines())
+    text = read_text(path, "corpus file")
+    apart = not all(map(str.strip, text.strip().splitlines()))
     block: list[str] = []
     first = 1
-    for number, line in enumerate([*lines, ""], start=1):
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
         if line.strip():
             first = first if block else number
             block.append(" ".join(line.split()))
