@@ -191,6 +191,11 @@ def test_terms_say_which_entry_differs() -> None:
     )
     assert "another parser" in here.unlike(Terms(here.targets, {"teacher": "t", "parser": "p"}))
     assert "does not say its targets" in Terms({}, {}).unlike(here)
+    second = Terms(here.targets, {"teacher": "t", "subwords": "s"})
+    assert here.unlike(second) == second.unlike(here) == ""  # one of them has a column more
+    assert "another subwords (s, here z)" in second.unlike(
+        Terms(here.targets, {"teacher": "t", "subwords": "z"})
+    )
 
 
 @pytest.mark.parametrize("given", REFUSED)

@@ -17,6 +17,7 @@ from eval.reading.names import reference
 from eval.reading.results import CellFiles, ResultSet
 from eval.reading.shipped import RESULTS, find, shipped_sets
 from eval.running.cells import CONFIG, read_config
+from eval.running.judge import SUBWORDS
 from tasks.base import Target
 from tasks.common.errors import UserError
 
@@ -41,12 +42,19 @@ class Terms:
     judges: Mapping[str, str]
 
     def unlike(self, other: Terms) -> str:
-        """Why a cell with these terms cannot stand beside one with ``other``; empty if it can."""
+        """Why a cell with these terms cannot stand beside one with ``other``; empty if it can.
+        A teacher of subwords that read one of them alone has a column of its own, which the other
+        leaves empty."""
         for what in ("targets", "judges"):
             if getattr(other, what) and not getattr(self, what):
                 return f"its {CONFIG} does not say its {what}"
         pairs = [(what, key, self.targets, other.targets) for key, what in SAME.items()]
-        roles = dict.fromkeys([*self.judges, *other.judges])
+        both = SUBWORDS in self.judges and SUBWORDS in other.judges
+        roles = [
+            role
+            for role in dict.fromkeys([*self.judges, *other.judges])
+            if both or role != SUBWORDS
+        ]
         pairs += [(role, role, self.judges, other.judges) for role in roles]
         for what, key, there, here in pairs:
             if there.get(key) != here.get(key):
