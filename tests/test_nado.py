@@ -231,6 +231,21 @@ def test_controls_are_drawn_evenly_where_it_is_asked() -> None:
     assert abs(shares[False] - 0.1) < 0.05 and abs(shares[True] - 0.5) < 0.08
 
 
+def test_held_out_controls_are_read_with_texts_of_others() -> None:
+    """Of pairs and texts that lie in one order, as a task's examples of its texts do."""
+    texts = [("a",) * n for n in (1, 2, 3)] * 2 + [("b",) * n for n in (1, 2, 3)] * 2
+    held = ([((str(len(one)),), one) for one in texts], texts)
+    network = Success(READS, CONFIG)
+    objective = Objective(network, LM, READS, held, held, config=CONFIG, seed=0)
+    rows = objective._held_rows()
+    assert len(rows) == 2 * len(texts)
+    half = zip(rows[: len(texts)], rows[len(texts) :], strict=True)
+    assert all(own[0] == other[0] and own[1] != other[1] for own, other in half)
+    alone = ([(("1",), ("a",))], [("a",)])  # nothing else to read it with
+    lonely = Objective(network, LM, READS, held, alone, config=CONFIG, seed=0)
+    assert len(lonely._held_rows()) == 2
+
+
 def content(results: Any) -> dict[str, list[Any]]:
     return {r.target_id: [(s.tokens, s.nfe) for s in r.samples] for r in results}
 

@@ -10,7 +10,7 @@ from baselines.nado.labels import annotated, pairs
 from baselines.steering import SteeringCard
 from models.base import Plan, Role
 from models.nets.config import long_enough
-from models.nets.recipes import for_task, prompted_codec, readable, single
+from models.nets.recipes import NATS, for_task, prompted_codec, readable, single
 from tasks.common.errors import UserError
 from tasks.common.progress import Progress
 from tasks.common.recipe import Folders, Recipe, recipe
@@ -85,8 +85,8 @@ CARD = SteeringCard(
             preset=preset,
             title="NADO's success functions",
             per_task=True,
-            curve=("valid_entropy",),
-            curve_label="nats a prefix, held out",
+            curve=("valid_nll",),
+            curve_label=NATS,
         ),
     ),
     trained=True,

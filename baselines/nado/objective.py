@@ -137,8 +137,16 @@ class Objective:
         pairs, texts = self.held
         chosen = pairs[:: max(1, -(-len(pairs) // HELD))]
         rows = [self._row(prompt, words) for prompt, words in chosen]
-        others = [texts[i * len(texts) // len(chosen)] for i in range(len(chosen))]
+        # pairs and texts lie in one order, and a control is to be read with another text
+        far = [i * len(texts) // len(chosen) + len(texts) // 2 for i in range(len(chosen))]
+        others = [_other(texts, at, own) for at, (_, own) in zip(far, chosen)]
         return rows + [self._row(prompt, text) for (prompt, _), text in zip(chosen, others)]
+
+
+def _other(texts: Sequence[Words], at: int, own: Words) -> Words:
+    """The first text from ``at`` on, round the end, that is not ``own``, if there is any."""
+    around = (texts[(at + k) % len(texts)] for k in range(len(texts)))
+    return next((text for text in around if text != own), own)
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
