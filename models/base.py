@@ -184,11 +184,11 @@ class Card:
     ``brings``: the roles that it adds to those there are. ``tables``: the comparisons that it
     belongs to. ``group``: what ``method=`` calls it together with others of its kind; methods
     without one are those of ``method=all``, the paper's. ``trained``: it was trained on the very
-    control, so tables set it apart. ``knows_rule``: it knows the metric's rule. ``reference``:
-    paired tests compare with it. ``floor``: it asks for no control and stands behind a table's
-    floor. ``repairs``: it edits what another method wrote (:meth:`editing`), and ``repair=`` names
-    it. ``corner``: its family of generators and its place among :data:`CORNERS`, where it is one
-    of the family's four in the table of prompting and guidance.
+    control; ``knows_rule``: it knows the metric's rule; tables and figures say either.
+    ``reference``: paired tests compare with it. ``floor``: it asks for no control and stands behind
+    a table's floor. ``repairs``: it edits what another method wrote (:meth:`editing`), and
+    ``repair=`` names it. ``corner``: its family of generators and its place among :data:`CORNERS`,
+    where it is one of the family's four in the table of prompting and guidance.
 
     ``tradeoff``: the key of its section that trades control for fluency. ``step_size``: that of its
     gradient steps' size. ``free``: settings of its section that must be in force for those keys to
@@ -232,6 +232,12 @@ class Card:
         it and does not know the rule that it is measured by."""
         asks = not self.floor and (self.corner is None or self.corner[1] != PLAIN)
         return asks and not self.trained and not self.knows_rule
+
+    @property
+    def apart(self) -> str:
+        """What tables and figures say beside its name; empty where there is nothing."""
+        said = {"trained on it": self.trained, "knows the rule": self.knows_rule}
+        return ", ".join(what for what, holds in said.items() if holds)
 
     def refuses(self, task: Task) -> str | None:
         """Why it has no cell for ``task`` ("no positional control"), or None."""

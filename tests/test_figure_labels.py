@@ -83,7 +83,27 @@ def test_human_text_stands_in_every_panel(demo: ResultSet) -> None:
         assert star.get_label() == "human text"
         assert float(star.get_xdata()[0]) == pytest.approx(3.599, abs=1e-3)  # type: ignore[index,arg-type]
     (legend,) = figure.legends
-    assert legend.get_texts()[-1].get_text() == "human text"
+    # behind all methods, before what the markers' filling says
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said[-2:] == ["human text", "trained on the control"]
+
+
+def test_markers_say_who_was_trained_on_the_control_and_who_knows_the_rule() -> None:
+    results = ResultSet(ROOT / "results" / "demo-steering")
+    with looks():
+        figures = [PARETO.draw(results), seconds(results)]
+    fills: dict[str, set[str]] = {}
+    for axis in (axis for figure in figures for axis in figure.axes):
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            line = handle[0] if isinstance(handle, tuple) else handle
+            fills.setdefault(name, set()).add(line.get_fillstyle())
+    assert fills["FT-sample"] == fills["GeDi"] == fills["NADO"] == {"none"}
+    assert fills["Ctrl-G"] == fills["Rejection"] == {"left"}
+    assert fills["FUDGE"] == fills["Diffusion-LM"] == {"full"}
+    for figure in figures:
+        (legend,) = figure.legends
+        said = [text.get_text() for text in legend.get_texts()]
+        assert said[-2:] == ["trained on the control", "knows the rule"]
 
 
 def test_no_two_methods_of_a_set_look_alike() -> None:

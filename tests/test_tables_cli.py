@@ -58,6 +58,20 @@ def test_table2_numbers(tmp_path: Path) -> None:
     assert (ours["targets"], ours["samples"]) == ("2", "4")
 
 
+def test_what_sets_a_method_apart_stands_below_its_name() -> None:
+    results = ResultSet(ROOT / "results" / "demo-steering")
+    grid = table2(results, measured_tasks(results))
+    below: dict[str, str] = {}
+    for first, second in zip(grid.rows, grid.rows[1:], strict=False):
+        if plain(first[1]) == "ours" and plain(second[1]) != "ours":
+            below[plain(first[0])] = plain(second[0])
+    assert below["FT-sample"] == below["NADO"] == "trained on it"
+    assert below["Ctrl-G"] == below["SMC (rule)"] == "knows the rule"
+    assert below["FUDGE"] == below["Diffusion-LM"] == below["target texts"] == ""
+    apart = {row["method"]: row["set apart"] for row in records(grid)}
+    assert apart["ft_cfg"] == "trained on it" and apart["fudge"] == ""
+
+
 def test_every_missing_cell_says_why(tmp_path: Path) -> None:
     refused = {"length/pplm": "n/a: no positional control"}
     results = ResultSet(make_set(tmp_path / "set", refused=refused))

@@ -81,6 +81,7 @@ FT_POE = ProductCard(
     colour=5,
     Settings=FTPoESettings,
     brings=(FINETUNED,),
+    trained=True,
     ranges=RANGES,
 )
 CARDS = (FT_SAMPLE, FT_SEARCH, FT_POE)

@@ -34,6 +34,8 @@ CTRL, LM = "ctrl", "lm"
 INFILLING = "infilling"
 #: what a row of a stored table is, in its second column
 OURS, PAPER = "ours", "paper"
+#: what further rows of a method are
+FURTHER = ("95 %", PAPER, "released")
 
 
 def lines(name: str, number: int) -> list[str]:
@@ -72,13 +74,14 @@ def brief(name: str, number: int) -> Iterator[str]:
 
 
 def only(rows: list[str], names: Iterable[str]) -> list[str]:
-    """Head and the rows of the methods ``names``, whose further lines leave the name out. Raises
+    """Head and the rows of the methods ``names``, whose further lines do not repeat them. Raises
     ``ValueError`` for a method that has none."""
     wanted, found, inside = set(names), set[str](), False
     kept = rows[:2]
     for row in rows[2:]:
-        name = cells(row)[0].strip("*")
-        inside = name in wanted if name else inside
+        name, kind, *_ = cells(row)
+        name = name.strip("*")
+        inside = name in wanted if name and kind not in FURTHER else inside
         if inside:
             kept.append(row)
             found.add(name)

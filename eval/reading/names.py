@@ -65,7 +65,7 @@ class TaskTraits:
 # methods
 
 #: what a set may say of a method instead of its card
-_CARD = ("label", "order", "colour", "trained", "tradeoff", "step_size")
+_CARD = ("label", "order", "colour", "trained", "knows_rule", "tradeoff", "step_size")
 
 
 def method(name: str, stored: Record = NOTHING) -> Card:

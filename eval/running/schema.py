@@ -33,6 +33,7 @@ class CardFacts(TypedDict):
 
     label: NotRequired[Named]
     trained: NotRequired[bool]
+    knows_rule: NotRequired[bool]
     order: NotRequired[Whole]
     colour: NotRequired[Annotated[int, Field(ge=0, le=10**6)] | None]
     tradeoff: NotRequired[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from eval.reading.figures.labels import Label, annotate
 from eval.reading.figures.points import human, numbered, points
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from models.base import Card
+
 #: panels side by side, and where there are more than four
 COLUMNS, MANY = 2, 3
+Fill = Literal["full", "left", "none"]
+#: how the markers of methods are filled that do not contend alike with the others, and why
+FILLS: dict[Fill, str] = {"none": "trained on the control", "left": "knows the rule"}
 
 
 def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
@@ -51,7 +56,16 @@ def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Poin
     return figure, panels
 
 
-def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> None:
+def _fill(card: Card) -> Fill:
+    """Of a method's markers."""
+    return "left" if card.knows_rule else "none" if card.trained else "full"
+
+
+def _legend(
+    results: ResultSet, figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]
+) -> None:
+    from matplotlib.lines import Line2D
+
     handles: dict[str, Any] = {}
     for axis, _, _ in panels:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -59,6 +73,11 @@ def _legend(figure: Figure, panels: Sequence[tuple[Axes, str, list[Point]]]) -> 
     # what is no method comes last
     if (last := method_name(HUMAN)) in handles:
         handles[last] = handles.pop(last)
+    fills = {_fill(results.method(p["method"])) for _, _, members in panels for p in members}
+    for fill, what in FILLS.items():
+        if fill in fills:
+            look = {"color": BLACK, "marker": "o", "linestyle": "none", "fillstyle": fill}
+            handles[what] = Line2D([], [], **look)
     rows = -(-len(handles) // 6)
     columns = -(-len(handles) // rows)
     below(figure, handles, columns)
@@ -77,8 +96,8 @@ def pareto(results: ResultSet) -> Figure:
     for axis, task, members in panels:
         for method in dict.fromkeys(p["method"] for p in members):
             line = [p for p in members if p["method"] == method]
-            style = series(number[method])
             card = results.method(method)
+            style = {**series(number[method]), "fillstyle": _fill(card)}
             swept = [p for p in line if "value" in p and not over_steps(card, p)]
             for key in dict.fromkeys(p["key"] for p in swept):
                 own = sorted((p for p in swept if p["key"] == key), key=lambda p: p["value"])
@@ -96,6 +115,7 @@ def pareto(results: ResultSet) -> Figure:
                     yerr=arms([(y[0], y[1], y[2])]),
                     color=style["color"],
                     marker=style["marker"],
+                    fillstyle=style["fillstyle"],
                     linestyle="none",
                     elinewidth=0.8,
                     capsize=2,
@@ -114,7 +134,7 @@ def pareto(results: ResultSet) -> Figure:
         axis.set_xscale("log")
         plain(axis.xaxis)
         axis.margins(x=0.1)
-    _legend(figure, panels)
+    _legend(results, figure, panels)
     annotate(figure, labels, bare)
     return figure
 
@@ -139,7 +159,7 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             line = [p for p in line if "value" not in p or over_steps(card, p)]
             xs, ys = [p[name] for p in line], [p["ctrl"][0] for p in line]
             spans = arms([(p["ctrl"][0], p["ctrl"][1], p["ctrl"][2]) for p in line])
-            style = series(number[method])
+            style = {**series(number[method]), "fillstyle": _fill(card)}
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
             axis.plot([], [], **style, label=literal(results.method_name(method)))
             named = labels.setdefault(axis, [])
@@ -149,7 +169,7 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
         axis.margins(x=0.15)
     if not any(labels.values()):
         raise Missing(f"no sample of {results.folder} has its {meaning} stored")
-    _legend(figure, panels)
+    _legend(results, figure, panels)
     annotate(figure, labels, {})
     return figure
 
@@ -157,9 +177,10 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
 PARETO = Plot(
     "control-fluency",
     "Control against fluency",
-    "Up and to the left is better. Large markers: the set's own cells with 95 % intervals; star: "
-    "human text; lines: the stored sweep over each method's trade-off, its value beside each "
-    "point. Of a composition, the part that does worst.",
+    "Up and to the left is better. Large markers: the set's own cells with 95 % intervals, hollow "
+    "where the method was trained on the control, half filled where it knows the rule; star: human "
+    "text; lines: the stored sweep over each method's trade-off, its value beside each point. Of a "
+    "composition, the part that does worst.",
     pareto,
 )
 STEPS = Plot(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,8 @@ def table4(results: ResultSet, tasks: Mapping[str, Measured]) -> Grid:
 
 class _ControlTable:
     """Lines of a method: ours, its 95 % interval, the paper's; success of whole samples, where some
-    go on behind END."""
+    go on behind END. Below a method's name: whether it was trained on the control or knows the
+    rule."""
 
     def __init__(
         self, results: ResultSet, tasks: Mapping[str, Measured], names: Sequence[str]
@@ -80,23 +81,27 @@ class _ControlTable:
         rows, rules, records = list[list[Entry]](), list[int](), list[dict[str, Any]]()
         for method in [*self._methods(), *filter(self._stands, ROWS)]:
             rules.append(len(rows))
-            ours = [self._ours(q, method) for q in self.quantities]
-            label = self.results.method_name(method)
-            rows.append([entry(label, "bold"), entry("ours"), *ours])
-            spans = [span(self._number(q, method), q.digits) for q in self.quantities]
-            if any(spans):
-                rows.append([(), entry("95 %", "muted"), *spans])
-            paper = [published(self._number(q, method), q.digits) for q in self.quantities]
-            if any(paper):
-                rows.append([(), entry("paper", "muted"), *(entry(p, "muted") for p in paper)])
-            whole = [self._whole(q, method) for q in self.quantities]
-            if any(whole):
-                rows.append([(), entry("released", "muted"), *(entry(w, "muted") for w in whole)])
+            names = [entry(self.results.method_name(method), "bold")]
+            names.append(entry(self.results.method(method).apart, "muted"))
+            for i, line in enumerate(self._lines(method)):
+                rows.append([names[i] if i < len(names) else (), *line])
             records += [self._record(q, method) for q in self.quantities]
         columns = [Column("method", right=False), Column("", right=False)]
         columns += [Column(q.title, self.results.task_name(q.task)) for q in self.quantities]
         notes = [*self.footnotes.notes, *self._notes()]
         return Grid(name, title, columns, rows, notes, frozenset(rules[1:]), records=records)
+
+    def _lines(self, method: str) -> Iterator[list[Entry]]:
+        """What it is, and a figure or nothing for each column."""
+        yield [entry("ours"), *(self._ours(q, method) for q in self.quantities)]
+        spans = [span(self._number(q, method), q.digits) for q in self.quantities]
+        if any(spans):
+            yield [entry("95 %", "muted"), *spans]
+        paper = [published(self._number(q, method), q.digits) for q in self.quantities]
+        whole = [self._whole(q, method) for q in self.quantities]
+        for kind, figures in (("paper", paper), ("released", whole)):
+            if any(figures):
+                yield [entry(kind, "muted"), *(entry(one, "muted") for one in figures)]
 
     def _stands(self, reference: str) -> bool:
         """Whether any of the tasks has a row of it; only texts of targets may have none."""
@@ -170,6 +175,7 @@ class _ControlTable:
         return {
             "task": q.task,
             "method": method,
+            "set apart": self.results.method(method).apart,
             "quantity": "lm" if q.lm else "ctrl",
             "metric": "ppl" if q.lm else q.metric,
             "ours": full(number.ours),
