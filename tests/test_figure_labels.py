@@ -96,8 +96,9 @@ def test_markers_say_who_was_trained_on_the_control_and_who_knows_the_rule() -> 
     for axis in (axis for figure in figures for axis in figure.axes):
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             line = handle[0] if isinstance(handle, tuple) else handle
-            fills.setdefault(name, set()).add(line.get_fillstyle())
-    assert fills["FT-sample"] == fills["GeDi"] == fills["NADO"] == {"none"}
+            white = line.get_markerfacecolor() == "white"
+            fills.setdefault(name, set()).add("hollow" if white else line.get_fillstyle())
+    assert fills["FT-sample"] == fills["GeDi"] == fills["NADO"] == {"hollow"}
     assert fills["Ctrl-G"] == fills["Rejection"] == {"left"}
     assert fills["FUDGE"] == fills["Diffusion-LM"] == {"full"}
     for figure in figures:

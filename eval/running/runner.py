@@ -438,11 +438,18 @@ class Run:
         record = dict(self.provenance)
         control = self.plan.task(job.task) if job.task else None
         record["settings"] = as_dict(job.card.resolve(job.options, control))
-        record["card"] = {"label": job.card.label, "trained": job.card.trained}
+        card = job.card
+        record["card"] = {
+            "label": card.label, "trained": card.trained, "knows_rule": card.knows_rule
+        }  # fmt: skip
         if job.edits:
             wrote = job.edits.card
-            label, trained = f"{wrote.label}, repaired", wrote.trained or job.card.trained
-            record["card"] = {"label": label, "trained": trained, "order": wrote.order}
+            record["card"] = {
+                "label": f"{wrote.label}, repaired",
+                "trained": wrote.trained or card.trained,
+                "knows_rule": wrote.knows_rule or card.knows_rule,
+                "order": wrote.order,
+            }
             record["repairs"] = job.edits.method
         # a run that only judges may be where the networks are not
         known = {**job.cell.config().get("networks", {}), **networks(job.recipes, self.store.find)}

@@ -108,14 +108,14 @@ def axes(
 
 
 def plain(axis: Axis) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, beyond four decades at powers
-    of ten alone, as plain numbers."""
+    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, beyond two and a half decades
+    at powers of ten alone, as plain numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     class Ticks(LogLocator):
         def tick_values(self, vmin: float, vmax: float) -> Any:
             low, high = sorted((vmin, vmax))
-            self.set_params(subs=(1,) if low > 0 and high / low > 1e4 else (1, 2, 5))
+            self.set_params(subs=(1,) if low > 0 and high / low > 10**2.5 else (1, 2, 5))
             return super().tick_values(vmin, vmax)
 
     axis.set_major_locator(Ticks(subs=(1, 2, 5)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from eval.reading.figures.labels import Label, annotate
 from eval.reading.figures.points import human, numbered, points
@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 
     from models.base import Card
 
+#: what lines and markers are drawn with
+Look = dict[str, Any]
 #: panels side by side, and where there are more than four
 COLUMNS, MANY = 2, 3
-Fill = Literal["full", "left", "none"]
-#: how the markers of methods are filled that do not contend alike with the others, and why
-FILLS: dict[Fill, str] = {"none": "trained on the control", "left": "knows the rule"}
+#: how the markers of methods look that do not contend alike with the others, and why: hollow, and
+#: half filled
+FILLS: dict[str, Look] = {
+    "trained on the control": {"fillstyle": "full", "markerfacecolor": "white"},
+    "knows the rule": {"fillstyle": "left", "markerfacecoloralt": "white"},
+}
+#: so that the inside of a cross can be seen
+OPEN: Look = {"markersize": 6.5, "markeredgewidth": 0.9}
 
 
 def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Point]]]]:
@@ -56,9 +63,15 @@ def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Poin
     return figure, panels
 
 
-def _fill(card: Card) -> Fill:
-    """Of a method's markers."""
-    return "left" if card.knows_rule else "none" if card.trained else "full"
+def _apart(card: Card) -> str:
+    """The key of :data:`FILLS` that a method has; empty where it has none."""
+    return "knows the rule" if card.knows_rule else "trained on the control" * card.trained
+
+
+def _look(number: int, card: Card) -> Look:
+    """Of the line and the markers of a method with this series."""
+    apart = _apart(card)
+    return {**series(number), **(FILLS[apart] | OPEN if apart else {})}
 
 
 def _legend(
@@ -73,11 +86,13 @@ def _legend(
     # what is no method comes last
     if (last := method_name(HUMAN)) in handles:
         handles[last] = handles.pop(last)
-    fills = {_fill(results.method(p["method"])) for _, _, members in panels for p in members}
-    for fill, what in FILLS.items():
-        if fill in fills:
-            look = {"color": BLACK, "marker": "o", "linestyle": "none", "fillstyle": fill}
-            handles[what] = Line2D([], [], **look)
+    apart = {_apart(results.method(p["method"])) for _, _, members in panels for p in members}
+    plain_look = {"color": BLACK, "marker": "o", "linestyle": "none"}
+    handles |= {
+        what: Line2D([], [], **{**plain_look, **look, **OPEN})
+        for what, look in FILLS.items()
+        if what in apart
+    }
     rows = -(-len(handles) // 6)
     columns = -(-len(handles) // rows)
     below(figure, handles, columns)
@@ -97,7 +112,7 @@ def pareto(results: ResultSet) -> Figure:
         for method in dict.fromkeys(p["method"] for p in members):
             line = [p for p in members if p["method"] == method]
             card = results.method(method)
-            style = {**series(number[method]), "fillstyle": _fill(card)}
+            style = _look(number[method], card)
             swept = [p for p in line if "value" in p and not over_steps(card, p)]
             for key in dict.fromkeys(p["key"] for p in swept):
                 own = sorted((p for p in swept if p["key"] == key), key=lambda p: p["value"])
@@ -113,10 +128,7 @@ def pareto(results: ResultSet) -> Figure:
                     y[0],
                     xerr=arms([(x[0], x[1], x[2])]),
                     yerr=arms([(y[0], y[1], y[2])]),
-                    color=style["color"],
-                    marker=style["marker"],
-                    fillstyle=style["fillstyle"],
-                    linestyle="none",
+                    **{**style, "linestyle": "none"},
                     elinewidth=0.8,
                     capsize=2,
                     label=literal(results.method_name(method)),
@@ -159,7 +171,7 @@ def _cost(results: ResultSet, name: str, meaning: str) -> Figure:
             line = [p for p in line if "value" not in p or over_steps(card, p)]
             xs, ys = [p[name] for p in line], [p["ctrl"][0] for p in line]
             spans = arms([(p["ctrl"][0], p["ctrl"][1], p["ctrl"][2]) for p in line])
-            style = {**series(number[method]), "fillstyle": _fill(card)}
+            style = _look(number[method], card)
             axis.errorbar(xs, ys, yerr=spans, **style, elinewidth=0.8, capsize=2)
             axis.plot([], [], **style, label=literal(results.method_name(method)))
             named = labels.setdefault(axis, [])
