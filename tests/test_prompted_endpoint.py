@@ -13,7 +13,6 @@ import pytest
 from test_prompted import CORPUS, TARGETS
 from test_steering import content
 
-from baselines.prompted import endpoint
 from baselines.prompted.card import PromptedSettings
 from baselines.prompted.endpoint import Endpoint
 from baselines.prompted.method import Prompted
@@ -27,7 +26,8 @@ from tasks.controls import AllOf, FieldValue, Length
 
 class Server:
     """A stand-in on loopback. ``script``: what it answers, in turn, the last again and again: a
-    status with a body, or a number of seconds to be silent for."""
+    status with a body, or a number of seconds to be silent for. ``asked``: path, headers in small
+    letters, body."""
 
     def __init__(self) -> None:
         self.script: list[Any] = []
@@ -44,7 +44,8 @@ class Server:
                 body = json.loads(data)
                 with lock:
                     at = min(len(server.asked), len(server.script) - 1)
-                    server.asked.append((self.path, dict(self.headers), body))
+                    own = {name.lower(): value for name, value in self.headers.items()}
+                    server.asked.append((self.path, own, body))
                     answer = server.script[at] if server.script else said(body)
                 if isinstance(answer, float):
                     time.sleep(answer)
@@ -75,7 +76,6 @@ def said(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(endpoint, "BACKOFF", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     made = Server()
@@ -102,7 +102,7 @@ def test_a_server_is_asked_with_everything_that_matters(server: Server) -> None:
     for sample in result.samples:
         seed = stream_seed(5, "prompted", "t12", sample.index) % 2**31
         path, headers, body = by_seed[seed]
-        assert path == "/v1/chat/completions" and "Authorization" not in headers
+        assert path == "/v1/chat/completions" and "authorization" not in headers
         assert sample.words == ("It", "is", "number", str(seed % 1000), ".")
         assert (sample.nfe, sample.tokens[:2]) == (7.0, ('"It', "is"))
         assert (body["model"], body["temperature"], body["top_p"]) == ("toy", 0.7, 0.9)
@@ -173,10 +173,9 @@ def test_an_answer_without_text_is_an_empty_one(server: Server) -> None:
 def test_a_server_that_is_not_there(server: Server) -> None:
     server.http.shutdown()
     server.http.server_close()
-    began = time.monotonic()
-    with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\)"):
-        list(elsewhere(server, retries=50).generate(TARGETS[:1], 1, seed=0))
-    assert time.monotonic() - began < 20
+    with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\)") as caught:
+        list(elsewhere(server, retries=1).generate(TARGETS[:1], 1, seed=0))
+    assert str(caught.value).isprintable()
 
 
 def test_a_key_comes_from_the_environment_and_goes_nowhere_else(
@@ -186,7 +185,7 @@ def test_a_key_comes_from_the_environment_and_goes_nowhere_else(
     generator = elsewhere(server, key_variable="MY_KEY")
     list(generator.generate(TARGETS[:1], 1, seed=0))
     ((_, headers, body),) = server.asked
-    assert headers["Authorization"] == "Bearer sk-secret" and "sk-secret" not in json.dumps(body)
+    assert headers["authorization"] == "Bearer sk-secret" and "sk-secret" not in json.dumps(body)
     assert "secret" not in repr(generator.settings) + repr(vars(generator.asked))
     stored = settings(generator.settings)
     assert stored == {"endpoint": server.url, "model": "toy", "shots": 1}
