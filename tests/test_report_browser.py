@@ -149,6 +149,9 @@ def test_what_is_shown_can_be_had_as_csv(desk: Page, tmp_path: Path) -> None:
     rows = _saved(waited.value, tmp_path)
     assert rows[0][:4] == ["method", "", "Semantic Content: ctrl ↑", "Semantic Content: lm ↓"]
     assert rows[1][:3] == ["human text", "ours", "84.6"] and rows[2][0] == "human text"
+    # what stands below a name is no name
+    assert "trained on it" in desk.locator("#table2").inner_text()
+    assert {row[0] for row in rows if row[1] == "95 %"} >= {"FT-sample", "FT-search", "FUDGE"}
     desk.locator("#task").select_option("length")
     desk.locator("#query").fill("7 words")
     with desk.expect_download() as waited:

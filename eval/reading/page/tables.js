@@ -22,10 +22,13 @@
     return found && !/^n\/a|^not /.test(text(cell)) ? parseFloat(found[1].replaceAll(",", "")) : NaN;
   }
 
+  // what a row is called; an aside is said of the row above
+  const called = (row) => (row.cells[0].querySelector(".aside") ? "" : text(row.cells[0]));
+
   // a block whose first row alone has a name (ours, interval, paper) moves as one
   function units(table) {
     const bodies = [...table.tBodies];
-    const whole = bodies.length > 1 && bodies.every((body) => [...body.rows].every((row, i) => (i === 0) === (text(row.cells[0]) !== "")));
+    const whole = bodies.length > 1 && bodies.every((body) => [...body.rows].every((row, i) => (i === 0) === (called(row) !== "")));
     if (whole) return [{ place: table, members: bodies, row: (body) => body.rows[0] }];
     return bodies.map((body) => ({ place: body, members: [...body.rows], row: (row) => row }));
   }
@@ -70,7 +73,7 @@
     let name = "";
     const body = [...table.tBodies].flatMap((part) => [...part.rows]).map((row) => {
       const cells = [...row.cells].map(text);
-      name = cells[0] = cells[0] || name;
+      name = cells[0] = called(row) || name;
       return cells;
     });
     return [titles, ...body];

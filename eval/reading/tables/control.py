@@ -82,7 +82,7 @@ class _ControlTable:
         for method in [*self._methods(), *filter(self._stands, ROWS)]:
             rules.append(len(rows))
             names = [entry(self.results.method_name(method), "bold")]
-            names.append(entry(self.results.method(method).apart, "muted"))
+            names.append(entry(self.results.method(method).apart, "aside"))
             for i, line in enumerate(self._lines(method)):
                 rows.append([names[i] if i < len(names) else (), *line])
             records += [self._record(q, method) for q in self.quantities]

@@ -19,8 +19,8 @@ from tasks.common.shown import visible
 from tasks.common.spreadsheet import guarded
 
 #: good: what was asked for; bad: what violates it; best: the best of a column; muted: beside the
-#: point
-Style = Literal["", "bold", "best", "good", "bad", "muted"]
+#: point; aside: said, in the first column, of what the row above is called
+Style = Literal["", "bold", "best", "good", "bad", "muted", "aside"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ MARKDOWN: Mapping[Style, str] = {
     "good": "**{}**",
     "bad": "***✗ {}***",
     "muted": "{}",
+    "aside": "{}",
 }
 
 
@@ -197,6 +198,7 @@ LATEX: Mapping[Style, str] = {
     "good": r"\textbf{{\textcolor{{good}}{{{}}}}}",
     "bad": r"\textbf{{\textcolor{{bad}}{{{}}}}}",
     "muted": r"{{\small\textcolor{{muted}}{{{}}}}}",
+    "aside": r"{{\small\textcolor{{muted}}{{{}}}}}",
 }
 _TEX = {
     "\\": r"\textbackslash{}",

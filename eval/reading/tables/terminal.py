@@ -33,6 +33,7 @@ STYLES: Mapping[Style, str] = {
     "good": "bold green",
     "bad": "bold red",
     "muted": "dim",
+    "aside": "dim",
 }
 #: a note that says what a mark in a cell stands for
 _FOOTNOTE = re.compile(r"\[[a-z]+\d*\] ")
