@@ -196,6 +196,20 @@ def test_a_key_comes_from_the_environment_and_goes_nowhere_else(
         assert "secret" not in str(caught.value)
 
 
+def test_a_key_or_a_proxy_that_cannot_be_is_one_line(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value, match in (
+        ("MY_KEY", "schl\u00fcssel", "MY_KEY holds letters that no key has"),
+        ("ALL_PROXY", "nonsense://x", "cannot be asked through the proxy"),
+    ):
+        with monkeypatch.context() as only:
+            only.setenv(variable, value)
+            with pytest.raises(UserError, match=match):
+                list(elsewhere(server, key_variable="MY_KEY").generate(TARGETS[:1], 1, seed=0))
+    assert not server.asked
+
+
 def test_a_composition_is_asked_for_in_one_sentence(server: Server) -> None:
     made = PromptedSettings(endpoint=server.url, model="toy", shots=2)
     task = load_task("semantic_content+length")

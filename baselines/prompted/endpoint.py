@@ -18,6 +18,8 @@ from models.jobs import Job
 from tasks.base import Target
 from tasks.common.errors import UserError
 
+#: what the client asks again for, beside a server's own faults
+AGAIN = (408, 409, 429)
 #: letters of a server's own words that an error quotes
 QUOTED = 120
 #: servers take seeds of 31 bits
@@ -47,7 +49,7 @@ class Endpoint:
         one line, for a server that cannot be reached, refuses or answers something else."""
         options = self.settings
         with (
-            openai.DefaultHttpxClient(follow_redirects=False) as http,
+            self._http() as http,
             ThreadPoolExecutor(options.parallel) as pool,
         ):
             client = openai.OpenAI(
@@ -65,10 +67,20 @@ class Endpoint:
                 pool.shutdown(cancel_futures=True)
                 raise
 
+    def _http(self) -> Any:
+        try:
+            return openai.DefaultHttpxClient(follow_redirects=False)
+        except (ImportError, ValueError) as error:
+            raise self._wrong(f"cannot be asked through the proxy that is set ({error})") from None
+
     @property
     def _key(self) -> str:
         """From the environment and into the request, where nothing shows or stores it."""
-        return os.environ.get(self.settings.key_variable, "").strip()
+        variable = self.settings.key_variable
+        key = os.environ.get(variable, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise UserError(f"the environment variable {variable} holds letters that no key has")
+        return key
 
     def _answer(self, client: openai.OpenAI, limit: int, messages: Messages, seed: int) -> Said:
         options = self.settings
@@ -94,7 +106,7 @@ class Endpoint:
             what = "refuses the key in" if self._key else "asks for a key: set"
             raise self._wrong(f"{what} the environment variable {options.key_variable}") from None
         except openai.APIStatusError as error:
-            again = isinstance(error, openai.RateLimitError | openai.InternalServerError)
+            again = error.status_code in AGAIN or error.status_code >= 500
             after = f" after {options.retries + 1} tries" if again else ""
             said = self._quoted(error.response.text)
             raise self._wrong(f"answers {error.status_code}{after}{said}") from None

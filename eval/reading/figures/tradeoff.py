@@ -65,7 +65,9 @@ def _panels(results: ResultSet) -> tuple[Figure, list[tuple[Axes, str, list[Poin
 
 def _apart(card: Card) -> str:
     """The key of :data:`FILLS` that a method has; empty where it has none."""
-    return "knows the rule" if card.knows_rule else "trained on the control" * card.trained
+    if card.knows_rule:
+        return "knows the rule"
+    return "trained on the control" if card.trained else ""
 
 
 def _look(number: int, card: Card) -> Look:
