@@ -76,15 +76,16 @@ def test_middles_of_any_length(start: str, decoding: str, folders: dict[str, Pat
 
 
 def test_guidance_prefers_what_is_asked_for(folders: dict[str, Path]) -> None:
-    """More texts of about the right length than without."""
+    """More texts of about the right length than without, and in the end all of just that one."""
 
-    def away(weight: float) -> float:
+    def away(weight: float, steps: int = 3) -> float:
         guidance = RevisionGuidance(weight, candidates=8)
-        found = words(made(folders, steps=3, guidance=guidance), TARGETS, 4)
+        found = words(made(folders, steps=steps, guidance=guidance), TARGETS, 4)
         wanted = {t.id: t.control.needed_words for t in TARGETS}
         return sum(abs(len(text) - wanted[k]) for k, rows in found.items() for text, _ in rows)
 
     assert away(5.0) < away(0.0)
+    assert not away(5.0, steps=30)
 
 
 @pytest.mark.parametrize("decoding", ["sampled", "greedy", "beam"])

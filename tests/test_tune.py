@@ -10,7 +10,7 @@ from eval.running.display import Display
 from eval.running.keys import override
 from eval.running.runner import Run
 from eval.studies.choosing import Best, Fewest, Fluent, Tried, pooled
-from eval.studies.tune import grid, held_out, main, with_point
+from eval.studies.tune import grid, held_out, main, recipes, with_point
 from tasks.common.errors import UserError
 
 
@@ -117,9 +117,18 @@ def test_a_point_starts_from_the_tasks_own_constants():
     run = Run(parse(["task=syntax_spans", "method=diffusion_lm"]), Display())
     job = run.jobs[0]
     resolved = job.card.resolve(run.own(job.card), run.plan.task("syntax_spans"))
-    settings = with_point(run.config, resolved, job, {"diffusion_lm.guidance.lr": "0.2"})
+    settings = with_point(run, job, {"diffusion_lm.guidance.lr": "0.2"})
     assert settings.profile == "custom" and settings.guidance.lr == 0.2
     assert settings.guidance.fluency == resolved.guidance.fluency == 0.1
+
+
+def test_a_point_has_what_it_needs():
+    """A start from drafts needs the language model that writes them."""
+    run = Run(parse(["task=length", "method=diffuser"]), Display())
+    plain, drafted = (
+        recipes(run, run.jobs[0], {"diffuser.start": start}) for start in ("nothing", "draft")
+    )
+    assert "edit_model" in plain and drafted.keys() - plain.keys() == {"lm"}
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ from tasks.common.jsonl import append, mend
 from tasks.common.lease import hold
 from tasks.common.progress import Progress
 from tasks.common.ranges import ranged
+from tasks.common.recipe import Recipe
 from tasks.vocabulary import to_end
 
 if TYPE_CHECKING:
@@ -228,7 +229,8 @@ def tune(
     if run.refused:
         raise UserError(f"{method} under {task}: {next(iter(run.refused.values()))}")
     job, _ = run.jobs[0], run.plan.device  # one that is not there is said at once
-    run.build([*job.recipes.values(), *run.judges.values(), run.plan.texts_for(task)])
+    needed = [r for point in points for r in recipes(run, job, point).values()]
+    run.build([*needed, *run.judges.values(), run.plan.texts_for(task)])
     targets = held_out(run, task, config.targets, kept)
     if "tags" in run.plan.task(task).needs:
         targets = run.plan.task(task).retag(targets, run.judges.judge.oracle("tagger").tag)
@@ -284,8 +286,8 @@ def attempt(
     from models.contract import answers, loaded
 
     job, control = run.jobs[0], run.plan.task(task)
-    settings = with_point(run.config, job.card.resolve(run.own(job.card), control), job, point)
-    folders = {role: run.path(recipe) for role, recipe in job.recipes.items()}
+    settings = with_point(run, job, point)
+    folders = {role: run.path(one) for role, one in recipes(run, job, point).items()}
     cls = METHODS.load(job.method)
     done = answers(
         loaded(cls, folders, control, settings, run.plan.device),
@@ -331,12 +333,19 @@ def _overlap(targets: Sequence[Target], answers: Sequence[TargetSamples]) -> dic
     return totals(evaluate(words, [target.references for target in targets]))
 
 
-def with_point(config: RunConfig, resolved: Any, job: Any, point: Point) -> Any:
+def with_point(run: Run, job: Any, point: Point) -> Any:
     """The method's options for the task with those of ``point`` in their place."""
+    resolved = job.card.resolve(run.own(job.card), run.plan.task(job.task))
     # constants that depend on the task, filled in by ``resolve``, become the starting point
     resolved = dataclasses.replace(resolved, **job.card.free)
-    base = config.having(**{job.method: resolved})
+    base = run.config.having(**{job.method: resolved})
     return getattr(override(base, point), job.method)
+
+
+def recipes(run: Run, job: Any, point: Point) -> dict[str, Recipe]:
+    """Role -> what the method under ``point`` needs of it."""
+    needed = job.card.needs(run.plan.task(job.task), with_point(run, job, point))
+    return {role: run.plan.role(role, job.task) for role in needed}
 
 
 def _shown(figures: Mapping[str, float]) -> str:

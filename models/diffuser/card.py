@@ -22,7 +22,7 @@ SAMPLES = "samples.jsonl"
 class DiffuserCard(GuidedCard):
     network: str = EDIT_MODEL.name
     ranges: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"guidance.weight": ("0.5", "1", "2"), "top_p": ("0.6", "0.9")}
+        default_factory=lambda: {"guidance.weight": ("0.25", "1"), "top_p": ("0.6", "0.9")}
     )
 
     def needs(self, task: Task | None, settings: Any) -> tuple[str, ...]:

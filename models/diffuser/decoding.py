@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +146,9 @@ class Revisions:
         """A draft that is corrupted again, and the tags of the edits that undo it."""
         e, keep = self.edits, self.settings.guidance.keep
         rest = max(1 - e.keep, 1e-9)
-        replace, delete, insert = ((1 - keep) * one / rest for one in e.shares[1:])
+        changed = [(1 - keep) * one / rest for one in e.shares[1:]]
+        # as many words as before: nothing but replacement gives that
+        replace, delete, insert = (1 - keep, 0.0, 0.0) if draft.settled else changed
         room = self.reviser.longest - 2 - draft.left - draft.right
         noise = Corruption(
             EditsConfig(keep, replace, delete, insert, length=e.length), self.ids, room
@@ -158,7 +161,8 @@ class Revisions:
         right = right if draft.right else ()
         given = [(Edit(Kind.KEEP, part, part),) if part else () for part in (left, right)]
         script = (*given[0], *noise.edit(draft.middle, rng), *given[1])
-        return Draft(result(script), draft.left, draft.right), marks(inverse(script)).tags
+        noised = dataclasses.replace(draft, words=result(script))
+        return noised, marks(inverse(script)).tags
 
     def _scores(self, owners: Sequence[int], drafts: Sequence[Draft]) -> list[float]:
         """log p(control | text) of each draft under the control of its row, weighed; a text that is

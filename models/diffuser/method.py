@@ -168,10 +168,12 @@ class Diffuser(Generator):
         elif self.texts is not None:
             middles = [encode(stored(self.texts, j.target.id, j.index)) for j in jobs]
         out = []
-        for (left, right), middle in zip(ends, middles, strict=True):
+        wants = [j.target.control.exact_words for j in jobs]
+        for (left, right), middle, wanted in zip(ends, middles, wants, strict=True):
             first, last = tuple(encode(left)), tuple(encode(right))
             room = longest - 2 - len(first) - len(last)
-            out.append(Draft((*first, *known(middle, room), *last), len(first), len(last)))
+            words = (*first, *known(middle, room), *last)
+            out.append(Draft(words, len(first), len(last), wanted))
         return out, spent
 
 

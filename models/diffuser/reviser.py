@@ -88,7 +88,10 @@ class Reviser:
     ) -> list[Writing]:
         """The drafts with their spans written. ``choose`` gets places among ``writings``."""
         now = list(writings)
-        open_ = [i for i, one in enumerate(now) if not one.done]
+        # by how much there is to read, so that few wait for others
+        open_ = sorted(
+            (i for i, one in enumerate(now) if not one.done), key=lambda i: len(now[i].shown)
+        )
         for part in self._alike([len(reads[i].ids) for i in open_]):
             rows = [open_[k] for k in part]
             writer = Writer(self.network, [reads[i] for i in rows], [now[i].tags for i in rows])
@@ -172,7 +175,7 @@ def barred(logits: Tensor, writings: Sequence[Writing]) -> Tensor:
     for row, one in enumerate(writings):
         if not one.closes:
             logits[row, END] = -torch.inf
-        elif not one.room:
+        elif one.full:
             logits[row] = -torch.inf
             logits[row, END] = 0.0
     return logits

@@ -17,7 +17,7 @@ class RevisionGuidance(Checked):
     #: times log p(control | text) and the control's own factor (``NATURAL``); 0 is no guidance
     weight: float = ranged(1.0, least=0, most=1e6)
     #: candidates of a revision: the tagger's, and texts that are corrupted again and written anew
-    candidates: int = ranged(8, least=1, most=1024)
+    candidates: int = ranged(24, least=1, most=1024)
     #: share of spans that such a corruption keeps; the others are as in training
     keep: float = share(0.8)
 
