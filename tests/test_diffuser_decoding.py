@@ -41,17 +41,15 @@ def nats(net: EditModel, draft: Draft, marks: Marks) -> float:
     kept = sum(tag in (Kind.KEEP, Kind.INSERT) for tag in marks.tags[1:])
     room = longest - 2 - kept
     written = iter(words.double())
-    for first, span in zip(places(marks.tags), marks.spans, strict=True):
-        size, run = 0, 0
-        while draft.settled and (*marks.tags, None)[first + run] is Kind.REPLACE:
-            run += 1
+    for span in marks.spans:
+        size = 0
         for word in (*span, END):
             logits = next(written).clone()
             logits[[START, UNK, PAD]] = -torch.inf
-            if not room or (draft.settled and size == run):
+            if not room:
                 logits[:] = -torch.inf
                 logits[END] = 0.0
-            elif not size or draft.settled:
+            elif not size:
                 logits[END] = -torch.inf
             total += float(logits.log_softmax(-1)[word])
             size, room = size + 1, room - (word != END)
@@ -64,14 +62,7 @@ def ways(draft: Draft, room: int = 2) -> Iterator[Marks]:
         if not draft.leaves(tags):
             continue
         kept = sum(tag in (Kind.KEEP, Kind.INSERT) for tag in tags[1:])
-        found = (Marks(tags, spans) for spans in _spans(len(places(tags)), room - kept))
-        yield from (m for m in found if not draft.settled or _as_many(draft, m))
-
-
-def _as_many(draft: Draft, marks: Marks) -> bool:
-    """Whether each span has as many words as it replaces."""
-    runs = "".join("r" if tag is Kind.REPLACE else " " for tag in marks.tags).split()
-    return [len(span) for span in marks.spans] == [len(run) for run in runs]
+        yield from (Marks(tags, spans) for spans in _spans(len(places(tags)), room - kept))
 
 
 def _spans(count: int, room: int) -> Iterator[tuple[Ids, ...]]:
@@ -89,9 +80,7 @@ def law(draft: Draft) -> dict[Marks, float]:
 
 
 STATES = [Draft(words) for n in range(3) for words in itertools.product((A, B), repeat=n)]
-#: texts that have as many words as they are to have: each span gets as many as it replaces
-SETTLED = [Draft((B,), wanted=1), Draft((A, B), wanted=2)]
-LAWS = {draft: law(draft) for draft in [*STATES, *SETTLED]}
+LAWS = {draft: law(draft) for draft in STATES}
 
 
 def test_all_revisions_are_a_law() -> None:
@@ -100,13 +89,13 @@ def test_all_revisions_are_a_law() -> None:
         total = sum(map(math.exp, each.values()))
         (read,) = REVISER.read([draft])
         none = 0.0
-        if draft.words and not draft.settled:
+        if draft.words:
             gone = [Kind.KEEP, *[Kind.DELETE] * len(draft.words)]
             none = math.exp(sum(float(read.log_tags[i, kind]) for i, kind in enumerate(gone)))
         assert total + none == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("draft", [*STATES, *SETTLED], ids=str)
+@pytest.mark.parametrize("draft", STATES, ids=str)
 def test_a_wide_beam_is_an_exhaustive_search(draft: Draft) -> None:
     (found,) = Beam(REVISER, MANY)([draft])
     wanted = sorted(LAWS[draft].items(), key=lambda one: -one[1])
@@ -236,20 +225,6 @@ def test_given_words_stay() -> None:
         draft = one.result
         assert draft.words[:1] == (4,) and draft.words[-2:] == (6, 7) and draft.middle
         assert len(draft.words) <= 14 and not {START, END, UNK, PAD} & set(draft.words)
-
-
-def test_a_settled_draft_keeps_its_number_of_words() -> None:
-    reviser, rng = Reviser(network(length=16), 16), torch.Generator().manual_seed(0)
-    draft, seen = Draft((4, 5, 6, 7, 4), wanted=5), set[Ids]()
-    assert not Draft((4, 5), wanted=5).settled and not Draft((), wanted=0).settled
-    for _ in range(30):
-        (read,) = reviser.read([draft])
-        u = torch.rand(60, dtype=torch.float64, generator=rng).tolist()
-        (one,) = reviser.write([read], [reviser.tags(read, u)], Drawn([u[16:]], 1.0, 0.9))
-        draft = one.result
-        assert len(draft.words) == 5
-        seen.add(draft.words)
-    assert len(seen) > 5
 
 
 def test_the_likeliest_tags() -> None:

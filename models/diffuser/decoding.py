@@ -107,7 +107,7 @@ class Revisions:
     def _guided(self, drafts: Sequence[Draft], step: int) -> list[Draft]:
         """One candidate of each row, or the draft as it is: drawn by p(control | text), or in
         greedy decoding the likeliest to satisfy the control. In the first revision the tagger makes
-        all of them, later one."""
+        all of them, later one. Where some have as many words as are wanted, the others are out."""
         count = self.settings.guidance.candidates
         rows = [row for row in range(len(drafts)) for _ in range(count)]
         u = [one for row in range(len(drafts)) for one in self._uniforms(row, step, count)]
@@ -129,6 +129,7 @@ class Revisions:
             [*made[row * count : (row + 1) * count], *([draft] if draft.middle else [])]
             for row, draft in enumerate(drafts)
         ]
+        pools = [[d for d in pool if d.settled] or pool for pool in pools]
         owners = [row for row, pool in enumerate(pools) for _ in pool]
         scores = iter(self._scores(owners, [draft for pool in pools for draft in pool]))
         out = []
@@ -147,7 +148,7 @@ class Revisions:
         e, keep = self.edits, self.settings.guidance.keep
         rest = max(1 - e.keep, 1e-9)
         changed = [(1 - keep) * one / rest for one in e.shares[1:]]
-        # as many words as before: nothing but replacement gives that
+        # what is replaced has as many words in training, so that most texts keep their length
         replace, delete, insert = (1 - keep, 0.0, 0.0) if draft.settled else changed
         room = self.reviser.longest - 2 - draft.left - draft.right
         noise = Corruption(

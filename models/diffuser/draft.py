@@ -5,7 +5,7 @@ n: its number of words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,8 +17,7 @@ from tasks.vocabulary import END
 @dataclass(frozen=True)
 class Draft:
     """``words``, of which the first ``left`` and the last ``right`` are given and stay.
-    ``wanted``: how many the others are to be; once they are so many, they stay so many. None: that
-    is open."""
+    ``wanted``: how many the others are to be, None where that is open."""
 
     words: Ids
     left: int = 0
@@ -32,17 +31,16 @@ class Draft:
 
     @property
     def settled(self) -> bool:
-        """Whether it has as many words as are wanted, and keeps their number."""
+        """Whether it has as many words as are wanted."""
         return bool(self.middle) and len(self.middle) == self.wanted
 
     def options(self) -> list[tuple[Kind, ...]]:
         """The tags that START and each word may have, 1 + n entries. A middle without a word gets
         some."""
-        free, given = len(self.middle), [(Kind.KEEP,)]
-        kinds = (Kind.KEEP, Kind.REPLACE) if self.settled else tuple(Kind)
-        anchor = tuple(kind for kind in (Kind.KEEP, Kind.INSERT) if kind in kinds)
-        anchor = anchor if free else (Kind.INSERT,)
-        return [*given * self.left, anchor, *[kinds] * free, *given * self.right]
+        free = len(self.middle)
+        anchor = (Kind.KEEP, Kind.INSERT) if free else (Kind.INSERT,)
+        given = [(Kind.KEEP,)]
+        return [*given * self.left, anchor, *[tuple(Kind)] * free, *given * self.right]
 
     def leaves(self, tags: Sequence[Kind]) -> bool:
         """Whether a middle with these tags has a word then."""
@@ -58,8 +56,7 @@ class Draft:
 class Writing:
     """The generator on its way through a draft with ``tags``: it has read ``at`` of what is
     ``shown`` and written ``spans``; ``span``: that which it is writing, None between spans.
-    ``room``: how many words more it may put; ``sizes``: how many each span has, () where that is
-    open; ``log_p``: of what was chosen so far."""
+    ``room``: how many words more it may put; ``log_p``: of what was chosen so far."""
 
     draft: Draft
     tags: tuple[Kind, ...]
@@ -69,7 +66,6 @@ class Writing:
     at: int = 0
     spans: tuple[Ids, ...] = ()
     span: Ids | None = None
-    sizes: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -78,8 +74,7 @@ class Writing:
         """``longest``: the most words of a text; ``opening``: the token that opens a span."""
         kept = sum(tag in (Kind.KEEP, Kind.INSERT) for tag in tags[1:])
         read = tuple(shown(draft.words, tags, opening))
-        sizes = tuple(_runs(tags)) if draft.settled else ()
-        return cls(draft, tuple(tags), read, longest - kept, log_p, sizes=sizes)
+        return cls(draft, tuple(tags), read, longest - kept, log_p)
 
     @property
     def done(self) -> bool:
@@ -93,15 +88,7 @@ class Writing:
     @property
     def closes(self) -> bool:
         """Whether the span may end here: it has a word, or there is no room for one."""
-        assert self.span is not None
-        return self.full if self.sizes else bool(self.span) or not self.room
-
-    @property
-    def full(self) -> bool:
-        """Whether it must end here."""
-        assert self.span is not None
-        enough = bool(self.sizes) and len(self.span) >= self.sizes[len(self.spans)]
-        return enough or not self.room
+        return bool(self.span) or not self.room
 
     def read(self, opening: int) -> Writing:
         """Behind ``next``; a span is then open or is not."""
@@ -123,9 +110,3 @@ class Writing:
         """The revised draft, once it is done."""
         assert self.done and len(self.spans) == len(places(self.tags))
         return self.draft.revised(Marks(self.tags, self.spans))
-
-
-def _runs(tags: Sequence[Kind]) -> Iterator[int]:
-    """How many words each span of a settled draft replaces, and has."""
-    for at in places(tags):
-        yield next(i for i, tag in enumerate((*tags[at:], None)) if tag is not Kind.REPLACE)

@@ -175,7 +175,7 @@ def barred(logits: Tensor, writings: Sequence[Writing]) -> Tensor:
     for row, one in enumerate(writings):
         if not one.closes:
             logits[row, END] = -torch.inf
-        elif one.full:
+        elif not one.room:
             logits[row] = -torch.inf
             logits[row, END] = 0.0
     return logits

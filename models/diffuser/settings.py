@@ -19,7 +19,7 @@ class RevisionGuidance(Checked):
     #: candidates of a revision: the tagger's, and texts that are corrupted again and written anew
     candidates: int = ranged(24, least=1, most=1024)
     #: share of spans that such a corruption keeps; the others are as in training
-    keep: float = share(0.8)
+    keep: float = share(0.9)
 
 
 @dataclass(frozen=True)
