@@ -144,6 +144,25 @@ def test_the_law_of_edits() -> None:
     assert all(len(edit.old) == len(edit.new) for edit in replaced)
 
 
+def test_a_span_takes_the_words_that_are_lacking() -> None:
+    rng, noise = np.random.default_rng(0), Corruption(EditsConfig(0.5, 0.5, 0, 0), range(4, 9), 30)
+    text, seen = tuple(range(4, 9)) * 2, set[int]()
+    for _ in range(200):
+        script = noise.edit(text, rng)
+        for more in (-3, 0, 4):
+            made = noise.resized(script, more, rng)
+            put = [edit for edit in made if edit.kind is Kind.REPLACE]
+            assert source(made) == text and [i for i, _ in kept(made)] == [
+                i for i, _ in kept(script)
+            ]
+            if any(len(edit.new) + more > 0 for edit in script if edit.kind is Kind.REPLACE):
+                assert len(result(made)) == len(text) + more and all(edit.new for edit in put)
+                seen.add(more)
+            else:
+                assert made == script
+    assert seen == {-3, 0, 4}
+
+
 def test_no_text_outgrows_its_room() -> None:
     config = EditsConfig(keep=0.1, replace=0.0, delete=0.0, insert=0.9, length=50.0)
     noise, rng = Corruption(config, WORDS, 6), np.random.default_rng(0)

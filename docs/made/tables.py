@@ -4,6 +4,7 @@ A block is what stands between ``<!-- table SET NUMBER -->`` (the table as it is
 ``<!-- brief SET NUMBER -->`` (control, lm and copies in one cell, one row a method) and
 ``<!-- end -->``. ``<!-- table SET NUMBER: NAME; NAME -->`` has the rows of these methods alone.
 ``<!-- middles SET COUNT: NAME; NAME -->``: what these answer to COUNT items drawn at random.
+``<!-- repairs SET -->``: what became of samples that another method edited.
 ``<!-- squares SET -->``: prompting against guidance, as ``eval.two_by_two`` stored it.
 ``<!-- ladder FOLDER: TEXT = SET; TEXT = SET -->``: the fluency and diversity of the first row of
 each of the sets in a folder of them.
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from eval.reading.results import ResultSet
 
 ROOT = Path(__file__).resolve().parents[2]
-#: the files that hold such blocks
+#: pages that hold such blocks, beside the README
+NAMES = ("evidence", "discrete", "steering", "successors", "edits")
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("evidence", "discrete", "steering", "successors")),
+    *(ROOT / "docs" / f"{name}.md" for name in NAMES),
 )
-KINDS = "table|brief|middles|squares|ladder"
+KINDS = "table|brief|middles|squares|ladder|repairs"
 BLOCK = re.compile(
     rf"(<!-- ({KINDS}) (\S+)(?: (\d+))?(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )
@@ -131,6 +133,44 @@ def _answers(results: ResultSet, method: str) -> dict[str, str]:
     return {one["target"]: " ".join(one["words"]).replace("|", "\\|") for one in chosen}
 
 
+def repairs(name: str) -> Iterator[str]:
+    """One row for each method and task, the tasks of a method one below the other."""
+    from eval.reading.measured import measured_tasks
+    from eval.reading.results import ResultSet
+
+    results = ResultSet(ROOT / "results" / name)
+    found: dict[str, list[list[str]]] = {}
+    for task, measured in measured_tasks(results).items():
+        for one in measured.repairs:
+            ends = [measured.first(method) for method in (one.method, one.repaired)]
+            made = [
+                results.task_name(task),
+                _share(one.mended, one.failures),
+                _share(one.broken, one.successes),
+                f"{100 * one.unchanged / one.samples:.0f} %",
+            ]
+            made += [f"{row.lm.ours:.2f}" if row and row.lm else "" for row in ends]
+            found.setdefault(one.method, []).append(made)
+    head = [
+        "",
+        "task",
+        "failures repaired ↑",
+        "successes broken ↓",
+        "left alone",
+        "lm before",
+        "after",
+    ]
+    yield _row(head)
+    yield _row(["---", "---", *["---:"] * 5])
+    for method, rows in found.items():
+        for i, row in enumerate(rows):
+            yield _row(["" if i else f"**{results.method_name(method)}**", *row])
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole}" + (f" ({100 * part / whole:.0f} %)" if whole else "")
+
+
 def ladder(folder: str, steps: Sequence[str]) -> Iterator[str]:
     """One row a set, of the samples of its first method."""
     from tasks.common.schema import read_json
@@ -167,6 +207,8 @@ def filled(text: str) -> str:
             rows = rows_of(ROOT / "results" / match[3] / "two_by_two.md")
         elif match[2] == "middles":
             rows = list(middles(match[3], int(match[4]), names))
+        elif match[2] == "repairs":
+            rows = list(repairs(match[3]))
         elif match[2] == "ladder":
             rows = list(ladder(match[3], names))
         else:

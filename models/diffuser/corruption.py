@@ -95,5 +95,20 @@ class Corruption:
                 new, size = (), size - len(old)
             edits.append(Edit(kind, old, new))
 
+    def resized(self, script: Script, more: int, rng: np.random.Generator) -> Script:
+        """``script`` whose result has ``more`` words more (or fewer): one of the spans that it
+        replaces, drawn from those that have a word then; as it is where none does."""
+        places = [
+            i
+            for i, edit in enumerate(script)
+            if edit.kind is Kind.REPLACE and len(edit.new) + more > 0
+        ]
+        if not (more and places):
+            return script
+        at = places[int(rng.integers(len(places)))]
+        old = script[at].old
+        put = Edit(Kind.REPLACE, old, self._drawn(len(script[at].new) + more, rng))
+        return (*script[:at], put, *script[at + 1 :])
+
     def _drawn(self, count: int, rng: np.random.Generator) -> Ids:
         return tuple(self.words[i] for i in rng.integers(len(self.words), size=max(0, count)))

@@ -148,8 +148,9 @@ class Revisions:
         e, keep = self.edits, self.settings.guidance.keep
         rest = max(1 - e.keep, 1e-9)
         changed = [(1 - keep) * one / rest for one in e.shares[1:]]
-        # what is replaced has as many words in training, so that most texts keep their length
-        replace, delete, insert = (1 - keep, 0.0, 0.0) if draft.settled else changed
+        # in training what is replaced most often has as many words as the noise in its place, so
+        # that most candidates have as many words as noise gives them
+        replace, delete, insert = changed if draft.wanted is None else (1 - keep, 0.0, 0.0)
         room = self.reviser.longest - 2 - draft.left - draft.right
         noise = Corruption(
             EditsConfig(keep, replace, delete, insert, length=e.length), self.ids, room
@@ -161,7 +162,10 @@ class Revisions:
         left, right = draft.words[: draft.left], draft.words[len(draft.words) - draft.right :]
         right = right if draft.right else ()
         given = [(Edit(Kind.KEEP, part, part),) if part else () for part in (left, right)]
-        script = (*given[0], *noise.edit(draft.middle, rng), *given[1])
+        edits = noise.edit(draft.middle, rng)
+        if draft.wanted is not None:
+            edits = noise.resized(edits, draft.wanted - len(draft.middle), rng)
+        script = (*given[0], *edits, *given[1])
         noised = dataclasses.replace(draft, words=result(script))
         return noised, marks(inverse(script)).tags
 
