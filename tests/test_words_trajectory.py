@@ -78,3 +78,13 @@ def test_errors(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="FUDGE does not go from noise to text"):
         Generator.trajectory(Plain(), None, 0, 3)  # type: ignore[arg-type]
+
+
+def test_what_stays_of_a_text_that_changes_its_length() -> None:
+    from eval.reading.figures.trajectory import positions, settled
+
+    frames = [[], ["a", "b", "d"], ["a", "c", "b", "d"]]
+    assert [settled(words, frames[-1]) for words in frames] == [[], [True] * 3, [True] * 4]
+    assert settled(["x", "b"], ["b", "x"]) == [False, False]
+    assert settled(["x", "b", "x"], ["b", "x"]) == [False, True, True]
+    assert positions({"frames": [{"words": words} for words in frames]}) == 4

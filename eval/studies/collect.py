@@ -130,7 +130,8 @@ def embedding(results: ResultSet, key: str, folder: Path, table_name: str) -> di
             table = file.get_tensor(table_name).astype(np.float64)
     except (SafetensorError, OSError) as error:
         raise UserError(f"cannot read {table_name} of {weights}: {error}") from None
-    if table.ndim != 2 or len(table) != len(vocabulary) or not np.isfinite(table).all():
+    # words stand first; tokens that a network has beside them have embeddings too
+    if table.ndim != 2 or len(table) < len(vocabulary) or not np.isfinite(table).all():
         raise UserError(f"{table_name} of {weights} is no table of {len(vocabulary)} embeddings")
     rows = [i for i, word in enumerate(vocabulary) if word not in SPECIALS]
     places = tsne(table[rows])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,10 +46,24 @@ def load(results: ResultSet) -> dict[str, Any]:
 
 
 def positions(stored: Mapping[str, Any]) -> int:
-    """Positions up to the end of the text: the padding behind it is not shown."""
-    final = stored["frames"][-1]["words"]
+    """Positions up to the end of the longest text: the padding behind it is not shown, which those
+    have alone whose frames have as many words."""
+    texts = [frame["words"] for frame in stored["frames"]]
+    final = texts[-1]
+    if any(len(text) != len(final) for text in texts):
+        return max(map(len, texts))
     kept = [i for i, word in enumerate(final) if word != "PAD"]
     return max(kept, default=0) + 1
+
+
+def settled(words: Sequence[str], final: Sequence[str]) -> list[bool]:
+    """Of each word whether it is there in the end: at its position, or where texts have different
+    lengths in a row that both have."""
+    if len(words) == len(final):
+        return [word == end for word, end in zip(words, final, strict=True)]
+    rows = SequenceMatcher(None, words, final, autojunk=False).get_matching_blocks()
+    found = {i for row in rows for i in range(row.a, row.a + row.size)}
+    return [i in found for i in range(len(words))]
 
 
 def draw(results: ResultSet) -> Figure:
@@ -67,8 +82,9 @@ def draw(results: ResultSet) -> Figure:
         top = row * (lines + 0.35)
         step = "text" if frame["t"] < 0 else f"t = {frame['t'] + 1}"
         axis.text(-0.15, top + 0.5, step, ha="right", va="center", fontsize=7, color=GREY)
-        for i in range(shown):
-            _word(axis, i % per_line, top + i // per_line, frame["words"][i], final[i], 6.5)
+        seen = zip(frame["words"][:shown], settled(frame["words"], final), strict=False)
+        for i, (word, stays) in enumerate(seen):
+            _word(axis, i % per_line, top + i // per_line, word, stays, 6.5)
     title = from_json(stored["control"]).brief()
     axis.set_title(literal(f"control: {title}"), fontsize=8, fontweight="normal")
     return figure
@@ -89,11 +105,14 @@ def animation(results: ResultSet) -> bytes:
     # only words and their colours change from frame to frame: it is laid out once
     figure.subplots_adjust(0.01, 0.02, 0.99, 0.9)
     _blank(axis, per_line, lines)
-    texts = [_word(axis, i % per_line, i // per_line, final[i], final[i], 9) for i in range(shown)]
+    texts = [_word(axis, i % per_line, i // per_line, "", True, 9) for i in range(shown)]
     canvas, pictures = FigureCanvasAgg(figure), []
     for frame in frames:
-        for text, word, end in zip(texts, frame["words"], final, strict=False):
-            text.set(text=_shown(word), **_look(word == end))
+        words = frame["words"]
+        looks = [*zip(words, settled(words, final), strict=True)][:shown]
+        looks += [("", True)] * (shown - len(looks))
+        for text, (word, stays) in zip(texts, looks, strict=True):
+            text.set(text=_shown(word), **_look(stays))
         step = "text" if frame["t"] < 0 else f"step {frame['t'] + 1}, noise {frame['std']:.2f}"
         axis.set_title(step, fontsize=9, fontweight="normal", color=GREY)
         canvas.draw()
@@ -113,24 +132,24 @@ def _blank(axis: Axes, width: float, height: float) -> None:
     axis.spines[:].set_visible(False)
 
 
-def _word(axis: Axes, x: float, y: float, word: str, final: str, size: float) -> Text:
+def _word(axis: Axes, x: float, y: float, word: str, stays: bool, size: float) -> Text:
     place: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False}
-    return axis.text(x + 0.5, y + 0.5, _shown(word), fontsize=size, **place, **_look(word == final))
+    return axis.text(x + 0.5, y + 0.5, _shown(word), fontsize=size, **place, **_look(stays))
 
 
 def _shown(word: str) -> str:
     return NEWLINE if word == "\n" else visible(word)[:LONGEST]
 
 
-def _look(settled: bool) -> dict[str, Any]:
-    return {"color": BLUE, "weight": "bold"} if settled else {"color": PALE, "weight": "normal"}
+def _look(stays: bool) -> dict[str, Any]:
+    return {"color": BLUE, "weight": "bold"} if stays else {"color": PALE, "weight": "normal"}
 
 
 DENOISING = Plot(
     "figure1-trajectory",
     "Figure 1: one denoising trajectory",
     "Each position's word from noise (top) to text (bottom), under guidance: of diffusion of "
-    "latents the nearest to x_t, of diffusion of words itself, a mask as a dot. Blue: already the "
-    "final word.",
+    "latents the nearest to x_t, of diffusion of words itself, a mask as a dot; of edits the text "
+    "after each revision. Blue: already the final word.",
     draw,
 )
