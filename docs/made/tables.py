@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 #: pages that hold such blocks, beside the README
 NAMES = ("evidence", "discrete", "steering", "successors", "edits")
-PAGES = (
-    ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in NAMES),
-)
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES))
 KINDS = "table|brief|middles|squares|ladder|repairs"
 BLOCK = re.compile(
     rf"(<!-- ({KINDS}) (\S+)(?: (\d+))?(?:: ([^\n]+?))? -->\n)(.*?)(<!-- end -->)", re.DOTALL
@@ -151,16 +148,8 @@ def repairs(name: str) -> Iterator[str]:
             ]
             made += [f"{row.lm.ours:.2f}" if row and row.lm else "" for row in ends]
             found.setdefault(one.method, []).append(made)
-    head = [
-        "",
-        "task",
-        "failures repaired ↑",
-        "successes broken ↓",
-        "left alone",
-        "lm before",
-        "after",
-    ]
-    yield _row(head)
+    figures = ["failures repaired ↑", "successes broken ↓", "left alone", "lm before", "after"]
+    yield _row(["", "task", *figures])
     yield _row(["---", "---", *["---:"] * 5])
     for method, rows in found.items():
         for i, row in enumerate(rows):

@@ -88,10 +88,7 @@ class Reviser:
     ) -> list[Writing]:
         """The drafts with their spans written. ``choose`` gets places among ``writings``."""
         now = list(writings)
-        # by how much there is to read, so that few wait for others
-        open_ = sorted(
-            (i for i, one in enumerate(now) if not one.done), key=lambda i: len(now[i].shown)
-        )
+        open_ = [i for i, one in enumerate(now) if not one.done]
         for part in self._alike([len(reads[i].ids) for i in open_]):
             rows = [open_[k] for k in part]
             writer = Writer(self.network, [reads[i] for i in rows], [now[i].tags for i in rows])
